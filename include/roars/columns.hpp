@@ -1,0 +1,194 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+namespace roars {
+
+/// What a column has one value of. A transition of offline data is a token of a sequence (its trajectory).
+enum class Extent { token, turn, sequence, group, batch };
+
+/// Who may put a column into the batch from outside the five parts. A column of `part` comes from a part or not at all.
+enum class Origin { part, actor, task };
+
+/// What a value is: a number of the batch's real type, a whole number, or an offset into the next smaller extent.
+enum class Kind { real, index, offsets };
+
+/// A set of column types: what a part needs or gives.
+template <class... Column>
+struct columns {
+    static constexpr std::size_t size = sizeof...(Column);
+};
+
+namespace detail {
+
+template <class Column, class Set>
+struct contains;
+template <class Column, class... Member>
+struct contains<Column, columns<Member...>> : std::bool_constant<(std::is_same_v<Column, Member> || ...)> {};
+
+template <class Set, class Column, bool known = contains<Column, Set>::value>
+struct insert {
+    using type = Set;
+};
+template <class... Member, class Column>
+struct insert<columns<Member...>, Column, false> {
+    using type = columns<Member..., Column>;
+};
+
+template <class... Set>
+struct unite {
+    using type = columns<>;
+};
+template <class Set>
+struct unite<Set> {
+    using type = Set;
+};
+template <class Set, class... Rest>
+struct unite<Set, columns<>, Rest...> : unite<Set, Rest...> {};
+template <class Set, class First, class... Other, class... Rest>
+struct unite<Set, columns<First, Other...>, Rest...>
+    : unite<typename insert<Set, First>::type, columns<Other...>, Rest...> {};
+
+template <class Set, class Taken, class Kept = columns<>>
+struct minus {
+    using type = Kept;
+};
+template <class First, class... Other, class Taken, class... Kept>
+struct minus<columns<First, Other...>, Taken, columns<Kept...>>
+    : minus<columns<Other...>, Taken,
+            std::conditional_t<contains<First, Taken>::value, columns<Kept...>, columns<Kept..., First>>> {};
+
+template <class Set, class Other, class Kept = columns<>>
+struct common {
+    using type = Kept;
+};
+template <class First, class... Rest, class Other, class... Kept>
+struct common<columns<First, Rest...>, Other, columns<Kept...>>
+    : common<columns<Rest...>, Other,
+             std::conditional_t<contains<First, Other>::value, columns<Kept..., First>, columns<Kept...>>> {};
+
+}  // namespace detail
+
+template <class Column, class Set>
+inline constexpr bool contains_v = detail::contains<Column, Set>::value;
+template <class... Set>
+using unite_t = typename detail::unite<columns<>, Set...>::type;
+template <class Set, class Taken>
+using minus_t = typename detail::minus<Set, Taken>::type;
+template <class Set, class Other>
+using common_t = typename detail::common<Set, Other>::type;
+/// Every member of Set is a member of Other.
+template <class Set, class Other>
+inline constexpr bool within_v = minus_t<Set, Other>::size == 0;
+
+/// The columns. A column is a type: its name, what there is one of, who brings it, what a value is.
+namespace col {
+
+#define ROARS_COLUMN(NAME, EXTENT, ORIGIN, KIND)                 \
+    struct NAME {                                                \
+        static constexpr std::string_view name = #NAME;          \
+        static constexpr Extent extent = Extent::EXTENT;         \
+        static constexpr Origin origin = Origin::ORIGIN;         \
+        static constexpr Kind kind = Kind::KIND;                 \
+    }
+
+// Structure. The offsets of sequences into tokens are always there; groups and turns only where a part needs them.
+ROARS_COLUMN(groups, group, task, offsets);     ///< group g owns sequences [o_g, o_g+1)
+ROARS_COLUMN(turns, turn, task, offsets);       ///< turn k owns tokens [o_k, o_k+1)
+ROARS_COLUMN(turn_owner, sequence, task, offsets);  ///< sequence i owns turns [o_i, o_i+1)
+
+// Tokens, as the actor sees them.
+ROARS_COLUMN(token, token, task, index);        ///< the token's number in the vocabulary, or the discrete action
+ROARS_COLUMN(mask, token, task, real);          ///< 1 = trainable, 0 = never touches a loss
+ROARS_COLUMN(logp, token, actor, real);         ///< log-probability under the policy now
+ROARS_COLUMN(logp_old, token, actor, real);     ///< under the policy that began this update
+ROARS_COLUMN(logp_behaviour, token, actor, real);  ///< under whatever really drew the token
+ROARS_COLUMN(logp_ref, token, actor, real);     ///< under the reference policy
+ROARS_COLUMN(logp_teacher, token, actor, real);  ///< under a teacher
+ROARS_COLUMN(entropy, token, actor, real);      ///< of the policy's distribution at the token, nats
+ROARS_COLUMN(sum_pi_squared, token, actor, real);  ///< sum of squared probabilities of that distribution
+ROARS_COLUMN(value, token, actor, real);        ///< the critic's estimate before the token
+ROARS_COLUMN(value_old, token, actor, real);    ///< the same when the batch was collected
+ROARS_COLUMN(next_value, token, actor, real);   ///< the critic's estimate of the state after the token
+ROARS_COLUMN(q, token, actor, real);            ///< action value of (state, action)
+ROARS_COLUMN(external, token, task, real);      ///< 1 = not written by this policy (a hint, a given solution)
+
+// What the task says of an answer.
+ROARS_COLUMN(outcome, sequence, task, real);    ///< raw verdict or score of the task, before any shaping
+ROARS_COLUMN(truncated, sequence, task, real);  ///< 1 = cut by the length limit
+ROARS_COLUMN(answer, sequence, task, index);    ///< identifier of the final answer: equal answers, equal numbers
+ROARS_COLUMN(prompt, sequence, task, index);    ///< identifier of the prompt
+ROARS_COLUMN(greedy_outcome, sequence, task, real);  ///< outcome of the greedy answer to the same prompt
+ROARS_COLUMN(chosen, sequence, task, real);     ///< 1 = the preferred one of a pair, 0 = the other
+ROARS_COLUMN(step_reward, token, task, real);   ///< reward of an environment's step
+ROARS_COLUMN(terminated, token, task, real);    ///< 1 = the episode ended here, nothing follows
+ROARS_COLUMN(done, token, task, real);          ///< 1 = terminated, or cut here for another reason
+ROARS_COLUMN(turn_outcome, turn, task, real);   ///< raw score of a turn
+
+// What the parts make of it.
+ROARS_COLUMN(reward, sequence, part, real);       ///< shaped reward of a sequence
+ROARS_COLUMN(token_reward, token, part, real);    ///< shaped reward of a token
+ROARS_COLUMN(turn_reward, turn, part, real);      ///< shaped reward of a turn
+ROARS_COLUMN(advantage, token, part, real);       ///< the signal that the surrogate raises
+ROARS_COLUMN(advantage_global, token, part, real);  ///< a second signal, across prompts
+ROARS_COLUMN(blend, sequence, part, real);        ///< weight of the first of two signals
+ROARS_COLUMN(returns, token, part, real);         ///< the critic's target
+ROARS_COLUMN(importance_weight, token, part, real);  ///< a constant factor of the surrogate
+ROARS_COLUMN(sequence_log_ratio, sequence, part, real);  ///< a sequence's mean or sum of logp - logp_old
+ROARS_COLUMN(sequence_loss, sequence, part, real);      ///< a loss that belongs to a whole sequence
+ROARS_COLUMN(sequence_gradient, sequence, part, real);  ///< its derivative by each of the sequence's log-probabilities
+ROARS_COLUMN(keep, token, part, real);            ///< 1 = the token's loss counts
+
+/// d loss / d Column: what an objective gives.
+template <class Column>
+struct grad {
+    static constexpr std::string_view name = Column::name;
+    static constexpr Extent extent = Column::extent;
+    static constexpr Origin origin = Origin::part;
+    static constexpr Kind kind = Column::kind;
+};
+
+}  // namespace col
+
+template <class Column>
+inline constexpr bool is_gradient_v = false;
+template <class Column>
+inline constexpr bool is_gradient_v<col::grad<Column>> = true;
+
+/// What one value of a column is stored as.
+template <class Column, class Real>
+using value_of = std::conditional_t<Column::kind == Kind::real, Real,
+                                    std::conditional_t<Column::kind == Kind::index, std::int32_t, std::int64_t>>;
+
+namespace detail {
+template <class Part>
+struct needs {
+    using type = columns<>;
+};
+template <class Part>
+    requires requires { typename Part::needs; }
+struct needs<Part> {
+    using type = typename Part::needs;
+};
+template <class Part>
+struct gives {
+    using type = columns<>;
+};
+template <class Part>
+    requires requires { typename Part::gives; }
+struct gives<Part> {
+    using type = typename Part::gives;
+};
+}  // namespace detail
+
+/// What a part reads; nothing where it does not say.
+template <class Part>
+using needs_of = typename detail::needs<Part>::type;
+/// What a part writes; nothing where it does not say.
+template <class Part>
+using gives_of = typename detail::gives<Part>::type;
+
+}  // namespace roars
