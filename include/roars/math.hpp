@@ -1,0 +1,161 @@
+#pragma once
+
+#include <cmath>
+#include <type_traits>
+
+#include "roars/config.hpp"
+
+/// Functions of a real number by one name for V = float, double or, with roars/simd.hpp, a batch of lanes. A formula
+/// written once over V is then a kernel on the GPU, a scalar reference in double and a SIMD loop on the CPU:
+///     V ratio = math::exp(logp - logp_old);
+///     V clipped = math::select(ratio > V(1), math::min(ratio, high), ratio);
+/// Comparisons are V's own operators and give math::Mask<V> (bool for scalars); masks combine with &&, || and !.
+/// In every function that takes several values the first decides V, the others convert to it.
+namespace roars::math {
+
+/// How V computes. This is the scalar case; simd.hpp holds the one for lanes. A class and not overloads, because a
+/// qualified call in a template sees only the overloads declared above it, whatever is included later.
+template <class V>
+struct Functions {
+    static_assert(std::is_arithmetic_v<V>, "V is not a scalar: include roars/simd.hpp for xsimd batches");
+    using Scalar = V;
+    using Mask = bool;
+    static constexpr int lanes = 1;
+
+    static ROARS_FN V exp(V x) { return std::exp(x); }
+    static ROARS_FN V expm1(V x) { return std::expm1(x); }
+    static ROARS_FN V log(V x) { return std::log(x); }
+    static ROARS_FN V log1p(V x) { return std::log1p(x); }
+    static ROARS_FN V sqrt(V x) { return std::sqrt(x); }
+    static ROARS_FN V tanh(V x) { return std::tanh(x); }
+    static ROARS_FN constexpr V abs(V x) { return x < V(0) ? -x : x + V(0); }
+    static ROARS_FN constexpr V min(V a, V b) { return b < a ? b : a; }
+    static ROARS_FN constexpr V max(V a, V b) { return a < b ? b : a; }
+    static ROARS_FN constexpr V select(bool mask, V a, V b) { return mask ? a : b; }
+
+    static ROARS_FN constexpr V load(const V* from) { return *from; }
+    static ROARS_FN constexpr void store(V* to, V x) { *to = x; }
+    template <class Flag>
+    static ROARS_FN constexpr bool load_mask(const Flag* from) {
+        return *from != Flag(0);
+    }
+    static ROARS_FN constexpr V sum(V x) { return x; }
+    static ROARS_FN constexpr V largest(V x) { return x; }
+    static ROARS_FN constexpr V smallest(V x) { return x; }
+};
+
+/// The type of V's comparisons, the type of one of its lanes, and their number.
+template <class V>
+using Mask = typename Functions<V>::Mask;
+template <class V>
+using Scalar = typename Functions<V>::Scalar;
+template <class V>
+inline constexpr int lanes = Functions<V>::lanes;
+
+namespace detail {
+template <class V>
+using Same = std::type_identity_t<V>;
+}  // namespace detail
+
+/// mask ? a : b in every lane; nothing of the lane not chosen leaks, not even a NaN.
+template <class M, class V>
+ROARS_FN constexpr V select(const M& mask, const V& a, const detail::Same<V>& b) {
+    if constexpr (std::is_same_v<M, bool>)
+        return mask ? a : b;
+    else
+        return Functions<V>::select(mask, a, b);
+}
+
+/// e^x: 0 at -inf, inf above the range, NaN at NaN.
+template <class V>
+ROARS_FN V exp(const V& x) {
+    return Functions<V>::exp(x);
+}
+/// e^x - 1 without the loss of digits near 0.
+template <class V>
+ROARS_FN V expm1(const V& x) {
+    return Functions<V>::expm1(x);
+}
+/// Natural logarithm: -inf at 0, NaN below.
+template <class V>
+ROARS_FN V log(const V& x) {
+    return Functions<V>::log(x);
+}
+/// log(1 + x) without the loss of digits near 0.
+template <class V>
+ROARS_FN V log1p(const V& x) {
+    return Functions<V>::log1p(x);
+}
+template <class V>
+ROARS_FN V sqrt(const V& x) {
+    return Functions<V>::sqrt(x);
+}
+template <class V>
+ROARS_FN V tanh(const V& x) {
+    return Functions<V>::tanh(x);
+}
+template <class V>
+ROARS_FN constexpr V abs(const V& x) {
+    return Functions<V>::abs(x);
+}
+/// Which of the two a NaN yields is not said: select it away first.
+template <class V>
+ROARS_FN constexpr V min(const V& a, const detail::Same<V>& b) {
+    return Functions<V>::min(a, b);
+}
+template <class V>
+ROARS_FN constexpr V max(const V& a, const detail::Same<V>& b) {
+    return Functions<V>::max(a, b);
+}
+/// x held in [low, high].
+template <class V>
+ROARS_FN constexpr V clamp(const V& x, const detail::Same<V>& low, const detail::Same<V>& high) {
+    return Functions<V>::min(Functions<V>::max(x, low), high);
+}
+template <class V>
+ROARS_FN constexpr V square(const V& x) {
+    return x * x;
+}
+
+/// 1 / (1 + e^-x), from e^-|x| so that neither end overflows.
+template <class V>
+ROARS_FN V sigmoid(const V& x) {
+    V small = Functions<V>::exp(-Functions<V>::abs(x));
+    return select(x < V(0), small, V(1)) / (V(1) + small);
+}
+/// log sigmoid(x) = min(x, 0) - log(1 + e^-|x|): exact at both ends, never -inf for a finite x.
+template <class V>
+ROARS_FN V log_sigmoid(const V& x) {
+    return Functions<V>::min(x, V(0)) - Functions<V>::log1p(Functions<V>::exp(-Functions<V>::abs(x)));
+}
+
+/// lanes<V> neighbours from memory and back; no alignment is asked for.
+template <class V>
+ROARS_FN constexpr V load(const Scalar<V>* from) {
+    return Functions<V>::load(from);
+}
+template <class V>
+ROARS_FN constexpr void store(Scalar<V>* to, const V& x) {
+    Functions<V>::store(to, x);
+}
+/// lanes<V> flags (bool or a byte, not 0 = true) as a mask.
+template <class V, class Flag>
+ROARS_FN constexpr Mask<V> load_mask(const Flag* from) {
+    return Functions<V>::load_mask(from);
+}
+
+/// Sum, maximum and minimum over the lanes, in a fixed order.
+template <class V>
+ROARS_FN constexpr Scalar<V> sum(const V& x) {
+    return Functions<V>::sum(x);
+}
+template <class V>
+ROARS_FN constexpr Scalar<V> largest(const V& x) {
+    return Functions<V>::largest(x);
+}
+template <class V>
+ROARS_FN constexpr Scalar<V> smallest(const V& x) {
+    return Functions<V>::smallest(x);
+}
+
+}  // namespace roars::math

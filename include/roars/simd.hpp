@@ -1,0 +1,188 @@
+#pragma once
+
+#include <cstdint>
+
+// g++ 12 takes _mm512_undefined_ps() of its own header for a mistake (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <xsimd/xsimd.hpp>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
+#include "roars/math.hpp"
+
+/// roars::math for lanes: V = xsimd::batch<float> or xsimd::batch<double>. Works for any instruction set that the
+/// compiler is told of (-march=native: 8 or 16 floats; none: 4), and needs no -ffast-math.
+namespace roars::math {
+
+/// The widest lanes of this translation unit's flags.
+template <class Real>
+using Lanes = xsimd::batch<Real>;
+
+namespace detail {
+
+/// e^r - 1 for |r| <= ln(2) / 2, and the constants of the reduction x = n ln 2 + r, ln 2 cut in two so that n times the
+/// high part is exact without a fused multiply.
+template <class Real>
+struct ExpConstants;
+
+template <>
+struct ExpConstants<float> {
+    using Bits = std::int32_t;
+    static constexpr int mantissa = 23;
+    static constexpr Bits bias = 127;
+    static constexpr float to_integer_bits = 12582912.0f;  // 1.5 * 2^23
+    static constexpr float lowest = -104.0f, highest = 89.0f;
+    static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+    static constexpr float smallest_normal = 1.17549435e-38f, up = 16777216.0f, log_up = 16.635532333f;
+
+    /// Cephes expf (S. Moshier), relative error 1e-7.
+    template <class V>
+    static ROARS_INLINE V expm1(const V& r) {
+        V p(1.9875691500e-4f);
+        p = xsimd::fma(p, r, V(1.3981999507e-3f));
+        p = xsimd::fma(p, r, V(8.3334519073e-3f));
+        p = xsimd::fma(p, r, V(4.1665795894e-2f));
+        p = xsimd::fma(p, r, V(1.6666665459e-1f));
+        p = xsimd::fma(p, r, V(5.0000001201e-1f));
+        return xsimd::fma(p, r * r, r);
+    }
+};
+
+template <>
+struct ExpConstants<double> {
+    using Bits = std::int64_t;
+    static constexpr int mantissa = 52;
+    static constexpr Bits bias = 1023;
+    static constexpr double to_integer_bits = 6755399441055744.0;  // 1.5 * 2^52
+    static constexpr double lowest = -746.0, highest = 710.0;
+    static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
+    static constexpr double smallest_normal = 2.2250738585072014e-308, up = 18014398509481984.0,
+                            log_up = 37.429947750237047899;
+
+    /// Taylor's series to r^13 / 13!: the next term is below 5e-18.
+    template <class V>
+    static ROARS_INLINE V expm1(const V& r) {
+        V p(1.0 / 6227020800.0);
+        p = xsimd::fma(p, r, V(1.0 / 479001600.0));
+        p = xsimd::fma(p, r, V(1.0 / 39916800.0));
+        p = xsimd::fma(p, r, V(1.0 / 3628800.0));
+        p = xsimd::fma(p, r, V(1.0 / 362880.0));
+        p = xsimd::fma(p, r, V(1.0 / 40320.0));
+        p = xsimd::fma(p, r, V(1.0 / 5040.0));
+        p = xsimd::fma(p, r, V(1.0 / 720.0));
+        p = xsimd::fma(p, r, V(1.0 / 120.0));
+        p = xsimd::fma(p, r, V(1.0 / 24.0));
+        p = xsimd::fma(p, r, V(1.0 / 6.0));
+        p = xsimd::fma(p, r, V(0.5));
+        return xsimd::fma(p, r * r, r);
+    }
+};
+
+}  // namespace detail
+
+/// xsimd's own exp and expm1 end at +-88.4 in float (e^88.5 is finite, e^-90 is a denormal number) and its log is wrong
+/// for denormal doubles; those three are therefore written here, to the whole range. At most 2 ulp.
+template <class Real, class Arch>
+struct Functions<xsimd::batch<Real, Arch>> {
+    using V = xsimd::batch<Real, Arch>;
+    using Scalar = Real;
+    using Mask = xsimd::batch_bool<Real, Arch>;
+    using Constants = detail::ExpConstants<Real>;
+    static constexpr int lanes = static_cast<int>(V::size);
+
+    static ROARS_INLINE V exp(const V& x) {
+        Reduced reduced = reduce(x);
+        return scale(V(1) + Constants::expm1(reduced.r), reduced.n);
+    }
+    static ROARS_INLINE V expm1(const V& x) {
+        Reduced reduced = reduce(x);
+        // 2^(n-1) on both terms, doubled at the end: 2^n alone overflows at the top of the range.
+        V half = power_of_two(xsimd::max(reduced.n - V(1), V(Real(1 - Constants::bias))));
+        V doubled = xsimd::fma(half, Constants::expm1(reduced.r), half - V(Real(0.5)));
+        return xsimd::select(xsimd::abs(x) < V(4 * Constants::smallest_normal), x, doubled + doubled);
+    }
+    static ROARS_INLINE V log(const V& x) {
+        Mask denormal = x < V(Constants::smallest_normal);
+        V logarithm = xsimd::log(xsimd::select(denormal, x * V(Constants::up), x));
+        return xsimd::select(denormal, logarithm - V(Constants::log_up), logarithm);
+    }
+    static ROARS_INLINE V log1p(const V& x) {
+        // log(u) for the rounded u = 1 + x, and what the rounding lost: (x - (u - 1)) / u.
+        V u = V(1) + x;
+        V logarithm = log(u);
+        return xsimd::select(u == x || u == V(0), logarithm, logarithm + (x - (u - V(1))) / u);
+    }
+    static ROARS_INLINE V sqrt(const V& x) { return xsimd::sqrt(x); }
+    static ROARS_INLINE V tanh(const V& x) {
+        // (1 - e^-2|x|) / (1 + e^-2|x|), the numerator by expm1 for the digits near 0.
+        V tail = expm1(V(-2) * xsimd::abs(x));
+        V magnitude = -tail / (V(2) + tail);
+        return xsimd::select(x < V(0), -magnitude, magnitude);
+    }
+    static ROARS_INLINE V abs(const V& x) { return xsimd::abs(x); }
+    static ROARS_INLINE V min(const V& a, const V& b) { return xsimd::min(a, b); }
+    static ROARS_INLINE V max(const V& a, const V& b) { return xsimd::max(a, b); }
+    static ROARS_INLINE V select(const Mask& mask, const V& a, const V& b) { return xsimd::select(mask, a, b); }
+
+    static ROARS_INLINE V load(const Real* from) { return V::load_unaligned(from); }
+    static ROARS_INLINE void store(Real* to, const V& x) { x.store_unaligned(to); }
+    template <class Flag>
+    static ROARS_INLINE Mask load_mask(const Flag* from) {
+        alignas(64) Real flags[V::size];
+        for (std::size_t i = 0; i < V::size; ++i) flags[i] = from[i] != Flag(0) ? Real(1) : Real(0);
+        return V::load_aligned(flags) != V(0);
+    }
+
+    static ROARS_INLINE Real sum(const V& x) {
+        return fold(x, [](Real a, Real b) { return a + b; });
+    }
+    static ROARS_INLINE Real largest(const V& x) {
+        return fold(x, [](Real a, Real b) { return a < b ? b : a; });
+    }
+    static ROARS_INLINE Real smallest(const V& x) {
+        return fold(x, [](Real a, Real b) { return b < a ? b : a; });
+    }
+
+private:
+    /// x = n ln 2 + r, |r| <= ln(2) / 2, x held to where e^x is neither 0 nor inf for certain. NaN stays in r.
+    struct Reduced {
+        V n, r;
+    };
+    static ROARS_INLINE Reduced reduce(const V& x) {
+        V low(Constants::lowest), high(Constants::highest);
+        V held = xsimd::select(x < low, low, xsimd::select(x > high, high, x));
+        V n = xsimd::nearbyint(held * V(Real(1.4426950408889634)));
+        V r = xsimd::fnma(n, V(Constants::ln2_high), held);
+        return {n, xsimd::fnma(n, V(Constants::ln2_low), r)};
+    }
+    /// 2^n for an integral n within the range of normal numbers: the exponent's bits.
+    static ROARS_INLINE V power_of_two(const V& n) {
+        using Bits = xsimd::batch<typename Constants::Bits, Arch>;
+        Bits bits = xsimd::bitwise_cast<Bits>(n + V(Constants::to_integer_bits));
+        return xsimd::bitwise_cast<V>((bits + Bits(Constants::bias)) << Constants::mantissa);
+    }
+    /// y 2^n in two exact-but-the-last steps, so that overflow gives inf and underflow rounds to a denormal once.
+    static ROARS_INLINE V scale(const V& y, const V& n) {
+#if defined(__AVX512F__)
+        if constexpr (sizeof(V) == 64 && sizeof(Real) == 4) return V(_mm512_scalef_ps(y, n));
+        if constexpr (sizeof(V) == 64 && sizeof(Real) == 8) return V(_mm512_scalef_pd(y, n));
+#endif
+        V half = xsimd::nearbyint(n * V(Real(0.5)));
+        return y * power_of_two(half) * power_of_two(n - half);
+    }
+    template <class Operation>
+    static ROARS_INLINE Real fold(const V& x, Operation operation) {
+        alignas(64) Real lane[V::size];
+        x.store_aligned(lane);
+        for (std::size_t width = V::size / 2; width > 0; width /= 2)
+            for (std::size_t i = 0; i < width; ++i) lane[i] = operation(lane[i], lane[i + width]);
+        return lane[0];
+    }
+};
+
+}  // namespace roars::math
