@@ -1,0 +1,351 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "roars/columns.hpp"
+#include "roars/error.hpp"
+
+namespace roars {
+
+/// A column is asked of a batch that has not got it. The type's name in the compiler's message says which one.
+template <class Column>
+struct column_is_not_in_this_batch {
+    static constexpr bool value = false;
+};
+
+using Offsets = std::span<const std::int64_t>;
+
+namespace detail {
+
+template <class From, class To>
+using copy_const = std::conditional_t<std::is_const_v<From>, const To, To>;
+
+template <class Column, class Real>
+struct OwnedColumn {
+    std::vector<value_of<Column, Real>> values;
+    std::int64_t width = 1;
+    std::span<value_of<Column, Real>> span() { return values; }
+    std::span<const value_of<Column, Real>> span() const { return values; }
+};
+
+template <class Column, class Real>
+struct BorrowedColumn {
+    std::span<value_of<Column, Real>> values;
+    std::int64_t width = 1;
+    std::span<value_of<Column, Real>> span() const { return values; }
+};
+
+template <class Real, class Owned, class Borrowed>
+struct ColumnTuple;
+template <class Real, class... Owned, class... Borrowed>
+struct ColumnTuple<Real, columns<Owned...>, columns<Borrowed...>> : OwnedColumn<Owned, Real>...,
+                                                                    BorrowedColumn<Borrowed, Real>... {};
+
+}  // namespace detail
+
+/// A batch: ragged structure of arrays with exactly the columns it names. Sequence i owns tokens
+/// [token_offsets[i], token_offsets[i+1]); group g owns sequences [groups[g], groups[g+1]); both have 64 bits, nothing is
+/// padded. `Owned` columns live here, `Borrowed` ones in somebody else's memory (a training engine of your own):
+/// borrow(col::logp{}, span) gives the batch with that column borrowed.
+template <class Real_, class Owned_, class Borrowed_ = columns<>>
+class Batch {
+public:
+    using Real = Real_;
+    using Owned = Owned_;
+    using Borrowed = Borrowed_;
+    using Columns = unite_t<Owned, Borrowed>;
+    static_assert(Columns::size == Owned::size + Borrowed::size, "a column is owned or borrowed, not both");
+
+    template <class Column>
+    static constexpr bool has = contains_v<Column, Columns>;
+
+    Batch() : token_offsets_(1, 0) {}
+    /// Borrowed offsets are copied: they are small beside the tokens.
+    explicit Batch(Offsets token_offsets) : token_offsets_(token_offsets.begin(), token_offsets.end()) {
+        check_offsets(token_offsets_, "token_offsets");
+        size_owned(Owned{});
+    }
+    Batch(Offsets token_offsets, Offsets group_offsets) : Batch(token_offsets) {
+        set_offsets(col::groups{}, group_offsets);
+    }
+
+    std::int64_t tokens() const { return token_offsets_.back(); }
+    std::int64_t sequences() const { return static_cast<std::int64_t>(token_offsets_.size()) - 1; }
+    std::int64_t groups() const { return std::max<std::int64_t>(0, std::ssize(groups_) - 1); }
+    std::int64_t turns() const { return std::max<std::int64_t>(0, std::ssize(turns_) - 1); }
+
+    Offsets token_offsets() const { return token_offsets_; }
+
+    /// The column's values: a span over tokens, turns, sequences or groups; of `width` values each where it is wide.
+    template <class Column>
+    auto operator[](Column column) {
+        return get(*this, column);
+    }
+    template <class Column>
+    auto operator[](Column column) const {
+        return get(*this, column);
+    }
+
+    template <class Column>
+    std::int64_t width(Column) const {
+        return slot<Column>(*this).width;
+    }
+    /// Makes a column hold rows of `width` values (a state, an action, a task vector), row-major.
+    template <class Column>
+    void set_width(Column, std::int64_t width) {
+        auto& column = slot<Column>(*this);
+        column.width = width;
+        if constexpr (contains_v<Column, Owned>) column.values.resize(static_cast<std::size_t>(count(Column{}) * width));
+    }
+    /// Row i of a wide column.
+    template <class Column>
+    auto row(Column column, std::int64_t i) {
+        auto width = static_cast<std::size_t>(this->width(column));
+        return (*this)[column].subspan(static_cast<std::size_t>(i) * width, width);
+    }
+
+    /// How many of its extent there are.
+    template <class Column>
+    std::int64_t count(Column) const {
+        if constexpr (Column::kind == Kind::offsets)
+            return std::ssize(offsets_of<Column>(*this));
+        else if constexpr (Column::extent == Extent::token)
+            return tokens();
+        else if constexpr (Column::extent == Extent::turn)
+            return turns();
+        else if constexpr (Column::extent == Extent::sequence)
+            return sequences();
+        else if constexpr (Column::extent == Extent::group)
+            return groups();
+        else
+            return 1;
+    }
+
+    /// Sets the offsets of groups into sequences, of turns into tokens, or of sequences into turns.
+    template <class Column>
+    void set_offsets(Column, Offsets offsets) {
+        static_assert(Column::kind == Kind::offsets);
+        auto& own = offsets_of<Column>(*this);
+        own.assign(offsets.begin(), offsets.end());
+        if (!own.empty()) check_offsets(own, Column::name);
+        std::int64_t covered = own.empty() ? 0 : own.back();
+        if constexpr (std::is_same_v<Column, col::groups>)
+            expect(own.empty() || covered == sequences(), [&] {
+                return "groups: the last offset is " + std::to_string(covered) + ", expected the number of sequences, " +
+                       std::to_string(sequences());
+            });
+        size_owned(Owned{});
+    }
+
+    /// The same batch with `column` in the caller's memory. The span must hold a value for each of its extent.
+    template <class Column>
+    auto borrow(Column column, std::span<value_of<Column, Real>> values) && {
+        static_assert(!has<Column>, "this column is in the batch already");
+        expect(std::ssize(values) == count(column), [&] {
+            return std::string(Column::name) + ": has " + std::to_string(values.size()) + " values, expected " +
+                   std::to_string(count(column));
+        });
+        using Borrowed2 = unite_t<Borrowed, columns<Column>>;
+        Batch<Real, Owned, Borrowed2> wider;
+        wider.adopt(std::move(*this));
+        static_cast<detail::BorrowedColumn<Column, Real>&>(wider.columns_).values = values;
+        return wider;
+    }
+    /// The same batch with further columns of its own, zero at first.
+    template <class... Column>
+    auto with(columns<Column...>) && {
+        Batch<Real, unite_t<Owned, minus_t<columns<Column...>, Columns>>, Borrowed> wider;
+        wider.adopt(std::move(*this));
+        wider.size_owned(typename decltype(wider)::Owned{});
+        return wider;
+    }
+
+    /// Puts the sequences of `other` behind ours; groups stay groups. The same columns, all owned.
+    void append(const Batch& other) {
+        static_assert(Borrowed::size == 0, "a borrowed column cannot grow");
+        if (&other == this) return append(Batch(other));
+        auto shift = [](std::vector<std::int64_t>& ours, const std::vector<std::int64_t>& theirs) {
+            if (theirs.empty()) return;
+            if (ours.empty()) ours.push_back(0);
+            std::int64_t base = ours.back();
+            for (std::size_t i = 1; i < theirs.size(); ++i) ours.push_back(base + theirs[i]);
+        };
+        append_columns(other, Owned{});
+        shift(token_offsets_, other.token_offsets_);
+        shift(groups_, other.groups_);
+        shift(turns_, other.turns_);
+        shift(turn_owner_, other.turn_owner_);
+    }
+
+    /// The groups whose flag is set, in order. Columns of turns need turn_owner.
+    Batch select_groups(std::span<const char> keep) const {
+        expect(std::ssize(keep) == groups(), [&] {
+            return "select_groups: " + std::to_string(keep.size()) + " flags, expected one for each of " +
+                   std::to_string(groups()) + " groups";
+        });
+        Batch kept;
+        for (std::int64_t g = 0; g < groups(); ++g)
+            if (keep[static_cast<std::size_t>(g)]) kept.append(slice_groups(g, g + 1));
+        return kept;
+    }
+    /// Groups [first, last).
+    Batch slice_groups(std::int64_t first, std::int64_t last) const {
+        Batch piece = slice_sequences(at(groups_, first), at(groups_, last));
+        piece.groups_ = rebased(groups_, first, last);
+        piece.copy_columns(*this, Extent::group, first, last, Owned{});
+        return piece;
+    }
+    /// Sequences [first, last), as a batch without groups.
+    Batch slice_sequences(std::int64_t first, std::int64_t last) const {
+        static_assert(Borrowed::size == 0, "a borrowed column cannot be cut out");
+        Batch piece;
+        piece.token_offsets_ = rebased(token_offsets_, first, last);
+        piece.copy_columns(*this, Extent::sequence, first, last, Owned{});
+        piece.copy_columns(*this, Extent::token, at(token_offsets_, first), at(token_offsets_, last), Owned{});
+        if (!turn_owner_.empty()) {
+            piece.turn_owner_ = rebased(turn_owner_, first, last);
+            piece.turns_ = rebased(turns_, at(turn_owner_, first), at(turn_owner_, last));
+            piece.copy_columns(*this, Extent::turn, at(turn_owner_, first), at(turn_owner_, last), Owned{});
+        }
+        return piece;
+    }
+
+private:
+    template <class, class, class>
+    friend class Batch;
+
+    static std::int64_t at(const std::vector<std::int64_t>& offsets, std::int64_t i) {
+        return offsets[static_cast<std::size_t>(i)];
+    }
+
+    static void check_offsets(const std::vector<std::int64_t>& offsets, std::string_view name) {
+        expect(!offsets.empty() && offsets.front() == 0,
+               [&] { return std::string(name) + ": expected a first offset of 0"; });
+        for (std::size_t i = 1; i < offsets.size(); ++i)
+            expect(offsets[i] >= offsets[i - 1], [&] {
+                return std::string(name) + ": offset " + std::to_string(i) + " is " + std::to_string(offsets[i]) +
+                       ", expected at least the one before it, " + std::to_string(offsets[i - 1]);
+            });
+    }
+
+    static std::vector<std::int64_t> rebased(const std::vector<std::int64_t>& offsets, std::int64_t first,
+                                             std::int64_t last) {
+        std::vector<std::int64_t> piece(offsets.begin() + first, offsets.begin() + last + 1);
+        std::int64_t base = piece.front();
+        for (auto& offset : piece) offset -= base;
+        return piece;
+    }
+
+    template <class Column, class Self>
+    static auto& slot(Self& self) {
+        if constexpr (contains_v<Column, Owned>)
+            return static_cast<detail::copy_const<Self, detail::OwnedColumn<Column, Real>>&>(self.columns_);
+        else {
+            static_assert(contains_v<Column, Borrowed> || column_is_not_in_this_batch<Column>::value,
+                          "roars: this column is not in the batch; its name stands in column_is_not_in_this_batch<...>");
+            return static_cast<detail::copy_const<Self, detail::BorrowedColumn<Column, Real>>&>(self.columns_);
+        }
+    }
+
+    template <class Column, class Self>
+    static auto& offsets_of(Self& self) {
+        if constexpr (std::is_same_v<Column, col::groups>)
+            return self.groups_;
+        else if constexpr (std::is_same_v<Column, col::turns>)
+            return self.turns_;
+        else
+            return self.turn_owner_;
+    }
+
+    template <class Self, class Column>
+    static auto get(Self& self, Column) {
+        if constexpr (Column::kind == Kind::offsets) {
+            static_assert(has<Column> || column_is_not_in_this_batch<Column>::value,
+                          "roars: this column is not in the batch; its name stands in column_is_not_in_this_batch<...>");
+            return Offsets(offsets_of<Column>(self));
+        } else {
+            return slot<Column>(self).span();
+        }
+    }
+
+    template <class... Column>
+    void size_owned(columns<Column...>) {
+        (size_one<Column>(), ...);
+    }
+    template <class Column>
+    void size_one() {
+        if constexpr (Column::kind != Kind::offsets) {
+            auto& column = slot<Column>(*this);
+            column.values.resize(static_cast<std::size_t>(count(Column{}) * column.width));
+        }
+    }
+
+    template <class OtherBatch>
+    void adopt(OtherBatch&& other) {
+        token_offsets_ = std::move(other.token_offsets_);
+        groups_ = std::move(other.groups_);
+        turns_ = std::move(other.turns_);
+        turn_owner_ = std::move(other.turn_owner_);
+        adopt_columns(other, typename std::remove_cvref_t<OtherBatch>::Columns{});
+    }
+    template <class OtherBatch, class... Column>
+    void adopt_columns(OtherBatch& other, columns<Column...>) {
+        ((slot<Column>(*this) = std::move(OtherBatch::template slot<Column>(other))), ...);
+    }
+
+    template <class... Column>
+    void append_columns(const Batch& other, columns<Column...>) {
+        auto one = [&]<class C>(C) {
+            if constexpr (C::kind != Kind::offsets) {
+                auto& ours = slot<C>(*this);
+                const auto& theirs = slot<C>(other);
+                if (ours.values.empty()) ours.width = theirs.width;
+                ours.values.insert(ours.values.end(), theirs.values.begin(), theirs.values.end());
+            }
+        };
+        (one(Column{}), ...);
+    }
+
+    template <class... Column>
+    void copy_columns(const Batch& from, Extent extent, std::int64_t first, std::int64_t last, columns<Column...>) {
+        auto one = [&]<class C>(C) {
+            if constexpr (C::kind != Kind::offsets) {
+                if (C::extent != extent) return;
+                auto& ours = slot<C>(*this);
+                const auto& theirs = slot<C>(from);
+                ours.width = theirs.width;
+                ours.values.assign(theirs.values.begin() + first * theirs.width,
+                                   theirs.values.begin() + last * theirs.width);
+            }
+        };
+        (one(Column{}), ...);
+    }
+
+    std::vector<std::int64_t> token_offsets_, groups_, turns_, turn_owner_;
+    detail::ColumnTuple<Real, Owned, Borrowed> columns_;
+};
+
+/// A batch in the caller's memory: `view<float>(token_offsets, groups).borrow(col::logp{}, logp)...`.
+template <class Real>
+auto view(Offsets token_offsets, Offsets group_offsets = {}) {
+    Batch<Real, columns<col::groups>> batch(token_offsets);
+    if (!group_offsets.empty()) batch.set_offsets(col::groups{}, group_offsets);
+    return batch;
+}
+
+namespace detail {
+template <class BatchType, class... Column>
+concept has_all = (std::remove_cvref_t<BatchType>::template has<Column> && ...);
+}
+
+/// A batch that has these columns.
+template <class B, class... Column>
+concept BatchWith = requires { typename std::remove_cvref_t<B>::Columns; } && detail::has_all<B, Column...>;
+
+}  // namespace roars
