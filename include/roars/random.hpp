@@ -72,8 +72,8 @@ class RandomStream {
 public:
     using result_type = std::uint32_t;
 
-    constexpr explicit RandomStream(Random source = Random(), std::uint64_t position = 0)
-        : source_(source), position(position) {}
+    constexpr explicit RandomStream(Random source = Random(), std::uint64_t start = 0)
+        : source_(source), position(start) {}
 
     static constexpr result_type min() { return 0; }
     static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
