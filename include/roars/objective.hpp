@@ -1,0 +1,476 @@
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "roars/backend.hpp"
+#include "roars/batch.hpp"
+#include "roars/simd.hpp"
+#include "roars/term.hpp"
+
+namespace roars {
+
+/// What a loss is divided by, counted over the WHOLE batch. Counts of micro-batches add up, so that cutting a batch
+/// changes neither the loss nor a gradient.
+struct Counts {
+    std::int64_t tokens = 0;          ///< trainable tokens
+    std::int64_t sequences = 0;       ///< all sequences
+    std::int64_t live_sequences = 0;  ///< sequences with at least one trainable token
+    std::int64_t groups = 0;
+
+    Counts& operator+=(const Counts& other) {
+        tokens += other.tokens;
+        sequences += other.sequences;
+        live_sequences += other.live_sequences;
+        groups += other.groups;
+        return *this;
+    }
+    friend Counts operator+(Counts a, const Counts& b) { return a += b; }
+};
+
+/// How token losses become one number: a weight for every token of a sequence of `length` trainable tokens.
+template <class A>
+concept Aggregation = requires(const A& aggregate, const Counts& counts, std::int64_t length) {
+    { A::per_sequence } -> std::convertible_to<bool>;  ///< false: the weight is the same for the whole batch
+    { aggregate.weight(counts, length) } -> std::convertible_to<double>;
+};
+
+/// A term with the aggregation that weighs it.
+template <TokenTerm Term_, Aggregation Aggregate_>
+struct Weighed {
+    using Term = Term_;
+    using Aggregate = Aggregate_;
+    Term term;
+    Aggregate aggregate;
+};
+
+/// Loss and metrics of a pass. Sums, so that those of micro-batches add up.
+template <class... Term>
+struct Result {
+    static constexpr std::size_t terms = sizeof...(Term);
+    static constexpr std::size_t measured = (metrics_of<Term>.size() + ... + 0);
+
+    std::array<double, terms> term_loss{};
+    std::array<double, measured> metric_sum{};
+    std::int64_t tokens = 0;  ///< trainable tokens that were seen
+
+    double loss() const {
+        double sum = 0;
+        for (double part : term_loss) sum += part;
+        return sum;
+    }
+    /// Mean over the trainable tokens; 0 where there are none.
+    double metric(std::string_view name) const {
+        double found = std::nan("");
+        for_each([&](std::string_view each, double mean) {
+            if (each == name) found = mean;
+        });
+        return found;
+    }
+    /// Calls visit(name, value) for the loss of each term and for each metric.
+    template <class Visit>
+    void for_each(Visit&& visit) const {
+        std::size_t k = 0, m = 0;
+        auto one = [&]<class T>(std::type_identity<T>) {
+            visit(T::name, term_loss[k++]);
+            for (std::string_view name : metrics_of<T>) visit(name, tokens ? metric_sum[m] / double(tokens) : 0.0), ++m;
+        };
+        (one(std::type_identity<Term>{}), ...);
+    }
+    Result& operator+=(const Result& other) {
+        for (std::size_t i = 0; i < terms; ++i) term_loss[i] += other.term_loss[i];
+        for (std::size_t i = 0; i < measured; ++i) metric_sum[i] += other.metric_sum[i];
+        tokens += other.tokens;
+        return *this;
+    }
+};
+
+namespace detail {
+
+template <class... Term>
+using columns_of_terms = unite_t<needs_of<Term>..., typename Term::differentiates..., columns<mask_of<Term>...>>;
+
+template <class Column, class BatchType>
+ROARS_FN bool trainable(const BatchType& batch, std::int64_t token) {
+    if constexpr (BatchType::template has<Column>)
+        return batch[Column{}][static_cast<std::size_t>(token)] != typename BatchType::Real(0);
+    else
+        return true;
+}
+
+/// Trainable tokens of each sequence.
+template <class Mask, class BatchType>
+std::vector<std::int64_t> trainable_lengths(backend::Host& backend, const BatchType& batch) {
+    std::vector<std::int64_t> lengths(static_cast<std::size_t>(batch.sequences()));
+    Offsets offsets = batch.token_offsets();
+    parallel_pieces(backend, batch.sequences(), [&](std::int64_t, std::int64_t first, std::int64_t last) {
+        for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
+            if constexpr (BatchType::template has<Mask>) {
+                const auto* mask = batch[Mask{}].data();
+                std::int64_t length = 0;
+                for (std::int64_t t = offsets[i]; t < offsets[i + 1]; ++t) length += mask[t] != 0;
+                lengths[i] = length;
+            } else {
+                lengths[i] = offsets[i + 1] - offsets[i];
+            }
+        }
+    });
+    return lengths;
+}
+
+[[noreturn]] inline void throw_not_finite(std::string_view column, std::int64_t token, std::int64_t sequence,
+                                          double value) {
+    throw Error(std::string(column) + " of token " + std::to_string(token) + " (sequence " + std::to_string(sequence) +
+                ") is " + (std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf") +
+                ", expected a finite number at a trainable token");
+}
+
+}  // namespace detail
+
+/// Counts of a batch, by the mask of the objective.
+template <class Mask = col::mask, class BatchType>
+Counts count(backend::Host& backend, const BatchType& batch) {
+    Counts counts;
+    counts.sequences = batch.sequences();
+    counts.groups = batch.groups();
+    for (std::int64_t length : detail::trainable_lengths<Mask>(backend, batch)) {
+        counts.tokens += length;
+        counts.live_sequences += length > 0;
+    }
+    return counts;
+}
+
+namespace detail {
+
+/// One pass over a batch for a fixed list of terms. Tokens are walked in blocks that fit the first-level cache: values
+/// of sequences (and weights that differ by sequence) are spread over the block's tokens first, then everything is a
+/// flat loop over lanes.
+template <class BatchType, class... Entry>
+class ObjectivePass {
+    using Real = typename BatchType::Real;
+    using V = math::Lanes<Real>;
+    static constexpr std::int64_t lanes = math::lanes<V>;
+    static constexpr std::int64_t block = 1024;
+    static constexpr std::size_t terms = sizeof...(Entry);
+
+    using Masks = unite_t<columns<mask_of<typename Entry::Term>>...>;
+    using Wanted = columns_of_terms<typename Entry::Term...>;
+    /// A mask that the batch has not got means that every token counts.
+    using Absent = minus_t<common_t<Wanted, Masks>, typename BatchType::Columns>;
+    using Read = minus_t<Wanted, Absent>;
+    using Slopes = unite_t<typename Entry::Term::differentiates...>;
+
+public:
+    using Sum = Result<typename Entry::Term...>;
+
+    ObjectivePass(backend::Host& backend, BatchType& batch, const std::array<Counts, terms>& counts,
+                  const Entry&... entry)
+        : backend_(backend), batch_(batch), counts_(counts), term_(entry...) {
+        if constexpr (any_per_sequence) find_lengths(std::index_sequence_for<Entry...>{});
+    }
+
+    Sum run() {
+        std::int64_t tokens = batch_.tokens();
+        std::vector<Sum> partial(static_cast<std::size_t>((tokens + backend_.grain - 1) / backend_.grain));
+        std::vector<char> bad(partial.size());
+        parallel_pieces(backend_, tokens, [&](std::int64_t piece, std::int64_t begin, std::int64_t end) {
+            auto p = static_cast<std::size_t>(piece);
+            bad[p] = !Piece(*this, partial[p]).walk(begin, end);
+        });
+        Sum sum;
+        for (std::size_t p = 0; p < partial.size(); ++p) {
+            if (bad[p]) explain(Read{});
+            sum += partial[p];
+        }
+        return sum;
+    }
+
+private:
+    static constexpr bool any_per_sequence = (Entry::Aggregate::per_sequence || ...);
+    template <class... Column>
+    static constexpr bool any_sequence_column(columns<Column...>) {
+        return ((Column::extent == Extent::sequence) || ...);
+    }
+    static constexpr bool walks_sequences = any_per_sequence || any_sequence_column(Read{});
+
+    template <std::size_t... k>
+    void find_lengths(std::index_sequence<k...>) {
+        ((lengths_[k] = same_mask_as_first<k> ? std::vector<std::int64_t>{}
+                                              : trainable_lengths<mask_at<k>>(backend_, batch_)),
+         ...);
+    }
+    template <std::size_t k>
+    using mask_at = mask_of<typename std::tuple_element_t<k, std::tuple<Entry...>>::Term>;
+    template <std::size_t k>
+    static constexpr bool same_mask_as_first = k > 0 && std::is_same_v<mask_at<k>, mask_at<0>>;
+    template <std::size_t k>
+    const std::vector<std::int64_t>& lengths() const {
+        return lengths_[same_mask_as_first<k> ? 0 : k];
+    }
+
+    /// Where the lanes of the block come from: a column's tokens, or a buffer that was filled for the block.
+    template <class Column>
+    struct Source {
+        const Real* from = nullptr;
+    };
+    template <class Set>
+    struct Sources;
+    template <class... Column>
+    struct Sources<columns<Column...>> : Source<Column>... {};
+    template <class Column>
+    struct Buffer {
+        alignas(64) std::array<Real, Column::extent == Extent::sequence ? block : lanes> values{};
+    };
+    template <class Set>
+    struct Buffers;
+    template <class... Column>
+    struct Buffers<columns<Column...>> : Buffer<Column>... {};
+
+    class Piece {
+    public:
+        Piece(ObjectivePass& pass, Sum& sum) : pass_(pass), sum_(sum) { constant_weights(index{}); }
+
+        /// False if a value at a trainable token is not finite.
+        bool walk(std::int64_t begin, std::int64_t end) {
+            for (std::int64_t first = begin; first < end; first += block) {
+                std::int64_t size = std::min(block, end - first);
+                if constexpr (walks_sequences) spread(first, size);
+                place(first, Read{});
+                for (auto& lane : loss_) lane = V(Real(0));
+                for (auto& lane : metric_) lane = V(Real(0));
+                tokens_ = V(Real(0));
+                for (std::int64_t i = 0; i < size; i += lanes) lane_step(first, i, std::min(lanes, size - i));
+                flush();
+            }
+            return std::isfinite(finite_);
+        }
+
+    private:
+        using index = std::index_sequence_for<Entry...>;
+
+        template <std::size_t... k>
+        void constant_weights(std::index_sequence<k...>) {
+            auto one = [&](const auto& term, const Counts& counts, std::size_t which) {
+                if constexpr (!std::remove_cvref_t<decltype(term)>::Aggregate::per_sequence)
+                    constant_[which] = static_cast<Real>(term.aggregate.weight(counts, 0));
+            };
+            (one(std::get<k>(pass_.term_), pass_.counts_[k], k), ...);
+        }
+
+        /// Fills the block's buffers with what belongs to whole sequences.
+        void spread(std::int64_t first, std::int64_t size) {
+            Offsets offsets = pass_.batch_.token_offsets();
+            auto sequence = static_cast<std::size_t>(
+                std::upper_bound(offsets.begin(), offsets.end(), first) - offsets.begin() - 1);
+            for (std::int64_t i = 0; i < size; ++sequence) {
+                std::int64_t stop = std::min(size, offsets[sequence + 1] - first);
+                if (stop <= i) continue;
+                spread_columns(sequence, i, stop, Read{});
+                spread_weights(sequence, i, stop, index{});
+                i = stop;
+            }
+        }
+        template <class... Column>
+        void spread_columns(std::size_t sequence, std::int64_t begin, std::int64_t end, columns<Column...>) {
+            auto one = [&]<class C>(C) {
+                if constexpr (C::extent == Extent::sequence) {
+                    auto& buffer = static_cast<Buffer<C>&>(buffer_).values;
+                    std::fill(buffer.begin() + begin, buffer.begin() + end, pass_.batch_[C{}][sequence]);
+                }
+            };
+            (one(Column{}), ...);
+        }
+        template <std::size_t... k>
+        void spread_weights(std::size_t sequence, std::int64_t begin, std::int64_t end, std::index_sequence<k...>) {
+            auto one = [&]<std::size_t which>(std::integral_constant<std::size_t, which>) {
+                const auto& term = std::get<which>(pass_.term_);
+                if constexpr (std::remove_cvref_t<decltype(term)>::Aggregate::per_sequence) {
+                    std::int64_t length = pass_.template lengths<which>()[sequence];
+                    double weight = length > 0 ? term.aggregate.weight(pass_.counts_[which], length) : 0.0;
+                    std::fill(weight_[which].begin() + begin, weight_[which].begin() + end, static_cast<Real>(weight));
+                }
+            };
+            (one(std::integral_constant<std::size_t, k>{}), ...);
+        }
+
+        template <class... Column>
+        void place(std::int64_t first, columns<Column...>) {
+            auto one = [&]<class C>(C) {
+                static_assert(C::kind == Kind::real, "a term of the loss reads real columns only");
+                if constexpr (C::extent == Extent::sequence)
+                    static_cast<Source<C>&>(source_).from = static_cast<Buffer<C>&>(buffer_).values.data();
+                else
+                    static_cast<Source<C>&>(source_).from = pass_.batch_[C{}].data() + first;
+            };
+            (one(Column{}), ...);
+        }
+
+        /// `used` tokens from `i` on. A last, partial step reads through the buffers, filled up with zeros.
+        ROARS_INLINE void lane_step(std::int64_t first, std::int64_t i, std::int64_t used) {
+            auto token = gather(i, used, Wanted{});
+            std::array<V, Slopes::size> slope;
+            slope.fill(V(Real(0)));
+            std::size_t metric = 0;
+            add_terms(token, i, used, slope, metric, index{});
+            store(first + i, used, slope, Slopes{});
+        }
+
+        template <class... Column>
+        ROARS_INLINE auto gather(std::int64_t i, std::int64_t used, columns<Column...>) {
+            return Token<V, columns<Column...>>{{load<Column>(i, used)}...};
+        }
+        template <class C>
+        ROARS_INLINE V load(std::int64_t i, std::int64_t used) {
+            if constexpr (contains_v<C, Absent>) {
+                return used == lanes ? V(Real(1)) : partial_ones(used);
+            } else {
+                const Real* from = static_cast<Source<C>&>(source_).from + i;
+                if (used == lanes) return math::load<V>(from);
+                alignas(64) std::array<Real, lanes> rest{};
+                std::copy(from, from + used, rest.begin());
+                return math::load<V>(rest.data());
+            }
+        }
+        static V partial_ones(std::int64_t used) {
+            alignas(64) std::array<Real, lanes> ones{};
+            std::fill(ones.begin(), ones.begin() + used, Real(1));
+            return math::load<V>(ones.data());
+        }
+
+        template <class X, std::size_t... k>
+        ROARS_INLINE void add_terms(const X& token, std::int64_t i, std::int64_t used, std::array<V, Slopes::size>& slope,
+                                    std::size_t& metric, std::index_sequence<k...>) {
+            (add_term(std::integral_constant<std::size_t, k>{}, token, i, used, slope, metric), ...);
+        }
+        template <std::size_t k, class X>
+        ROARS_INLINE void add_term(std::integral_constant<std::size_t, k>, const X& token, std::int64_t i,
+                                   std::int64_t used, std::array<V, Slopes::size>& slope, std::size_t& metric) {
+            const auto& weighed = std::get<k>(pass_.term_);
+            using T = typename std::remove_cvref_t<decltype(weighed)>::Term;
+            const V zero(Real(0));
+            auto counts = token[mask_of<T>{}] != zero;
+            check_finite(token, counts, needs_of<T>{});
+            auto said = weighed.term.token(token);
+            V weight(constant_[k]);
+            if constexpr (std::remove_cvref_t<decltype(weighed)>::Aggregate::per_sequence) weight = load_weight(k, i, used);
+            loss_[k] = loss_[k] + math::select(counts, weight * said.loss, zero);
+            add_slopes(said.slope, counts, weight, slope, typename T::differentiates{});
+            for (std::size_t m = 0; m < metrics_of<T>.size(); ++m) {
+                if constexpr (metrics_of<T>.size() > 0)
+                    metric_[metric] = metric_[metric] + math::select(counts, said.metric[m], zero);
+                ++metric;
+            }
+            if constexpr (k == 0) tokens_ = tokens_ + math::select(counts, V(Real(1)), zero);
+        }
+        ROARS_INLINE V load_weight(std::size_t k, std::int64_t i, std::int64_t used) {
+            (void)used;  // the weights' buffer is a whole block, its end is zero or stale, and masked
+            return math::load<V>(weight_[k].data() + i);
+        }
+        template <class Slope, class Mask, class... Column>
+        ROARS_INLINE void add_slopes(const Slope& said, const Mask& counts, const V& weight,
+                                     std::array<V, Slopes::size>& slope, columns<Column...>) {
+            std::size_t j = 0;
+            ((slope[position<Column>] =
+                  slope[position<Column>] + math::select(counts, weight * said[j++], V(Real(0)))),
+             ...);
+        }
+        template <class X, class Mask, class... Column>
+        ROARS_INLINE void check_finite(const X& token, const Mask& counts, columns<Column...>) {
+            ((not_finite_ = not_finite_ + math::select(counts, token[Column{}] - token[Column{}], V(Real(0)))), ...);
+        }
+
+        template <class... Column>
+        ROARS_INLINE void store(std::int64_t at, std::int64_t used, const std::array<V, Slopes::size>& slope,
+                                columns<Column...>) {
+            auto one = [&]<class C>(C) {
+                if constexpr (BatchType::template has<col::grad<C>>) {
+                    Real* to = pass_.batch_[col::grad<C>{}].data() + at;
+                    if (used == lanes) return math::store(to, slope[position<C>]);
+                    alignas(64) std::array<Real, lanes> rest;
+                    math::store(rest.data(), slope[position<C>]);
+                    std::copy(rest.begin(), rest.begin() + used, to);
+                }
+            };
+            (one(Column{}), ...);
+        }
+
+        /// From the real type's lanes to sums in double, once a block.
+        void flush() {
+            for (std::size_t k = 0; k < terms; ++k) sum_.term_loss[k] += double(math::sum(loss_[k]));
+            for (std::size_t m = 0; m < Sum::measured; ++m) sum_.metric_sum[m] += double(math::sum(metric_[m]));
+            sum_.tokens += static_cast<std::int64_t>(math::sum(tokens_));
+            finite_ += double(math::sum(not_finite_));
+        }
+
+        template <class Column, class... All>
+        static constexpr std::size_t position_in(columns<All...>) {
+            std::size_t at = 0;
+            bool found = false;
+            ((found = found || std::is_same_v<Column, All>, at += !found), ...);
+            return at;
+        }
+        template <class Column>
+        static constexpr std::size_t position = position_in<Column>(Slopes{});
+
+        ObjectivePass& pass_;
+        Sum& sum_;
+        Sources<Read> source_{};
+        Buffers<Read> buffer_{};
+        std::array<std::array<Real, any_per_sequence ? block : 1>, terms> weight_{};
+        std::array<Real, terms> constant_{};
+        std::array<V, terms> loss_{};
+        std::array<V, Sum::measured> metric_{};
+        V tokens_ = V(Real(0)), not_finite_ = V(Real(0));
+        double finite_ = 0;
+    };
+
+    /// The pass met a value that is not finite: find the first one and say where it is.
+    template <class... Column>
+    void explain(columns<Column...>) const {
+        Offsets offsets = batch_.token_offsets();
+        for (std::size_t i = 0; i + 1 < offsets.size(); ++i)
+            for (std::int64_t t = offsets[i]; t < offsets[i + 1]; ++t) {
+                if (!any_trainable(t, Masks{})) continue;
+                auto one = [&]<class C>(C) {
+                    auto at = static_cast<std::size_t>(C::extent == Extent::sequence ? std::int64_t(i) : t);
+                    double value = double(batch_[C{}][at]);
+                    if (!contains_v<C, Masks> && !std::isfinite(value))
+                        throw_not_finite(C::name, t, std::int64_t(i), value);
+                };
+                (one(Column{}), ...);
+            }
+    }
+    template <class... Mask>
+    bool any_trainable(std::int64_t token, columns<Mask...>) const {
+        return (trainable<Mask>(batch_, token) || ...);
+    }
+
+    backend::Host& backend_;
+    BatchType& batch_;
+    std::array<Counts, terms> counts_;
+    std::tuple<const Entry&...> term_;
+    std::array<std::vector<std::int64_t>, terms> lengths_;
+};
+
+}  // namespace detail
+
+/// Loss, gradients and metrics of any terms in one pass over a batch:
+///     loss = sum_k sum_t weight_k(t) loss_k(t),   batch[grad<C>] = d loss / d C for every column C that a term
+/// differentiates and whose gradient the batch has room for. `counts[k]` are those of the whole batch for term k, also
+/// where this is a micro-batch of it. Masked tokens give exactly 0, whatever stands there; a value that is not finite
+/// at a trainable token is an Error that names column and token. Sums are in double, in an order that depends on the
+/// size alone.
+template <class BatchType, class... Weighed>
+Result<typename Weighed::Term...> evaluate(backend::Host& backend, BatchType& batch,
+                                           const std::array<Counts, sizeof...(Weighed)>& counts,
+                                           const Weighed&... term) {
+    return detail::ObjectivePass<BatchType, Weighed...>(backend, batch, counts, term...).run();
+}
+
+}  // namespace roars

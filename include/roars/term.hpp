@@ -1,0 +1,111 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include "roars/columns.hpp"
+#include "roars/math.hpp"
+
+namespace roars {
+
+/// One token as a term of a loss sees it: x[col::logp{}] is the token's value of that column, a scalar in a kernel and
+/// in a reference, a batch of lanes on the CPU. A sequence's column reads the same for each of its tokens.
+template <class V, class Set>
+struct Token;
+
+namespace detail {
+template <class V, class Column>
+struct Cell {
+    V value;
+};
+}  // namespace detail
+
+template <class V, class... Column>
+struct Token<V, columns<Column...>> : detail::Cell<V, Column>... {
+    using value_type = V;
+    template <class Asked>
+    ROARS_FN const V& operator[](Asked) const {
+        return static_cast<const detail::Cell<V, Asked>&>(*this).value;
+    }
+};
+
+template <class X>
+using value_t = typename X::value_type;
+
+/// What a term says of one token: its loss, the slopes d loss / d column in the order of the term's `differentiates`,
+/// and values whose mean over the trainable tokens people plot, in the order of the term's `metrics`.
+template <class V, std::size_t slopes = 1, std::size_t metrics = 0>
+struct Loss {
+    V loss;
+    std::array<V, slopes> slope{};
+    std::array<V, metrics> metric{};
+};
+template <class V, std::size_t slopes>
+struct Loss<V, slopes, 0> {
+    V loss;
+    std::array<V, slopes> slope{};
+};
+
+namespace detail {
+
+template <class Term>
+struct metric_names {
+    static constexpr std::array<std::string_view, 0> value{};
+};
+template <class Term>
+    requires requires { Term::metrics; }
+struct metric_names<Term> {
+    static constexpr auto value = Term::metrics;
+};
+
+template <class Term, class Default>
+struct mask {
+    using type = Default;
+};
+template <class Term, class Default>
+    requires requires { typename Term::mask; }
+struct mask<Term, Default> {
+    using type = typename Term::mask;
+};
+
+struct AnyColumnToken {
+    using value_type = double;
+    template <class Column>
+    double operator[](Column) const;
+};
+
+}  // namespace detail
+
+/// The names of what a term measures on the side.
+template <class Term>
+inline constexpr auto metrics_of = detail::metric_names<Term>::value;
+/// Which tokens a term counts: col::mask unless it says otherwise.
+template <class Term>
+using mask_of = typename detail::mask<Term, col::mask>::type;
+
+/// A term of the loss: a function of one token with its derivatives. Its formula is written once, over any V, and
+/// serves the pass over log-probabilities, the pass over logits, and the GPU.
+template <class T>
+concept TokenTerm = requires(const T& term, const Token<double, needs_of<T>>& x) {
+    typename T::differentiates;
+    { T::name } -> std::convertible_to<std::string_view>;
+    { term.token(x).loss } -> std::convertible_to<double>;
+};
+
+/// logp - logp_old held within +-bound; the slope by logp is 0 where it is held. 20 is what the field uses: e^20 is
+/// finite in every format.
+template <class V>
+struct LogRatio {
+    V value;   ///< the held log-ratio
+    V inside;  ///< 1 where it was not held, else 0
+};
+template <class V>
+ROARS_FN LogRatio<V> log_ratio(const V& now, const V& then, double bound = 20.0) {
+    using Real = math::Scalar<V>;
+    V raw = now - then;
+    return {math::clamp(raw, V(Real(-bound)), V(Real(bound))),
+            math::select(math::abs(raw) <= V(Real(bound)), V(Real(1)), V(Real(0)))};
+}
+
+}  // namespace roars
