@@ -10,6 +10,7 @@
 
 #include "roars/columns.hpp"
 #include "roars/error.hpp"
+#include "roars/primitives/segments.hpp"
 
 namespace roars {
 
@@ -18,8 +19,6 @@ template <class Column>
 struct column_is_not_in_this_batch {
     static constexpr bool value = false;
 };
-
-using Offsets = std::span<const std::int64_t>;
 
 namespace detail {
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "roars/fields.hpp"
 #include "roars/objective.hpp"
 
 /// How token losses x become one number. B sequences, n of them with a trainable token, T trainable tokens, n_i of
@@ -14,12 +15,14 @@ struct TokenMean {
     static constexpr bool per_sequence = false;
     double weight(const Counts& counts, std::int64_t) const { return counts.tokens ? 1.0 / double(counts.tokens) : 0.0; }
 };
+ROARS_FIELDS(TokenMean)
 
 /// sum x.
 struct TokenSum {
     static constexpr bool per_sequence = false;
     double weight(const Counts&, std::int64_t) const { return 1.0; }
 };
+ROARS_FIELDS(TokenSum)
 
 /// Mean over the n live sequences of the mean over a sequence's tokens. GRPO, arXiv 2402.03300 (seq-mean-token-mean as
 /// verl counts it: a sequence without a trainable token is left out).
@@ -29,6 +32,7 @@ struct SequenceMean {
         return counts.live_sequences && length ? 1.0 / (double(counts.live_sequences) * double(length)) : 0.0;
     }
 };
+ROARS_FIELDS(SequenceMean)
 
 /// The same sum divided by all B sequences (as TRL and Liger count it: one without a trainable token is a zero).
 struct SequenceMeanOfAll {
@@ -37,6 +41,7 @@ struct SequenceMeanOfAll {
         return counts.sequences && length ? 1.0 / (double(counts.sequences) * double(length)) : 0.0;
     }
 };
+ROARS_FIELDS(SequenceMeanOfAll)
 
 /// sum x / n (seq-mean-token-sum).
 struct SequenceSum {
@@ -45,6 +50,7 @@ struct SequenceSum {
         return counts.live_sequences ? 1.0 / double(counts.live_sequences) : 0.0;
     }
 };
+ROARS_FIELDS(SequenceSum)
 
 /// sum x / (n L): Dr. GRPO, arXiv 2503.20783, as verl counts it (seq-mean-token-sum-norm). L = max_length, tokens.
 struct SequenceSumOverLength {
@@ -54,6 +60,7 @@ struct SequenceSumOverLength {
         return counts.live_sequences ? 1.0 / (double(counts.live_sequences) * max_length) : 0.0;
     }
 };
+ROARS_FIELDS(SequenceSumOverLength, max_length)
 
 /// sum x / (B L): Dr. GRPO as TRL and Liger count it, over all sequences.
 struct ConstantLength {
@@ -63,6 +70,7 @@ struct ConstantLength {
         return counts.sequences ? 1.0 / (double(counts.sequences) * max_length) : 0.0;
     }
 };
+ROARS_FIELDS(ConstantLength, max_length)
 
 /// sum x / C for a constant that depends on nothing (RL-PLUS, arXiv 2508.00222: the maximal response length).
 struct Constant {
@@ -70,5 +78,6 @@ struct Constant {
     static constexpr bool per_sequence = false;
     double weight(const Counts&, std::int64_t) const { return 1.0 / normalizer; }
 };
+ROARS_FIELDS(Constant, normalizer)
 
 }  // namespace roars::aggregate

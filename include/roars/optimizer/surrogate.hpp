@@ -1,5 +1,6 @@
 #pragma once
 
+#include "roars/fields.hpp"
 #include "roars/term.hpp"
 
 /// The policy's term of one token. l = logp - logp_old, held within +-20; r = e^l; A = advantage. To be minimised.
@@ -18,6 +19,7 @@ struct PolicyGradient {
         return {-advantage * x[col::logp{}], {-advantage}};
     }
 };
+ROARS_FIELDS(PolicyGradient)
 
 /// max(-A r, -A clamp(r, 1 - low, 1 + high)): PPO, arXiv 1707.06347; two bounds (clip-higher): DAPO, arXiv 2503.14476.
 /// clip_fraction counts tokens whose clipped side is the larger one; approx_kl = mean(logp_old - logp).
@@ -46,6 +48,7 @@ struct Clip {
                 {ratio, math::select(clips, one, zero), -l}};
     }
 };
+ROARS_FIELDS(Clip, low, high)
 
 /// Supervised likelihood: -logp, the warm start.
 struct Likelihood {
@@ -59,5 +62,6 @@ struct Likelihood {
         return {-x[col::logp{}], {V(math::Scalar<V>(-1))}};
     }
 };
+ROARS_FIELDS(Likelihood)
 
 }  // namespace roars::surrogate

@@ -1,0 +1,343 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "roars/concepts.hpp"
+
+namespace roars {
+
+/// Named in the compiler's message when parts do not fit together. Only the empty set is complete, so the missing
+/// columns stand in the name of an incomplete type.
+template <class Columns>
+struct column_needed_but_given_by_no_part_or_actor;
+template <>
+struct column_needed_but_given_by_no_part_or_actor<columns<>> : std::true_type {};
+template <class Columns>
+struct column_given_but_read_by_no_part;
+template <>
+struct column_given_but_read_by_no_part<columns<>> : std::true_type {};
+template <class Columns>
+struct column_given_by_two_parts;
+template <>
+struct column_given_by_two_parts<columns<>> : std::true_type {};
+
+namespace detail {
+
+/// The terms that a part adds to the loss: itself, or what it lists.
+template <HasTerms P>
+auto terms_of(const P& part, const state_of<P>& state) {
+    if constexpr (TokenTerm<P>)
+        return std::tuple<P>(part);
+    else
+        return part.terms(state);
+}
+template <class P>
+auto terms_of(const P&, const state_of<P>&) {
+    return std::tuple<>();
+}
+template <class P>
+using terms_type = decltype(terms_of(std::declval<const P&>(), std::declval<const state_of<P>&>()));
+
+/// What a term's `prepare` reads, beside what its token function does.
+template <class Term>
+struct prepare_needs {
+    using type = columns<>;
+};
+template <class Term>
+    requires requires { typename Term::prepare_needs; }
+struct prepare_needs<Term> {
+    using type = typename Term::prepare_needs;
+};
+
+template <class Tuple>
+struct of_terms;
+template <class... Term>
+struct of_terms<std::tuple<Term...>> {
+    using gives = unite_t<gives_of<Term>...>;
+    using needs = unite_t<typename prepare_needs<Term>::type..., minus_t<unite_t<needs_of<Term>...>, gives>>;
+    using slopes = unite_t<typename Term::differentiates...>;
+    using masks = unite_t<columns<mask_of<Term>>...>;
+};
+
+template <class... Column>
+columns<col::grad<Column>...> gradients_of(columns<Column...>);
+
+template <class Set>
+struct from_parts;
+template <class... Column>
+struct from_parts<columns<Column...>> {
+    template <class C>
+    using only = std::conditional_t<C::origin == Origin::part, columns<C>, columns<>>;
+    using type = unite_t<only<Column>...>;
+};
+
+/// The order in which data meets the parts, each a stage that needs and gives columns.
+template <class Needs, class Gives>
+struct Stage {
+    using needs = Needs;
+    using gives = Gives;
+};
+
+template <class Given, class... S>
+struct flow {
+    using missing = columns<>;
+    using inputs = columns<>;
+    using twice = columns<>;
+};
+template <class Given, class First, class... Rest>
+struct flow<Given, First, Rest...> {
+    using lacking = minus_t<typename First::needs, Given>;
+    using after = flow<unite_t<Given, typename First::gives>, Rest...>;
+    using missing = unite_t<typename from_parts<lacking>::type, typename after::missing>;
+    using inputs = unite_t<minus_t<lacking, typename from_parts<lacking>::type>, typename after::inputs>;
+    /// A part that reads a column and writes it again amends it, which is no conflict.
+    using twice = unite_t<common_t<minus_t<typename First::gives, typename First::needs>, Given>, typename after::twice>;
+};
+
+template <class... S>
+struct unread {
+    using type = columns<>;
+};
+template <class First, class... Rest>
+struct unread<First, Rest...> {
+    using type = unite_t<minus_t<typename First::gives, unite_t<columns<>, typename Rest::needs...>>,
+                         typename unread<Rest...>::type>;
+};
+
+template <class Part>
+using shaping_stage = std::conditional_t<ShapesReward<Part>, Stage<needs_of<Part>, gives_of<Part>>,
+                                         Stage<columns<>, columns<>>>;
+
+template <class Term, class Default>
+struct aggregate {
+    using type = Default;
+    static Default of(const Term&, const Default& otherwise) { return otherwise; }
+};
+template <class Term, class Default>
+    requires requires(const Term& term) { term.aggregate; }
+struct aggregate<Term, Default> {
+    using type = std::remove_cvref_t<decltype(std::declval<const Term&>().aggregate)>;
+    static type of(const Term& term, const Default&) { return term.aggregate; }
+};
+
+/// A term whose loss needs numbers of the whole batch before its gradient: Sums add up over micro-batches.
+template <class Term>
+concept TwoPhase = requires { typename Term::Sums; };
+template <class Term>
+struct sums {
+    using type = NoState;
+};
+template <TwoPhase Term>
+struct sums<Term> {
+    using type = typename Term::Sums;
+};
+
+template <class P, class RunType, class State, class BatchType>
+void call_score(const P& part, RunType& run, State& state, BatchType& batch) {
+    if constexpr (SequenceReward<P>)
+        parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
+            batch[col::reward{}][static_cast<std::size_t>(i)] =
+                static_cast<typename BatchType::Real>(part.value(SequenceView<BatchType>(batch, i)));
+        });
+    else if constexpr (requires { part.score(run, state, batch); })
+        part.score(run, state, batch);
+    else
+        part.score(run, batch);
+}
+template <class P, class RunType, class State, class BatchType>
+void call_estimate(const P& part, RunType& run, State& state, BatchType& batch) {
+    if constexpr (requires { part.estimate(run, state, batch); })
+        part.estimate(run, state, batch);
+    else
+        part.estimate(run, batch);
+}
+template <class P, class RunType, class State, class BatchType>
+void call_shape(const P& part, RunType& run, State& state, BatchType& batch) {
+    if constexpr (requires { part.shape(run, state, batch); })
+        part.shape(run, state, batch);
+    else if constexpr (ShapesReward<P>)
+        part.shape(run, batch);
+}
+
+}  // namespace detail
+
+/// What the whole batch says before its parts can be differentiated: counts for each term, and the sums of terms that
+/// have two phases. Totals of micro-batches add up exactly.
+template <class... Term>
+struct Totals {
+    std::array<Counts, sizeof...(Term)> counts{};
+    std::tuple<typename detail::sums<Term>::type...> sums{};
+
+    Totals& operator+=(const Totals& other) {
+        for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += other.counts[i];
+        add(other, std::index_sequence_for<Term...>{});
+        return *this;
+    }
+
+private:
+    template <std::size_t... k>
+    void add(const Totals& other, std::index_sequence<k...>) {
+        auto one = [](auto& ours, const auto& theirs) {
+            if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(ours)>, NoState>) ours += theirs;
+        };
+        (one(std::get<k>(sums), std::get<k>(other.sums)), ...);
+    }
+};
+
+/// A reinforcement-learning algorithm: five parts, in the order in which data meets them,
+///     collect -> score -> shape -> estimate -> objective -> step.
+/// The type chooses the code, the value the numbers. The compiler unites what the parts need and give, refuses a
+/// combination in which a column is needed but given by none, given but read by none, or given twice, and gives the
+/// batch exactly the united columns. Nothing is dispatched at run time.
+template <class Sampler_, class Reward_, class Advantage_, class Regularizer_, class Optimizer_>
+struct Algorithm {
+    static_assert(SamplerPart<Sampler_>, "roars: the first part is not a SamplerPart: it has no collect(run, state, source, batch, score)");
+    static_assert(RewardPart<Reward_>, "roars: the second part is not a RewardPart: it has no score(run, batch)");
+    static_assert(AdvantagePart<Advantage_>, "roars: the third part is not an AdvantagePart: it has no estimate(run, batch)");
+    static_assert(RegularizerPart<Regularizer_>, "roars: the fourth part is not a RegularizerPart: it has neither shape(run, batch) nor terms");
+    static_assert(OptimizerPart<Optimizer_>, "roars: the fifth part is not an OptimizerPart: it has no terms, aggregate and step");
+
+    using Sampler = Sampler_;
+    using Reward = Reward_;
+    using Advantage = Advantage_;
+    using Regularizer = Regularizer_;
+    using Optimizer = Optimizer_;
+
+    Sampler sampler{};
+    Reward reward{};
+    Advantage advantage{};
+    Regularizer regularizer{};
+    Optimizer optimizer{};
+
+    /// What the parts learn, owned by the trainer and saved in the checkpoint.
+    struct State {
+        state_of<Sampler_> sampler{};
+        state_of<Reward_> reward{};
+        state_of<Advantage_> advantage{};
+        state_of<Regularizer_> regularizer{};
+        state_of<Optimizer_> optimizer{};
+
+        friend constexpr auto roars_fields(const State*) {
+            return std::make_tuple(Field{"sampler", &State::sampler}, Field{"reward", &State::reward},
+                                   Field{"advantage", &State::advantage}, Field{"regularizer", &State::regularizer},
+                                   Field{"optimizer", &State::optimizer});
+        }
+    };
+
+    /// The terms of the loss: the surrogate's, the regularizer's, the critic's.
+    using Terms = decltype(std::tuple_cat(std::declval<detail::terms_type<Optimizer>>(),
+                                          std::declval<detail::terms_type<Regularizer>>(),
+                                          std::declval<detail::terms_type<Advantage>>()));
+    static Terms terms(const Algorithm& parts, const State& state) {
+        return std::tuple_cat(detail::terms_of(parts.optimizer, state.optimizer),
+                              detail::terms_of(parts.regularizer, state.regularizer),
+                              detail::terms_of(parts.advantage, state.advantage));
+    }
+
+    using OfTerms = detail::of_terms<Terms>;
+    using SamplerStage = detail::Stage<needs_of<Sampler>, gives_of<Sampler>>;
+    using RewardStage = detail::Stage<needs_of<Reward>, gives_of<Reward>>;
+    using ShapeStage = detail::shaping_stage<Regularizer>;
+    using AdvantageStage = detail::Stage<needs_of<Advantage>, gives_of<Advantage>>;
+    using ObjectiveStage = detail::Stage<typename OfTerms::needs, typename OfTerms::gives>;
+
+    using Flow = detail::flow<columns<>, SamplerStage, RewardStage, ShapeStage, AdvantageStage, ObjectiveStage>;
+    static_assert(column_needed_but_given_by_no_part_or_actor<typename Flow::missing>::value,
+                  "roars: a part needs a column that no earlier part gives");
+    static_assert(column_given_by_two_parts<typename Flow::twice>::value, "roars: two parts give the same column");
+    static_assert(column_given_but_read_by_no_part<typename detail::unread<
+                      SamplerStage, RewardStage, ShapeStage, AdvantageStage,
+                      detail::Stage<unite_t<typename OfTerms::needs, typename OfTerms::gives>, columns<>>>::type>::value,
+                  "roars: a part gives a column that no later part reads: its work and its settings would have no effect");
+
+    /// What must come from outside: from the actor (log-probabilities, values) and from the task (outcomes).
+    using Inputs = typename Flow::inputs;
+    /// d loss / d column, for each column that a term differentiates.
+    using Gradients = decltype(detail::gradients_of(typename OfTerms::slopes{}));
+    /// Exactly the columns of this algorithm's batch. The mask comes from the task: without one every token counts.
+    using Columns = unite_t<Inputs, typename OfTerms::masks, gives_of<Sampler>, gives_of<Reward>,
+                            typename ShapeStage::gives, gives_of<Advantage>, typename OfTerms::gives, Gradients>;
+    template <class Real = float>
+    using BatchFor = Batch<Real, Columns>;
+
+    template <class RunType, class BatchType>
+    void score(RunType& run, State& state, BatchType& batch) const {
+        detail::call_score(reward, run, state.reward, batch);
+        detail::call_shape(regularizer, run, state.regularizer, batch);
+    }
+    template <class RunType, class BatchType>
+    void estimate(RunType& run, State& state, BatchType& batch) const {
+        detail::call_estimate(advantage, run, state.advantage, batch);
+    }
+
+    template <class BatchType>
+    auto totals(auto& run, const State& state, BatchType& batch) const {
+        return std::apply(
+            [&](const auto&... term) {
+                Totals<std::remove_cvref_t<decltype(term)>...> all;
+                std::size_t k = 0;
+                ((all.counts[k++] = count<mask_of<std::remove_cvref_t<decltype(term)>>>(run.backend, batch)), ...);
+                reduce(run, batch, all, std::index_sequence_for<decltype(term)...>{}, term...);
+                return all;
+            },
+            terms(*this, state));
+    }
+
+    /// Loss, gradients and metrics of a batch, or of a micro-batch of the batch that `whole` was counted on.
+    template <class BatchType, class... Term>
+    Result<Term...> objective(auto& run, const State& state, BatchType& batch, const Totals<Term...>& whole) const {
+        auto all = terms(*this, state);
+        return evaluate_terms(run, batch, all, whole, std::index_sequence_for<Term...>{});
+    }
+    template <class BatchType>
+    auto objective(auto& run, const State& state, BatchType& batch) const {
+        return objective(run, state, batch, totals(run, state, batch));
+    }
+
+private:
+    template <class BatchType, class TotalsType, std::size_t... k, class... Term>
+    static void reduce(auto& run, BatchType& batch, TotalsType& all, std::index_sequence<k...>, const Term&... term) {
+        auto one = [&](const auto& each, auto& sums) {
+            if constexpr (detail::TwoPhase<std::remove_cvref_t<decltype(each)>>) sums = each.reduce(run, batch);
+        };
+        (one(term, std::get<k>(all.sums)), ...);
+    }
+
+    template <class BatchType, class Tuple, class TotalsType, std::size_t... k>
+    auto evaluate_terms(auto& run, BatchType& batch, const Tuple& all, const TotalsType& whole,
+                        std::index_sequence<k...>) const {
+        using Default = std::remove_cvref_t<decltype(optimizer.aggregate)>;
+        auto ready = [&](const auto& term, const auto& sums) {
+            using Term = std::remove_cvref_t<decltype(term)>;
+            Term bound = term;
+            if constexpr (detail::TwoPhase<Term>) bound = term.with(sums);
+            if constexpr (requires { bound.prepare(run, batch); }) bound.prepare(run, batch);
+            using Aggregate = detail::aggregate<Term, Default>;
+            return Weighed<Term, typename Aggregate::type>{bound, Aggregate::of(term, optimizer.aggregate)};
+        };
+        return evaluate(run.backend, batch, whole.counts, ready(std::get<k>(all), std::get<k>(whole.sums))...);
+    }
+};
+
+template <class S, class R, class A, class G, class O>
+ROARS_FIELDS_OF((Algorithm<S, R, A, G, O>), sampler, reward, advantage, regularizer, optimizer)
+
+/// An actor and a task that bring everything that an algorithm asks from outside.
+template <class A, class... Provider>
+inline constexpr bool fits_v = column_needed_but_given_by_no_part_or_actor<
+    minus_t<typename A::Inputs, unite_t<gives_of<Provider>...>>>::value;
+
+/// A zero-initialised batch for `algorithm`'s type whose inputs are in the caller's memory: everything else is owned.
+template <class A, class BatchType>
+auto complete(BatchType&& borrowed) {
+    static_assert(column_needed_but_given_by_no_part_or_actor<
+                      minus_t<typename A::Inputs, typename std::remove_cvref_t<BatchType>::Columns>>::value,
+                  "roars: the batch lacks a column that the algorithm asks from outside");
+    return std::forward<BatchType>(borrowed).with(minus_t<typename A::Columns, unite_t<typename A::Inputs, columns<col::mask>>>{});
+}
+
+}  // namespace roars

@@ -1,0 +1,141 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <tuple>
+#include <type_traits>
+
+#include "roars/batch.hpp"
+#include "roars/fields.hpp"
+#include "roars/objective.hpp"
+#include "roars/primitives/sampling.hpp"
+#include "roars/run.hpp"
+#include "roars/term.hpp"
+
+/// The five slots, as concepts. A part is a value: settings, no virtual functions, no ownership. What it learns is its
+/// `State`, which the trainer owns. A stage is called as stage(run, batch), or as stage(run, state, batch) by a part
+/// that has a State.
+namespace roars {
+
+/// Settings that can be copied to a kernel and printed.
+template <class P>
+concept Part = std::is_trivially_copyable_v<P> && std::is_default_constructible_v<P>;
+
+struct NoState {};
+ROARS_FIELDS(NoState)
+
+namespace detail {
+template <class P>
+struct state_type {
+    using type = NoState;
+};
+template <class P>
+    requires requires { typename P::State; }
+struct state_type<P> {
+    using type = typename P::State;
+};
+
+using EveryColumn =
+    columns<col::groups, col::turns, col::turn_owner, col::token, col::mask, col::logp, col::logp_old,
+            col::logp_behaviour, col::logp_ref, col::logp_teacher, col::entropy, col::sum_pi_squared, col::value,
+            col::value_old, col::next_value, col::q, col::external, col::outcome, col::truncated, col::answer,
+            col::prompt, col::greedy_outcome, col::chosen, col::step_reward, col::terminated, col::done,
+            col::turn_outcome, col::reward, col::token_reward, col::turn_reward, col::advantage, col::advantage_global,
+            col::blend, col::returns, col::importance_weight, col::sequence_log_ratio, col::sequence_loss,
+            col::sequence_gradient, col::keep, col::grad<col::logp>, col::grad<col::entropy>, col::grad<col::value>>;
+}  // namespace detail
+
+template <class P>
+using state_of = typename detail::state_type<P>::type;
+
+namespace archetype {
+/// What the concepts try a part on: a batch with every column.
+using AnyBatch = Batch<float, detail::EveryColumn>;
+using AnyRun = Run<backend::Host>;
+
+/// Where a sampler's rollouts come from.
+struct AnySource {
+    void roll_out(AnyRun&, AnyBatch& batch, std::int64_t prompts, std::int64_t group_size, const Generation&);
+};
+struct AnyScore {
+    void operator()(AnyBatch&) const;
+};
+}  // namespace archetype
+
+/// collect(run, state, source, batch, score): decides which rollouts or rows enter the batch. It may roll out, have the
+/// result scored and roll out again; `observe` (optional) sees the outcome afterwards.
+template <class P>
+concept SamplerPart = Part<P> && requires(const P& part, archetype::AnyRun& run, state_of<P>& state,
+                                          archetype::AnySource& source, archetype::AnyBatch& batch,
+                                          archetype::AnyScore& score) { part.collect(run, state, source, batch, score); };
+
+/// The reward of one sequence as a function: x[col::outcome{}] is its value of a column, x.length() its tokens.
+template <class BatchType>
+class SequenceView {
+public:
+    SequenceView(const BatchType& batch, std::int64_t index) : batch_(batch), index_(index) {}
+    template <class Column>
+    double operator[](Column column) const {
+        static_assert(Column::extent == Extent::sequence, "the reward of a sequence reads columns of sequences");
+        return double(batch_[column][static_cast<std::size_t>(index_)]);
+    }
+    std::int64_t length() const {
+        auto i = static_cast<std::size_t>(index_);
+        return batch_.token_offsets()[i + 1] - batch_.token_offsets()[i];
+    }
+    std::int64_t index() const { return index_; }
+
+private:
+    const BatchType& batch_;
+    std::int64_t index_;
+};
+template <class P>
+concept SequenceReward = requires(const P& part, const SequenceView<archetype::AnyBatch>& x) {
+    { part.value(x) } -> std::convertible_to<double>;
+};
+
+/// score(run, [state,] batch): rollouts -> numbers per sequence, turn or token; or value(x), the reward of one sequence.
+template <class P>
+concept RewardPart = Part<P> && (SequenceReward<P> || requires(const P& part, archetype::AnyRun& run, archetype::AnyBatch& batch) {
+                         part.score(run, batch);
+                     } || requires(const P& part, archetype::AnyRun& run, state_of<P>& state,
+                                   archetype::AnyBatch& batch) { part.score(run, state, batch); });
+
+/// estimate(run, [state,] batch): numbers -> a signal per token. Critics live here.
+template <class P>
+concept AdvantagePart = Part<P> && (requires(const P& part, archetype::AnyRun& run, archetype::AnyBatch& batch) {
+                            part.estimate(run, batch);
+                        } || requires(const P& part, archetype::AnyRun& run, state_of<P>& state,
+                                      archetype::AnyBatch& batch) { part.estimate(run, state, batch); });
+
+/// shape(run, [state,] batch) on the rewards, before the advantage; ...
+template <class P>
+concept ShapesReward = requires(const P& part, archetype::AnyRun& run, archetype::AnyBatch& batch) {
+    part.shape(run, batch);
+} || requires(const P& part, archetype::AnyRun& run, state_of<P>& state, archetype::AnyBatch& batch) {
+    part.shape(run, state, batch);
+};
+/// ... or terms(state), a tuple of terms fused into the loss; or itself such a term.
+template <class P>
+concept HasTerms = TokenTerm<P> || requires(const P& part, const state_of<P>& state) {
+    std::tuple_size<decltype(part.terms(state))>::value;
+};
+/// Keeps the policy near something, or spread out.
+template <class P>
+concept RegularizerPart = Part<P> && (ShapesReward<P> || HasTerms<P> || requires { typename P::does_nothing; });
+
+/// The step rule: one flat span of parameters, one of gradients.
+template <class P>
+concept StepPart = Part<P> && requires(const P& part, typename P::State& state, std::span<float> parameters,
+                                       std::span<float> gradients, double scale) {
+    part.step(state, parameters, gradients, scale);
+};
+
+/// The surrogate as terms, the aggregation over tokens, the step rule.
+template <class P>
+concept OptimizerPart = Part<P> && HasTerms<P> && requires(const P& part) {
+    requires Aggregation<std::remove_cvref_t<decltype(part.aggregate)>>;
+    requires StepPart<std::remove_cvref_t<decltype(part.step)>>;
+};
+
+}  // namespace roars

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+
+/// Reflection of settings and states, written once a type and without a price: this header only lists members. Flags,
+/// printing, JSON and checkpoints come from roars/reflect.hpp, which makes every such type a Boost.Hana Struct.
+///
+///     ROARS_FIELDS(Clip, low, high)                                    // behind the struct, in its namespace
+///     template <class Base> ROARS_FIELDS_OF((Weighted<Base>), base, limit)
+namespace roars {
+
+/// A member by name.
+template <class Owner, class Member>
+struct Field {
+    std::string_view name;
+    Member Owner::*member;
+};
+template <class Owner, class Member>
+Field(std::string_view, Member Owner::*) -> Field<Owner, Member>;
+
+template <class T>
+concept HasFields = requires(const T* object) { roars_fields(object); };
+
+/// Calls visit(name, member) for each listed member of `object`, in order.
+template <HasFields T, class Visit>
+constexpr void for_each_field(T& object, Visit&& visit) {
+    std::apply([&](const auto&... field) { (visit(field.name, object.*(field.member)), ...); },
+               roars_fields(static_cast<const std::remove_const_t<T>*>(nullptr)));
+}
+
+}  // namespace roars
+
+#define ROARS_PARENS_ ()
+#define ROARS_EXPAND_(...) ROARS_EXPAND3_(ROARS_EXPAND3_(ROARS_EXPAND3_(__VA_ARGS__)))
+#define ROARS_EXPAND3_(...) ROARS_EXPAND2_(ROARS_EXPAND2_(ROARS_EXPAND2_(__VA_ARGS__)))
+#define ROARS_EXPAND2_(...) ROARS_EXPAND1_(ROARS_EXPAND1_(ROARS_EXPAND1_(__VA_ARGS__)))
+#define ROARS_EXPAND1_(...) __VA_ARGS__
+#define ROARS_UNWRAP_(...) __VA_ARGS__
+#define ROARS_FIELD_LIST_(FIRST, ...) \
+    ::roars::Field{#FIRST, &Self::FIRST} __VA_OPT__(, ROARS_FIELD_AGAIN_ ROARS_PARENS_(__VA_ARGS__))
+#define ROARS_FIELD_AGAIN_() ROARS_FIELD_LIST_
+
+#define ROARS_FIELDS_OF(TYPE, ...)                                                   \
+    constexpr auto roars_fields([[maybe_unused]] const ROARS_UNWRAP_ TYPE* object) { \
+        using Self [[maybe_unused]] = ROARS_UNWRAP_ TYPE;                            \
+        return std::make_tuple(__VA_OPT__(ROARS_EXPAND_(ROARS_FIELD_LIST_(__VA_ARGS__)))); \
+    }
+#define ROARS_FIELDS(TYPE, ...) ROARS_FIELDS_OF((TYPE)__VA_OPT__(, ) __VA_ARGS__)

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <tuple>
+
+#include "roars/concepts.hpp"
+#include "roars/optimizer/aggregate.hpp"
+#include "roars/optimizer/surrogate.hpp"
+
+namespace roars::optimizer {
+
+/// A surrogate for every token, an aggregation over tokens, a step rule. A batch is gone through `epochs` times, each
+/// time cut into `minibatches` of whole groups; every piece of a minibatch shares the minibatch's denominators.
+template <TokenTerm Surrogate, Aggregation Aggregate, StepPart Step>
+struct PolicyGradient {
+    Surrogate surrogate{};
+    Aggregate aggregate{};
+    Step step{};
+    int epochs = 1;
+    int minibatches = 1;
+
+    using State = typename Step::State;
+    std::tuple<Surrogate> terms(const State&) const { return {surrogate}; }
+};
+template <class Surrogate, class Aggregate, class Step>
+ROARS_FIELDS_OF((PolicyGradient<Surrogate, Aggregate, Step>), surrogate, aggregate, step, epochs, minibatches)
+
+}  // namespace roars::optimizer

@@ -1,0 +1,132 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "roars/concepts.hpp"
+
+/// KL(policy || reference) from the tokens that were drawn. d = logp - logp_ref, held within +-20.
+/// Estimators: Schulman 2020, http://joschu.net/blog/kl-approx.html.
+namespace roars {
+namespace kl {
+
+/// An estimate and its derivative by logp.
+template <class V>
+struct Estimate {
+    V value;
+    V slope;
+};
+
+/// k1 = d. Unbiased as a value; as a loss its gradient is 0 on average, so it belongs into the reward.
+struct K1 {
+    template <class V>
+    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
+        return {d.value, d.inside};
+    }
+};
+/// |d|
+struct Absolute {
+    template <class V>
+    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
+        using Real = math::Scalar<V>;
+        V sign = math::select(d.value > V(Real(0)), V(Real(1)), math::select(d.value < V(Real(0)), V(Real(-1)), V(Real(0))));
+        return {math::abs(d.value), sign * d.inside};
+    }
+};
+/// k2 = d^2 / 2
+struct K2 {
+    template <class V>
+    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
+        using Real = math::Scalar<V>;
+        return {d.value * d.value * V(Real(0.5)), d.value * d.inside};
+    }
+};
+/// k3 = e^{-d} - 1 + d, at most 10 (slope 0 beyond). Unbiased and never negative.
+struct K3 {
+    template <class V>
+    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
+        using Real = math::Scalar<V>;
+        V decay = math::expm1(-d.value);
+        V value = decay + d.value;
+        auto inside = value <= V(Real(10));
+        return {math::min(value, V(Real(10))), math::select(inside, -decay * d.inside, V(Real(0)))};
+    }
+};
+
+ROARS_FIELDS(K1)
+ROARS_FIELDS(Absolute)
+ROARS_FIELDS(K2)
+ROARS_FIELDS(K3)
+}  // namespace kl
+
+namespace regularizer {
+
+/// coefficient * estimator(logp - logp_ref), fused into the loss. Metric: the estimate itself.
+template <class Estimator = kl::K3>
+struct Kl {
+    double coefficient = 0.04;
+
+    static constexpr std::string_view name = "kl_loss";
+    using needs = columns<col::logp, col::logp_ref>;
+    using differentiates = columns<col::logp>;
+    static constexpr std::array<std::string_view, 1> metrics{"kl"};
+
+    template <class X>
+    ROARS_FN Loss<value_t<X>, 1, 1> token(const X& x) const {
+        using V = value_t<X>;
+        auto estimate = Estimator::of(log_ratio<V>(x[col::logp{}], x[col::logp_ref{}]));
+        V scale(static_cast<math::Scalar<V>>(coefficient));
+        return {scale * estimate.value, {scale * estimate.slope}, {estimate.value}};
+    }
+};
+template <class Estimator>
+ROARS_FIELDS_OF((Kl<Estimator>), coefficient)
+
+/// KL in the reward: token_reward_t = -coefficient (logp_old - logp_ref) on trainable tokens, k1, without gradient, plus
+/// the sequence's reward on its last trainable token (dropped if it has none). Shapes: reward [sequences] -> token_reward
+/// [tokens]. Source: InstructGPT, arXiv 2203.02155, eq. 2.
+struct KlInReward {
+    double coefficient = 0.05;
+
+    using needs = columns<col::reward, col::logp_old, col::logp_ref>;
+    using gives = columns<col::token_reward>;
+
+    template <class RunType, BatchWith<col::reward, col::logp_old, col::logp_ref, col::token_reward> BatchType>
+    void shape(RunType& run, BatchType& batch) const {
+        Offsets offsets = batch.token_offsets();
+        parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
+            std::int64_t last = -1;
+            for (std::int64_t t = offsets[std::size_t(i)]; t < offsets[std::size_t(i) + 1]; ++t) {
+                auto at = static_cast<std::size_t>(t);
+                bool counts = detail::trainable<col::mask>(batch, t);
+                double divergence = counts ? double(batch[col::logp_old{}][at]) - double(batch[col::logp_ref{}][at]) : 0.0;
+                batch[col::token_reward{}][at] = static_cast<typename BatchType::Real>(counts ? -coefficient * divergence : 0.0);
+                if (counts) last = t;
+            }
+            if (last >= 0) batch[col::token_reward{}][std::size_t(last)] += batch[col::reward{}][std::size_t(i)];
+        });
+    }
+};
+ROARS_FIELDS(KlInReward, coefficient)
+
+/// -coefficient * entropy: spreads the policy out. Metric: the entropy, nats.
+struct EntropyBonus {
+    double coefficient = 0.001;
+
+    static constexpr std::string_view name = "entropy_loss";
+    using needs = columns<col::entropy>;
+    using differentiates = columns<col::entropy>;
+    static constexpr std::array<std::string_view, 1> metrics{"entropy"};
+
+    template <class X>
+    ROARS_FN Loss<value_t<X>, 1, 1> token(const X& x) const {
+        using V = value_t<X>;
+        V scale(static_cast<math::Scalar<V>>(-coefficient));
+        return {scale * x[col::entropy{}], {scale}, {x[col::entropy{}]}};
+    }
+};
+ROARS_FIELDS(EntropyBonus, coefficient)
+
+}  // namespace regularizer
+}  // namespace roars

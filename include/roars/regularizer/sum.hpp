@@ -1,0 +1,41 @@
+#pragma once
+
+#include <tuple>
+
+#include "roars/algorithm.hpp"
+#include "roars/pack.hpp"
+
+namespace roars::detail {
+
+template <class... Part>
+using shaping_gives = unite_t<std::conditional_t<ShapesReward<Part>, gives_of<Part>, columns<>>...>;
+template <class... Part>
+using shaping_needs = unite_t<std::conditional_t<ShapesReward<Part>, needs_of<Part>, columns<>>...>;
+}  // namespace roars::detail
+
+namespace roars::regularizer {
+
+/// Several regularizers: each shapes the reward or adds its terms to the loss, in order.
+template <RegularizerPart... Part>
+struct Sum : Pack<Part...> {
+    using Pack<Part...>::Pack;
+    using needs = roars::detail::shaping_needs<Part...>;
+    using gives = roars::detail::shaping_gives<Part...>;
+    using State = Pack<state_of<Part>...>;
+
+    template <class RunType, class BatchType>
+    void shape(RunType& run, State& state, BatchType& batch) const
+        requires(ShapesReward<Part> || ...)
+    {
+        apply(*this, [&](const Part&... part) {
+            apply(state, [&](auto&... own) { (roars::detail::call_shape(part, run, own, batch), ...); });
+        });
+    }
+    auto terms(const State& state) const {
+        return apply(*this, [&](const Part&... part) {
+            return apply(state, [&](const auto&... own) { return std::tuple_cat(roars::detail::terms_of(part, own)...); });
+        });
+    }
+};
+
+}  // namespace roars::regularizer
