@@ -1,0 +1,7 @@
+#include "golden.hpp"
+
+namespace roars::golden {
+
+void add_peers_advantages(Registry&) {}
+
+}  // namespace roars::golden
