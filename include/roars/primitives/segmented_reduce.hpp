@@ -27,17 +27,37 @@ struct Moments {
     ROARS_FN double spread(int ddof) const { return std::sqrt(variance(ddof)); }
 };
 
-/// The moments of two sets of numbers together (Chan, Golub, LeVeque 1979).
-ROARS_FN inline Moments combine(const Moments& left, const Moments& right) {
+namespace detail {
+
+/// Moments around one of the numbers, so that the mean of equal numbers is exact and a large mean takes no digits from
+/// the spread.
+struct ShiftedMoments {
+    std::int64_t count = 0;
+    double first = 0.0, shift = 0.0, m2 = 0.0;  ///< mean = first + shift
+    bool equal = true;                          ///< all are `first`
+
+    ROARS_FN Moments moments() const { return {count, first + shift, m2, equal}; }
+};
+
+/// Chan, Golub, LeVeque 1979.
+ROARS_FN inline ShiftedMoments combine_shifted(const ShiftedMoments& left, const ShiftedMoments& right) {
     if (left.count == 0) return right;
     if (right.count == 0) return left;
-    bool equal = left.equal && right.equal && left.mean == right.mean;
     std::int64_t count = left.count + right.count;
-    if (equal) return {count, left.mean, 0.0, true};
-    double delta = right.mean - left.mean;
+    if (left.equal && right.equal && left.first == right.first) return {count, left.first, 0.0, 0.0, true};
+    double delta = (right.first - left.first) + (right.shift - left.shift);
     double share = static_cast<double>(right.count) / static_cast<double>(count);
     double m2 = left.m2 + right.m2 + delta * delta * (static_cast<double>(left.count) * share);
-    return {count, left.mean + delta * share, m2, false};
+    return {count, left.first, left.shift + delta * share, m2, false};
+}
+
+}  // namespace detail
+
+/// The moments of two sets of numbers together.
+ROARS_FN inline Moments combine(const Moments& left, const Moments& right) {
+    return detail::combine_shifted({left.count, left.mean, 0.0, left.m2, left.equal},
+                                   {right.count, right.mean, 0.0, right.m2, right.equal})
+        .moments();
 }
 
 /// result_i = sum of value(j) over the elements j of segment i; value: std::int64_t -> a number. Shapes: result
@@ -129,10 +149,9 @@ void segmented_max(backend::Host& backend, Offsets offsets, std::span<T> x, std:
 
 namespace detail {
 
-/// Two passes over a chunk, which is in the cache by then. Taking the first element off before summing makes the mean
-/// of equal numbers exact, and the second pass loses no digits to a large mean.
+/// Two passes over a chunk, which is in the cache by then.
 template <class T, class Selected>
-Moments moments_over(std::int64_t begin, std::int64_t end, std::span<T> x, const Selected& selected) {
+ShiftedMoments moments_over(std::int64_t begin, std::int64_t end, std::span<T> x, const Selected& selected) {
     auto value = [&](std::int64_t i) { return static_cast<double>(x[static_cast<std::size_t>(i)]); };
     while (begin < end && !selected(begin)) ++begin;
     if (begin == end) return {};
@@ -140,13 +159,13 @@ Moments moments_over(std::int64_t begin, std::int64_t end, std::span<T> x, const
     std::int64_t count = sum_over<std::int64_t>(begin, end, [&](std::int64_t i) { return selected(i) ? 1 : 0; });
     std::int64_t other =
         sum_over<std::int64_t>(begin, end, [&](std::int64_t i) { return selected(i) && !(value(i) == first) ? 1 : 0; });
-    if (other == 0) return {count, first, 0.0, true};
-    double shift = sum_over<double>(begin, end, [&](std::int64_t i) { return selected(i) ? value(i) - first : 0.0; });
-    double mean = first + shift / static_cast<double>(count);
-    auto deviation = [&](std::int64_t i) { return selected(i) ? value(i) - mean : 0.0; };
+    if (other == 0) return {count, first, 0.0, 0.0, true};
+    double sum = sum_over<double>(begin, end, [&](std::int64_t i) { return selected(i) ? value(i) - first : 0.0; });
+    double shift = sum / static_cast<double>(count);
+    auto deviation = [&](std::int64_t i) { return selected(i) ? (value(i) - first) - shift : 0.0; };
     double m2 = sum_over<double>(begin, end, [&](std::int64_t i) { return deviation(i) * deviation(i); });
     double rest = sum_over<double>(begin, end, deviation);
-    return {count, mean, m2 - rest * rest / static_cast<double>(count), count == 1 && first == first};
+    return {count, first, shift, m2 - rest * rest / static_cast<double>(count), false};
 }
 
 }  // namespace detail
@@ -162,8 +181,10 @@ void segmented_moments(backend::Host& backend, Offsets offsets, std::span<T> x, 
         detail::segmented_reduce(
             backend, offsets,
             [&](std::int64_t begin, std::int64_t end) { return detail::moments_over(begin, end, x, selected); },
-            [](const Moments& left, const Moments& right) { return combine(left, right); },
-            [&](std::int64_t segment, const Moments& m) { result[static_cast<std::size_t>(segment)] = m; });
+            detail::combine_shifted,
+            [&](std::int64_t segment, const detail::ShiftedMoments& m) {
+                result[static_cast<std::size_t>(segment)] = m.moments();
+            });
     };
     if (mask.empty())
         reduce([](std::int64_t) { return true; });

@@ -5,12 +5,12 @@
 #include <span>
 #include <vector>
 
+#include "roars/primitives/segments.hpp"
+
 #include <thrust/copy.h>
 #include <thrust/execution_policy.h>
 #include <thrust/iterator/counting_iterator.h>
 #include <thrust/scan.h>
-
-#include "roars/primitives/segments.hpp"
 
 namespace roars {
 

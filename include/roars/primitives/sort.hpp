@@ -6,11 +6,11 @@
 #include <span>
 #include <vector>
 
+#include "roars/primitives/segments.hpp"
+
 #include <thrust/execution_policy.h>
 #include <thrust/sequence.h>
 #include <thrust/sort.h>
-
-#include "roars/primitives/segments.hpp"
 
 namespace roars {
 
