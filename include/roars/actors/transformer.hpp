@@ -13,6 +13,7 @@
 #include "roars/actors/safetensors.hpp"
 #include "roars/backend.hpp"
 #include "roars/error.hpp"
+#include "roars/fields.hpp"
 #include "roars/random.hpp"
 
 namespace roars::actor {
@@ -27,9 +28,11 @@ struct TransformerSettings {
     bool value_head = false;
     double rotary_base = 10000;
 };
+ROARS_FIELDS(TransformerSettings, vocabulary, layers, width, heads, hidden, max_length, value_head)
 
 /// What the transformer gives for the requested rows: logits [rows x vocabulary], row by row, and values [rows] (empty
-/// without a value head). Views into the workspace, valid until the next forward; a loss may write its gradient in place.
+/// without a value head). Views into the workspace, valid until the next forward; a loss may write its gradient in
+/// place.
 template <class Real>
 struct TransformerOutput {
     std::span<Real> logits;
@@ -38,8 +41,8 @@ struct TransformerOutput {
 
 namespace detail {
 
-/// Packets of every machine divide 16 reals, so that padded columns are read in whole packets: the rest would go through
-/// a scalar exp.
+/// Packets of every machine divide 16 reals, so that padded columns are read in whole packets: the rest would go
+/// through a scalar exp.
 inline std::int64_t padded(std::int64_t count) { return (count + 15) / 16 * 16; }
 
 /// Memory of the calling thread for the scores of one block of queries.
@@ -49,8 +52,8 @@ MatrixMap<Real> scratch(std::int64_t rows, std::int64_t columns) {
     return buffer.resize(rows, columns);
 }
 
-/// In place: scores [padded keys x queries] -> probabilities softmax(scale * scores) over the first `first_keys` + j keys
-/// of column j; exact zeros below. log_sums[j * stride] receives the log of the normaliser.
+/// In place: scores [padded keys x queries] -> probabilities softmax(scale * scores) over the first `first_keys` + j
+/// keys of column j; exact zeros below. log_sums[j * stride] receives the log of the normaliser.
 template <class Real>
 void causal_softmax(MatrixMap<Real> scores, std::int64_t first_keys, Real scale, Real* log_sums, std::int64_t stride) {
     for (Eigen::Index j = 0; j < scores.cols(); ++j) {
@@ -122,13 +125,12 @@ class Generator;
 /// A decoder-only transformer, pre-norm (RMSNorm, arXiv 1910.07467), causal multi-head attention with rotary positions
 /// (arXiv 2104.09864), a SiLU MLP, no biases, output head tied to the embedding, optional scalar value head:
 ///     x_0 = E[token];  m = x + Wo attention(norm(x));  x' = m + Wd silu(Wu norm(m));  logits = E norm(x_L)
-/// Sequences are packed one after another, without padding. A value: a copy is a frozen policy with the same parameters.
-/// The bits of a result depend on parameters and input alone, on no number of threads.
+/// Sequences are packed one after another, without padding. A value: a copy is a frozen policy with the same
+/// parameters. The bits of a result depend on parameters and input alone, on no number of threads.
 template <class Real = float>
 class Transformer {
 public:
-    explicit Transformer(const TransformerSettings& settings, std::uint64_t seed = 0)
-        : settings_(validated(settings)) {
+    explicit Transformer(const TransformerSettings& settings, std::uint64_t seed = 0) : settings_(validated(settings)) {
         add_tensors();
         initialise(Random(seed, Purpose::initialise));
         tabulate_rotations();
@@ -153,27 +155,30 @@ public:
     /// The same policy, frozen: a copy of the parameters without activations.
     Transformer snapshot() const { return *this; }
 
-    /// Sequence s is tokens [token_offsets[s], token_offsets[s + 1]). For row i of the output, logits[i] predict the token
-    /// after token rows[i]. Activations are kept for backward.
+    /// Sequence s is tokens [token_offsets[s], token_offsets[s + 1]). For row i of the output, logits[i] predict the
+    /// token after token rows[i]. Activations are kept for backward.
     TransformerOutput<Real> forward(std::span<const std::int32_t> tokens, std::span<const std::int64_t> token_offsets,
                                     std::span<const std::int64_t> rows) {
         encode(workspace_, tokens, token_offsets);
         return read_out(workspace_, rows);
     }
 
-    /// Adds d loss/d parameters to parameters().gradients(), for the last forward. grad_logits [rows x vocabulary] may be
-    /// the span that forward returned; grad_values [rows] or empty.
+    /// Adds d loss/d parameters to parameters().gradients(), for the last forward. grad_logits [rows x vocabulary] may
+    /// be the span that forward returned; grad_values [rows] or empty.
     void backward(std::span<const Real> grad_logits, std::span<const Real> grad_values = {}) {
         Workspace& w = workspace_;
         auto rows = static_cast<std::int64_t>(w.rows.size());
         expect(static_cast<std::int64_t>(grad_logits.size()) == rows * settings_.vocabulary, [&] {
-            return "transformer backward: grad_logits has " + std::to_string(grad_logits.size()) + " numbers, expected " +
-                   std::to_string(rows) + " rows of " + std::to_string(settings_.vocabulary);
+            return "transformer backward: grad_logits has " + std::to_string(grad_logits.size()) +
+                   " numbers, expected " + std::to_string(rows) + " rows of " + std::to_string(settings_.vocabulary);
         });
-        expect(grad_values.empty() || (settings_.value_head && static_cast<std::int64_t>(grad_values.size()) == rows), [&] {
-            return "transformer backward: grad_values has " + std::to_string(grad_values.size()) + " numbers, expected " +
-                   (settings_.value_head ? std::to_string(rows) : std::string("none: the model has no value head"));
-        });
+        expect(
+            grad_values.empty() || (settings_.value_head && static_cast<std::int64_t>(grad_values.size()) == rows),
+            [&] {
+                return "transformer backward: grad_values has " + std::to_string(grad_values.size()) +
+                       " numbers, expected " +
+                       (settings_.value_head ? std::to_string(rows) : std::string("none: the model has no value head"));
+            });
         if (rows == 0) return;
         std::int64_t row_lanes = std::min(lane_limit, (rows + 63) / 64);
         auto chunks = static_cast<std::int64_t>(w.chunks.size()) - 1;
@@ -208,9 +213,8 @@ public:
                    [&] { return path + ": metadata lacks '" + name + "', expected the settings of a transformer"; });
             char* end = nullptr;
             double value = std::strtod(found->second.c_str(), &end);
-            expect(end != found->second.c_str() && *end == '\0' && std::abs(value) < 1e12, [&] {
-                return path + ": metadata '" + name + "' is '" + found->second + "', expected a number";
-            });
+            expect(end != found->second.c_str() && *end == '\0' && std::abs(value) < 1e12,
+                   [&] { return path + ": metadata '" + name + "' is '" + found->second + "', expected a number"; });
             return value;
         };
         TransformerSettings settings;
@@ -225,7 +229,8 @@ public:
 private:
     friend class Generator<Real>;
 
-    /// Offsets of a layer's tensors in the flat buffer. Query, key and value are neighbours: one matrix [3 width x width].
+    /// Offsets of a layer's tensors in the flat buffer. Query, key and value are neighbours: one matrix [3 width x
+    /// width].
     struct LayerPlaces {
         std::int64_t attention_norm, query, output, mlp_norm, up, down;
     };
@@ -239,7 +244,8 @@ private:
         Buffer<Real> inverse_root, middle_inverse_root;                                      // [1 x tokens]
         Buffer<Real> log_sums;                                                               // [heads x tokens]
     };
-    /// A lane sums gradients in a fixed order; lanes are added in a fixed order. Their number depends on the size alone.
+    /// A lane sums gradients in a fixed order; lanes are added in a fixed order. Their number depends on the size
+    /// alone.
     struct Lane {
         AlignedVector<Real> gradients;
         Buffer<Real> gate, wide, narrow, projected;
@@ -267,7 +273,8 @@ private:
             std::int64_t value = settings.*member;
             const std::string& word = name;
             expect(value > 0 && value <= (std::int64_t{1} << 31), [&] {
-                return "transformer settings: " + word + " is " + std::to_string(value) + ", expected a positive number";
+                return "transformer settings: " + word + " is " + std::to_string(value) +
+                       ", expected a positive number";
             });
         }
         expect(settings.width % (2 * settings.heads) == 0, [&] {
@@ -317,8 +324,7 @@ private:
                 deviation /= std::sqrt(2.0 * static_cast<double>(settings_.layers));
             if (entry.name == "embedding.weight") deviation *= 0.5;
             for (std::size_t i = 0; i < values.size(); ++i)
-                values[i] =
-                    static_cast<Real>(deviation * random.normal(tensor_index, static_cast<std::uint32_t>(i)));
+                values[i] = static_cast<Real>(deviation * random.normal(tensor_index, static_cast<std::uint32_t>(i)));
         }
     }
 
@@ -386,15 +392,16 @@ private:
     }
 
     void check(std::span<const std::int32_t> tokens, std::span<const std::int64_t> offsets) const {
-        expect(!offsets.empty() && offsets.front() == 0 && offsets.back() == static_cast<std::int64_t>(tokens.size()), [&] {
-            return "transformer: token_offsets must begin with 0 and end with the number of tokens, " +
-                   std::to_string(tokens.size());
-        });
+        expect(!offsets.empty() && offsets.front() == 0 && offsets.back() == static_cast<std::int64_t>(tokens.size()),
+               [&] {
+                   return "transformer: token_offsets must begin with 0 and end with the number of tokens, " +
+                          std::to_string(tokens.size());
+               });
         for (std::size_t s = 0; s + 1 < offsets.size(); ++s)
             expect(offsets[s + 1] >= offsets[s] && offsets[s + 1] - offsets[s] <= settings_.max_length, [&] {
                 return "transformer: sequence " + std::to_string(s) + " has length " +
-                       std::to_string(offsets[s + 1] - offsets[s]) + ", expected 0 to max_length = " +
-                       std::to_string(settings_.max_length);
+                       std::to_string(offsets[s + 1] - offsets[s]) +
+                       ", expected 0 to max_length = " + std::to_string(settings_.max_length);
             });
         for (std::size_t t = 0; t < tokens.size(); ++t)
             expect(tokens[t] >= 0 && tokens[t] < settings_.vocabulary, [&] {
@@ -415,7 +422,8 @@ private:
     void prepare(Workspace& w, std::int64_t tokens) const {
         w.layers.resize(static_cast<std::size_t>(settings_.layers));
         for (LayerActivations& layer : w.layers) {
-            for (Buffer<Real>* buffer : {&layer.input, &layer.normed, &layer.mixed, &layer.middle, &layer.middle_normed})
+            for (Buffer<Real>* buffer :
+                 {&layer.input, &layer.normed, &layer.mixed, &layer.middle, &layer.middle_normed})
                 buffer->resize(settings_.width, tokens);
             for (Buffer<Real>* buffer : {&layer.up, &layer.activated}) buffer->resize(settings_.hidden, tokens);
             for (Buffer<Real>* buffer : {&layer.inverse_root, &layer.middle_inverse_root}) buffer->resize(1, tokens);
@@ -436,7 +444,8 @@ private:
         }
     }
 
-    void layer_forward(Workspace& w, std::int64_t l, std::int64_t first, std::int64_t last, MatrixMap<Real> next) const {
+    void layer_forward(Workspace& w, std::int64_t l, std::int64_t first, std::int64_t last,
+                       MatrixMap<Real> next) const {
         LayerActivations& a = w.layers[l];
         const LayerPlaces& place = places_.layers[l];
         std::int64_t begin = w.offsets[first], count = next.cols();
@@ -653,7 +662,8 @@ private:
                 for (std::int64_t j = 0; j < queries; ++j) {
                     std::int64_t seen = from - begin + 1 + j;
                     Real mean = mixed.col(j).dot(grad_mixed.col(j));
-                    grad_scores.col(j).head(seen).array() = attention_scale() * probabilities.col(j).head(seen).array() *
+                    grad_scores.col(j).head(seen).array() = attention_scale() *
+                                                            probabilities.col(j).head(seen).array() *
                                                             (grad_scores.col(j).head(seen).array() - mean);
                     grad_scores.col(j).tail(keys - seen).setZero();
                 }
@@ -675,10 +685,12 @@ private:
 
 /// Batched generation with a cache of keys and values. The caller picks the tokens:
 ///     Generator<float> generator(policy);
-///     auto logits = generator.begin(prompts, prompt_offsets, 8, 32).logits;      // 8 rollouts a prompt, 32 tokens each
-///     while (generator.live() > 0) { pick a token for each row of logits; logits = generator.step(picked).logits; }
+///     auto logits = generator.begin(prompts, prompt_offsets, 8, 32).logits;      // 8 rollouts a prompt, 32 tokens
+///     each while (generator.live() > 0) { pick a token for each row of logits; logits = generator.step(picked).logits;
+///     }
 /// Rollout r of prompt p is number p * copies + r; rollouts()[i] is the number of live row i. A prompt is computed once
-/// and its cache copied. `model` must outlive the generator and keep its parameters between begin() and the last step().
+/// and its cache copied. `model` must outlive the generator and keep its parameters between begin() and the last
+/// step().
 template <class Real = float>
 class Generator {
 public:
@@ -690,18 +702,20 @@ public:
     std::int64_t live() const { return static_cast<std::int64_t>(rollouts_.size()); }
     std::span<const std::int64_t> rollouts() const { return rollouts_; }
 
-    /// Prompt p is tokens [prompt_offsets[p], prompt_offsets[p + 1]), at least one token. Returns the output for the first
-    /// new token of every rollout: logits [live x vocabulary].
+    /// Prompt p is tokens [prompt_offsets[p], prompt_offsets[p + 1]), at least one token. Returns the output for the
+    /// first new token of every rollout: logits [live x vocabulary].
     TransformerOutput<Real> begin(std::span<const std::int32_t> prompts, std::span<const std::int64_t> prompt_offsets,
                                   std::int64_t copies, std::int64_t new_tokens) {
         const TransformerSettings& settings = model_->settings();
         model_->encode(prefill_, prompts, prompt_offsets);
+        turn_weights();
         auto count = static_cast<std::int64_t>(prompt_offsets.size()) - 1;
         std::int64_t longest = 0;
         last_tokens_.clear();
         for (std::int64_t p = 0; p < count; ++p) {
             std::int64_t length = prompt_offsets[p + 1] - prompt_offsets[p];
-            expect(length > 0, [&] { return "generator: prompt " + std::to_string(p) + " is empty, expected a token"; });
+            expect(length > 0,
+                   [&] { return "generator: prompt " + std::to_string(p) + " is empty, expected a token"; });
             longest = std::max(longest, length);
             for (std::int64_t r = 0; r < copies; ++r) last_tokens_.push_back(prompt_offsets[p + 1] - 1);
         }
@@ -736,9 +750,8 @@ public:
         raised_.resize(model_->settings().hidden, rows);
         model_->resize_read_out(work_, rows);
         constexpr std::int64_t block = 32;
-        parallel_for(backend_, (rows + block - 1) / block, [&](std::int64_t part) {
-            decode(part * block, std::min(block, rows - part * block));
-        });
+        parallel_for(backend_, (rows + block - 1) / block,
+                     [&](std::int64_t part) { decode(part * block, std::min(block, rows - part * block)); });
         for (std::int64_t& length : lengths_) ++length;
         return Transformer<Real>::outputs(work_);
     }
@@ -768,95 +781,121 @@ private:
         lengths_.resize(kept);
     }
 
-    /// Keys and values of one rollout and layer, both [capacity x width]: positions are neighbours. Values are zero from
-    /// the length of the rollout to the next multiple of 16, so that they can be mixed in whole lanes.
-    MatrixMap<Real> keys(std::int64_t rollout, std::int64_t layer) {
-        std::int64_t size = capacity_ * model_->settings().width;
-        return {cache_.column(rollout).data() + 2 * layer * size, capacity_, model_->settings().width};
+    static constexpr std::int64_t lanes = 16;
+
+    /// Keys, or values, of 16 neighbouring positions of one rollout and layer: [16 x width]. Blocks lie one after
+    /// another, so that a row reads its past as one stream. Values are zero from the length of the rollout to the next
+    /// multiple of 16, so that they can be mixed in whole lanes.
+    MatrixMap<Real> keys(std::int64_t rollout, std::int64_t layer, std::int64_t block) {
+        std::int64_t width = model_->settings().width;
+        return {cache_.column(rollout).data() + (2 * layer * capacity_ + block * lanes) * width, lanes, width};
     }
-    MatrixMap<Real> values(std::int64_t rollout, std::int64_t layer) {
-        std::int64_t size = capacity_ * model_->settings().width;
-        return {cache_.column(rollout).data() + (2 * layer + 1) * size, capacity_, model_->settings().width};
+    MatrixMap<Real> values(std::int64_t rollout, std::int64_t layer, std::int64_t block) {
+        std::int64_t width = model_->settings().width;
+        return {cache_.column(rollout).data() + ((2 * layer + 1) * capacity_ + block * lanes) * width, lanes, width};
+    }
+
+    /// Appends the key and the value of `projected` (query, key, value, each of `width`) at `position`.
+    void append(const Real* projected, std::int64_t rollout, std::int64_t layer, std::int64_t position) {
+        std::int64_t width = model_->settings().width;
+        auto key = keys(rollout, layer, position / lanes), value = values(rollout, layer, position / lanes);
+        if (position % lanes == 0) value.setZero();
+        key.row(position % lanes) = ConstVectorMap<Real>(projected + width, width).transpose();
+        value.row(position % lanes) = ConstVectorMap<Real>(projected + 2 * width, width).transpose();
+    }
+
+    /// The weights of the layers column after column, at the places of the parameters: a product with few rows of the
+    /// batch spends a third of its time on reading them the other way round.
+    void turn_weights() {
+        const TransformerSettings& settings = model_->settings();
+        turned_.resize(static_cast<std::size_t>(model_->parameters().size()));
+        for (const LayerPlaces& place : model_->places_.layers) {
+            turned(place.query, 3 * settings.width, settings.width) = model_->projection(place);
+            turned(place.output, settings.width, settings.width) = model_->output(place);
+            turned(place.up, settings.hidden, settings.width) = model_->up(place);
+            turned(place.down, settings.width, settings.hidden) = model_->down(place);
+        }
+    }
+    MatrixMap<Real> turned(std::int64_t place, std::int64_t rows, std::int64_t columns) {
+        return {turned_.data() + place, rows, columns};
     }
 
     void fork(std::int64_t prompt_begin, std::int64_t length, std::int64_t rollout) {
-        std::int64_t width = model_->settings().width;
-        for (std::int64_t l = 0; l < model_->settings().layers; ++l) {
-            Buffer<Real>& projected = prefill_.layers[l].projected;
-            keys(rollout, l).topRows(length) = projected.block(width, width, prompt_begin, length).transpose();
-            auto value = values(rollout, l);
-            value.topRows(length) = projected.block(2 * width, width, prompt_begin, length).transpose();
-            value.middleRows(length, detail::padded(length) - length).setZero();
-        }
+        for (std::int64_t l = 0; l < model_->settings().layers; ++l)
+            for (std::int64_t position = 0; position < length; ++position)
+                append(prefill_.layers[l].projected.column(prompt_begin + position).data(), rollout, l, position);
     }
 
     /// One token for live rows [begin, begin + count), through all layers.
     void decode(std::int64_t begin, std::int64_t count) {
+        const TransformerSettings& settings = model_->settings();
         auto x = work_.gathered.columns(begin, count), normed = normed_.columns(begin, count);
         auto mixed = mixed_.columns(begin, count), projected = projected_.columns(begin, count);
         auto raised = raised_.columns(begin, count);
         Real* inverse_root = work_.inverse_root.data() + begin;
         for (std::int64_t i = 0; i < count; ++i) x.col(i) = model_->embedding().row(next_[begin + i]).transpose();
-        for (std::int64_t l = 0; l < model_->settings().layers; ++l) {
+        for (std::int64_t l = 0; l < settings.layers; ++l) {
             const LayerPlaces& place = model_->places_.layers[l];
             detail::normalise<Real>(x, model_->gain(place.attention_norm), inverse_root, normed);
-            set_product(projected, model_->projection(place), normed);
+            set_product(projected, turned(place.query, 3 * settings.width, settings.width), normed);
             for (std::int64_t i = begin; i < begin + count; ++i) attend(i, l);
-            add_product(x, model_->output(place), mixed);
+            add_product(x, turned(place.output, settings.width, settings.width), mixed);
             detail::normalise<Real>(x, model_->gain(place.mlp_norm), inverse_root, normed);
-            set_product(raised, model_->up(place), normed);
+            set_product(raised, turned(place.up, settings.hidden, settings.width), normed);
             raised.array() *= raised.array().logistic();
-            add_product(x, model_->down(place), raised);
+            add_product(x, turned(place.down, settings.width, settings.hidden), raised);
         }
         model_->read_out_block(work_, begin, count);
     }
 
     void attend(std::int64_t row, std::int64_t layer) {
         const TransformerSettings& settings = model_->settings();
-        std::int64_t width = settings.width, size = width / settings.heads;
-        std::int64_t position = lengths_[row], seen = position + 1, span = detail::padded(seen);
+        std::int64_t size = settings.width / settings.heads, position = lengths_[row], seen = position + 1;
         Real* projected = projected_.column(row).data();
         model_->rotate(projected, position, Real(1));
-        auto key = keys(rollouts_[row], layer), value = values(rollouts_[row], layer);
-        key.row(position) = ConstVectorMap<Real>(projected + width, width).transpose();
-        if (position % 16 == 0) value.middleRows(position, 16).setZero();
-        value.row(position) = ConstVectorMap<Real>(projected + 2 * width, width).transpose();
-        auto scores = detail::scratch<Real, 0>(span, settings.heads);
-        for (std::int64_t h = 0; h < settings.heads; ++h)
-            score(projected + h * size, key.data() + h * size * capacity_, size, span, scores.col(h).data());
+        append(projected, rollouts_[row], layer, position);
+        auto scores = detail::scratch<Real, 0>(detail::padded(seen), settings.heads);
+        score(projected, keys(rollouts_[row], layer, 0).data(), size, scores);
         Real scale = model_->attention_scale();
         for (std::int64_t h = 0; h < settings.heads; ++h) {
             auto column = scores.col(h);
             Real largest = column.head(seen).maxCoeff();
-            column.tail(span - seen).setConstant(largest);
+            column.tail(column.size() - seen).setConstant(largest);
             column.array() = scale * (column.array() - largest);
         }
         scores.array() = scores.array().exp();
         for (std::int64_t h = 0; h < settings.heads; ++h) {
-            scores.col(h).tail(span - seen).setZero();
-            scores.col(h) *= Real(1) / scores.col(h).sum();
-            mix(scores.col(h).data(), value.data() + h * size * capacity_, size, span,
-                mixed_.column(row).data() + h * size);
+            auto column = scores.col(h);
+            column.tail(column.size() - seen).setZero();
+            column *= Real(1) / column.sum();
         }
+        mix(scores, values(rollouts_[row], layer, 0).data(), size, mixed_.column(row).data());
     }
 
-    /// scores[k] = query . key k. Positions beyond the last are read as whole lanes and overwritten by the caller.
-    void score(const Real* query, const Real* key, std::int64_t size, std::int64_t span, Real* scores) const {
-        using Lanes = Eigen::Array<Real, 16, 1>;
-        for (std::int64_t k = 0; k < span; k += 16) {
-            Lanes sum = Lanes::Zero();
-            for (std::int64_t f = 0; f < size; ++f) sum += query[f] * Eigen::Map<const Lanes>(key + f * capacity_ + k);
-            Eigen::Map<Lanes>(scores + k) = sum;
-        }
+    using Lanes = Eigen::Array<Real, lanes, 1>;
+    using LanesMap = Eigen::Map<Lanes>;
+    using ConstLanesMap = Eigen::Map<const Lanes>;
+
+    /// scores(k, h) = query of head h . key k. Positions beyond the last are read as whole lanes; the caller overwrites
+    /// them.
+    static void score(const Real* query, const Real* key, std::int64_t size, MatrixMap<Real> scores) {
+        for (std::int64_t k = 0; k < scores.rows(); k += lanes)
+            for (std::int64_t h = 0; h < scores.cols(); ++h) {
+                Lanes sum = Lanes::Zero();
+                for (std::int64_t f = h * size; f < (h + 1) * size; ++f, key += lanes)
+                    sum += query[f] * ConstLanesMap(key);
+                LanesMap(&scores(k, h)) = sum;
+            }
     }
 
     /// mixed[f] = sum over positions of probability * value.
-    void mix(const Real* probabilities, const Real* value, std::int64_t size, std::int64_t span, Real* mixed) const {
-        using Lanes = Eigen::Array<Real, 16, 1>;
-        for (std::int64_t f = 0; f < size; ++f) {
+    static void mix(const MatrixMap<Real>& probabilities, const Real* value, std::int64_t size, Real* mixed) {
+        std::int64_t width = size * probabilities.cols();
+        for (std::int64_t f = 0; f < width; ++f) {
+            const Real* probability = probabilities.col(f / size).data();
             Lanes sum = Lanes::Zero();
-            for (std::int64_t k = 0; k < span; k += 16)
-                sum += Eigen::Map<const Lanes>(probabilities + k) * Eigen::Map<const Lanes>(value + f * capacity_ + k);
+            for (std::int64_t k = 0; k < probabilities.rows(); k += lanes)
+                sum += ConstLanesMap(probability + k) * ConstLanesMap(value + k * width + f * lanes);
             mixed[f] = sum.sum();
         }
     }
@@ -865,6 +904,7 @@ private:
     typename Transformer<Real>::Workspace prefill_, work_;
     std::vector<std::int64_t> rollouts_, lengths_, last_tokens_;
     std::vector<std::int32_t> next_;
+    AlignedVector<Real> turned_;
     Buffer<Real> cache_, normed_, mixed_, projected_, raised_;
     std::int64_t capacity_ = 0, limit_ = 0;
     backend::Host backend_;

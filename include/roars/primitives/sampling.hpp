@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "roars/fields.hpp"
 #include "roars/primitives/log_softmax.hpp"
 #include "roars/primitives/segments.hpp"
 #include "roars/simd.hpp"
@@ -45,6 +46,8 @@ struct Generation {
                "a finite number above 0");
     }
 };
+
+ROARS_FIELDS(Generation, temperature, top_k, top_p, min_p, repetition_penalty)
 
 /// A drawn token; its log-probability under the distribution it was drawn from (tempered and filtered; 0 at temperature
 /// 0); and under the policy itself, the plain softmax of the logits.

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "roars/error.hpp"
+#include "roars/fields.hpp"
 #include "roars/random.hpp"
 #include "roars/reward/continuous_answer.hpp"
 #include "roars/tasks/vocabulary.hpp"
@@ -46,6 +47,7 @@ using Expression = std::vector<ExpressionNode>;
 struct LeafKinds {
     bool integer = true, fraction = true, square = true, cube = true;
 };
+ROARS_FIELDS(LeafKinds, integer, fraction, square, cube)
 
 /// What to draw. The defaults are the paper's: 20 levels (1 to 20 operations), 700 + 300 problems each.
 struct RandomCalculationSettings {
@@ -55,6 +57,8 @@ struct RandomCalculationSettings {
     LeafKinds leaves;
     std::string operators = "+-*/";
     std::vector<std::int32_t> steps = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
+ROARS_FIELDS(RandomCalculationSettings, smallest_operand, largest_operand, largest_denominator, leaves, operators, steps,
+             train_per_level, test_per_level, largest_value, decimals)
     std::int64_t train_per_level = 700;
     std::int64_t test_per_level = 300;
     double largest_value = 1e12;  ///< a problem beyond it is drawn again: its relative error would say nothing
