@@ -156,9 +156,18 @@ private:
     static ROARS_INLINE Reduced reduce(const V& x) {
         V low(Constants::lowest), high(Constants::highest);
         V held = xsimd::select(x < low, low, xsimd::select(x > high, high, x));
-        V n = xsimd::nearbyint(held * V(Real(1.4426950408889634)));
+        V n = nearest(held * V(Real(1.4426950408889634)));
         V r = xsimd::fnma(n, V(Constants::ln2_high), held);
         return {n, xsimd::fnma(n, V(Constants::ln2_low), r)};
+    }
+    /// x rounded to an integer; |x| < 2^22 in float. Adding and taking off 1.5 2^23 is the fastest way without SSE 4.1,
+    /// but a compiler that may reorder sums would remove it.
+    static ROARS_INLINE V nearest(const V& x) {
+#if defined(__SSE4_1__) || defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__)
+        return xsimd::nearbyint(x);
+#else
+        return (x + V(Constants::to_integer_bits)) - V(Constants::to_integer_bits);
+#endif
     }
     /// 2^n for an integral n within the range of normal numbers: the exponent's bits.
     static ROARS_INLINE V power_of_two(const V& n) {
@@ -166,14 +175,14 @@ private:
         Bits bits = xsimd::bitwise_cast<Bits>(n + V(Constants::to_integer_bits));
         return xsimd::bitwise_cast<V>((bits + Bits(Constants::bias)) << Constants::mantissa);
     }
-    /// y 2^n in two exact-but-the-last steps, so that overflow gives inf and underflow rounds to a denormal once.
+    /// y 2^n in two steps, the first of them exact, so that overflow gives inf and underflow rounds to a denormal once.
     static ROARS_INLINE V scale(const V& y, const V& n) {
 #if defined(__AVX512F__)
         if constexpr (sizeof(V) == 64 && sizeof(Real) == 4) return V(_mm512_scalef_ps(y, n));
         if constexpr (sizeof(V) == 64 && sizeof(Real) == 8) return V(_mm512_scalef_pd(y, n));
 #endif
-        V half = xsimd::nearbyint(n * V(Real(0.5)));
-        return y * power_of_two(half) * power_of_two(n - half);
+        V most = xsimd::min(xsimd::max(n, V(Real(32 - Constants::bias))), V(Real(Constants::bias)));
+        return y * power_of_two(most) * power_of_two(n - most);
     }
     template <class Operation>
     static ROARS_INLINE Real fold(const V& x, Operation operation) {
