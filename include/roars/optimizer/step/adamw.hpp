@@ -3,17 +3,19 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <tuple>
 #include <vector>
 
-#include "roars/error.hpp"
 #include "roars/fields.hpp"
+#include "roars/optimizer/step/lanes.hpp"
 
 namespace roars::step {
 
 /// Adam with decoupled weight decay. t counts steps from 1:
 ///     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
 ///     theta -= lr weight_decay theta;  theta -= lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps).
-/// Source: arXiv 1711.05101. weight_decay = 0 is Adam, arXiv 1412.6980.
+/// Source: arXiv 1711.05101. weight_decay = 0 is Adam, arXiv 1412.6980. A gradient that is not finite stays in m and v
+/// for good: Clipped and SkipNonFinite leave such a step out.
 struct AdamW {
     double learning_rate = 1e-3;
     double beta1 = 0.9;
@@ -33,23 +35,30 @@ struct AdamW {
     };
     using State = StateOf<float>;
 
-    /// Shapes: parameters, gradients [parameters]. `scale` multiplies the learning rate (a schedule).
+    /// Shapes: parameters, gradients [parameters]. `scale` multiplies the learning rate (a schedule), `gradient_scale`
+    /// the gradient (a clip). The two steps on theta are one, so that a small decay is not lost in a factor near 1.
     template <class Real>
-    void step(StateOf<Real>& state, std::span<Real> parameters, std::span<Real> gradients, double scale = 1.0) const {
-        expect(parameters.size() == gradients.size(), "AdamW: expected as many gradients as parameters");
-        state.first.resize(parameters.size());
-        state.second.resize(parameters.size());
+    void step(StateOf<Real>& state, std::span<Real> parameters, std::span<Real> gradients, double scale = 1.0,
+              double gradient_scale = 1.0) const {
+        using V = math::Lanes<Real>;
+        detail::expect_gradients("AdamW", parameters, gradients);
+        auto first = detail::buffer("AdamW", state.first, parameters.size());
+        auto second = detail::buffer("AdamW", state.second, parameters.size());
         double t = static_cast<double>(++state.steps);
-        const Real rate = Real(learning_rate * scale), decay = Real(1.0 - learning_rate * scale * weight_decay);
-        const Real keep1 = Real(beta1), add1 = Real(1.0 - beta1), keep2 = Real(beta2), add2 = Real(1.0 - beta2);
-        const Real correct1 = Real(1.0 / (1.0 - std::pow(beta1, t))), correct2 = Real(1.0 / (1.0 - std::pow(beta2, t)));
-        const Real small = Real(eps);
-        for (std::size_t i = 0; i < parameters.size(); ++i) {
-            Real g = gradients[i];
-            Real m = state.first[i] = keep1 * state.first[i] + add1 * g;
-            Real v = state.second[i] = keep2 * state.second[i] + add2 * g * g;
-            parameters[i] = parameters[i] * decay - rate * (m * correct1) / (std::sqrt(v * correct2) + small);
-        }
+        auto lanes = [](double x) { return V(static_cast<Real>(x)); };
+        const V factor = lanes(gradient_scale), rate = lanes(learning_rate * scale), decay = lanes(weight_decay);
+        const V keep1 = lanes(beta1), add1 = lanes(1.0 - beta1), keep2 = lanes(beta2), add2 = lanes(1.0 - beta2);
+        const V correct1 = lanes(1.0 / (1.0 - std::pow(beta1, t))), correct2 = lanes(1.0 / (1.0 - std::pow(beta2, t)));
+        const V small = lanes(eps);
+        detail::update_lanes(
+            std::span<const Real>(gradients),
+            [&](const V& gradient, V& theta, V& m, V& v) {
+                V g = gradient * factor;
+                m = keep1 * m + add1 * g;
+                v = keep2 * v + add2 * (g * g);
+                theta = theta - rate * ((m * correct1) / (math::sqrt(v * correct2) + small) + decay * theta);
+            },
+            parameters, first, second);
     }
 };
 ROARS_FIELDS(AdamW, learning_rate, beta1, beta2, eps, weight_decay)
