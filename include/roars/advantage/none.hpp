@@ -1,0 +1,14 @@
+#pragma once
+
+#include "roars/concepts.hpp"
+
+namespace roars::advantage {
+
+/// No signal: for losses that need none (likelihood, preferences).
+struct None {
+    template <class RunType, class BatchType>
+    void estimate(RunType&, BatchType&) const {}
+};
+ROARS_FIELDS(None)
+
+}  // namespace roars::advantage
