@@ -7,7 +7,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/roars)
 
 install(DIRECTORY include/roars DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(TARGETS roars EXPORT roars-targets)
+install(TARGETS roars_library EXPORT roars-targets)
 install(EXPORT roars-targets NAMESPACE roars:: DESTINATION ${package_dir})
 if(ROARS_CUDA)
     install(DIRECTORY cuda/roars DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
