@@ -130,6 +130,7 @@ ROARS_COLUMN(turn_outcome, turn, task, real);   ///< raw score of a turn
 
 // What the parts make of it.
 ROARS_COLUMN(reward, sequence, part, real);       ///< shaped reward of a sequence
+ROARS_COLUMN(component_reward, sequence, part, real);  ///< a row, one reward for each of several aims
 ROARS_COLUMN(token_reward, token, part, real);    ///< shaped reward of a token
 ROARS_COLUMN(turn_reward, turn, part, real);      ///< shaped reward of a turn
 ROARS_COLUMN(advantage, token, part, real);       ///< the signal that the surrogate raises

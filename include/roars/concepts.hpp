@@ -40,8 +40,8 @@ using EveryColumn =
             col::logp_behaviour, col::logp_ref, col::logp_teacher, col::entropy, col::sum_pi_squared, col::value,
             col::value_old, col::next_value, col::q, col::external, col::outcome, col::truncated, col::answer,
             col::prompt, col::greedy_outcome, col::chosen, col::step_reward, col::terminated, col::done,
-            col::turn_outcome, col::reward, col::token_reward, col::turn_reward, col::advantage, col::advantage_global,
-            col::blend, col::returns, col::importance_weight, col::sequence_log_ratio, col::sequence_loss,
+            col::turn_outcome, col::reward, col::component_reward, col::token_reward, col::turn_reward, col::advantage,
+            col::advantage_global, col::blend, col::returns, col::importance_weight, col::sequence_log_ratio, col::sequence_loss,
             col::sequence_gradient, col::keep, col::grad<col::logp>, col::grad<col::entropy>, col::grad<col::value>>;
 }  // namespace detail
 
