@@ -33,7 +33,8 @@ struct Packed {
     Packed(const std::vector<std::int64_t>& lengths, std::int64_t vocabulary, std::uint64_t seed) {
         RandomStream random{Random(seed)};
         for (std::int64_t length : lengths) {
-            for (std::int64_t t = 0; t < length; ++t) tokens.push_back(static_cast<std::int32_t>(random.below(vocabulary)));
+            for (std::int64_t t = 0; t < length; ++t)
+                tokens.push_back(static_cast<std::int32_t>(random.below(vocabulary)));
             offsets.push_back(static_cast<std::int64_t>(tokens.size()));
         }
         for (std::size_t t = 0; t < tokens.size(); ++t) all_rows.push_back(static_cast<std::int64_t>(t));
@@ -319,7 +320,8 @@ TEST(Generator, ReuseAfterALongerRunReadsNothingStale) {
 
 #if defined(_OPENMP)
 TEST(Transformer, BitsDoNotDependOnTheNumberOfThreads) {
-    TransformerSettings settings{.vocabulary = 19, .layers = 2, .width = 48, .heads = 2, .hidden = 160, .max_length = 300};
+    TransformerSettings settings{
+        .vocabulary = 19, .layers = 2, .width = 48, .heads = 2, .hidden = 160, .max_length = 300};
     std::vector<std::int64_t> lengths = {300, 200, 7};
     for (std::int64_t s = 0; s < 40; ++s) lengths.push_back(s % 23);
     Packed batch(lengths, settings.vocabulary, 51), single({300}, settings.vocabulary, 52);
@@ -395,7 +397,8 @@ TEST(Transformer, RefusesWhatItCannotRead) {
     EXPECT_THROW(Transformer<float>({.vocabulary = 0}), Error);
     Transformer<float> model(tiny, 1);
     std::vector<std::int32_t> tokens = {1, 2, 7}, fine = {1, 2, 3}, longer(49, 1);
-    std::vector<std::int64_t> offsets = {0, 3}, broken = {0, 2}, long_offsets = {0, 49}, rows = {2}, outside = {3}, none;
+    std::vector<std::int64_t> offsets = {0, 3}, broken = {0, 2}, long_offsets = {0, 49}, rows = {2}, outside = {3},
+                              none;
     EXPECT_THROW(model.forward(tokens, offsets, rows), Error);
     EXPECT_THROW(model.forward(fine, broken, rows), Error);
     EXPECT_THROW(model.forward(fine, none, rows), Error);

@@ -1,15 +1,14 @@
 #pragma once
 
+#include <Eigen/Core>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include <Eigen/Core>
-
 namespace roars::actor {
 
-/// Columns are rows of the batch (tokens, states): an activation is [features x batch], stored column after column, so a
-/// span over it reads [batch x features] row by row. Weights are [outputs x inputs], row by row.
+/// Columns are rows of the batch (tokens, states): an activation is [features x batch], stored column after column, so
+/// a span over it reads [batch x features] row by row. Weights are [outputs x inputs], row by row.
 template <class Real>
 using Matrix = Eigen::Matrix<Real, Eigen::Dynamic, Eigen::Dynamic>;
 template <class Real>

@@ -68,9 +68,11 @@ public:
 
     /// Copies every tensor into `file`, under prefix + name.
     void write(SafeTensors& file, const std::string& prefix = "") const {
-        for (const TensorEntry& entry : tensors_) file.put<Real>(prefix + entry.name, entry.shape, part(values(), entry));
+        for (const TensorEntry& entry : tensors_)
+            file.put<Real>(prefix + entry.name, entry.shape, part(values(), entry));
     }
-    /// Takes every tensor of the table from `file`; others in the file are left alone. Throws before it changes anything.
+    /// Takes every tensor of the table from `file`; others in the file are left alone. Throws before it changes
+    /// anything.
     void read(const SafeTensors& file, const std::string& prefix = "") {
         AlignedVector<Real> loaded(values_.size());
         for (const TensorEntry& entry : tensors_) {

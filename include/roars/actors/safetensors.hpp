@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <system_error>
@@ -15,15 +16,14 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "roars/error.hpp"
 
 namespace roars {
 
 /// A file of named tensors in the safetensors format: 8 bytes of header length (little endian), a JSON header
 /// {"name": {"dtype", "shape", "data_offsets"}, "__metadata__": {string: string}}, then the raw data without holes.
-/// Read and written: F32, F64 and I64. Tensors of other types may lie in a file that is read; asking for one is an error.
+/// Read and written: F32, F64 and I64. Tensors of other types may lie in a file that is read; asking for one is an
+/// error.
 class SafeTensors {
 public:
     struct Tensor {
@@ -52,9 +52,8 @@ public:
     template <class Element>
     void get(const std::string& name, const std::vector<std::int64_t>& shape, std::span<Element> elements) const {
         const Tensor& tensor = find(name);
-        expect(tensor.dtype == dtype_of<Element>(), [&] {
-            return where(name) + ": dtype is " + tensor.dtype + ", expected " + dtype_of<Element>();
-        });
+        expect(tensor.dtype == dtype_of<Element>(),
+               [&] { return where(name) + ": dtype is " + tensor.dtype + ", expected " + dtype_of<Element>(); });
         expect(tensor.shape == shape,
                [&] { return where(name) + ": shape is " + text(tensor.shape) + ", expected " + text(shape); });
         expect(elements.size_bytes() == tensor.bytes.size(), [&] {
@@ -76,7 +75,8 @@ public:
         std::string partial = path + ".partial";
         {
             std::ofstream out(partial, std::ios::binary | std::ios::trunc);
-            expect(out.good(), [&] { return path + ": cannot be written, expected a folder that exists and may be written"; });
+            expect(out.good(),
+                   [&] { return path + ": cannot be written, expected a folder that exists and may be written"; });
             std::uint64_t length = header.size();
             for (int byte = 0; byte < 8; ++byte) out.put(static_cast<char>(length >> (8 * byte) & 0xff));
             out << header;
@@ -233,7 +233,8 @@ private:
         std::uint64_t begin = entry["data_offsets"][0].get<std::uint64_t>();
         std::uint64_t end = entry["data_offsets"][1].get<std::uint64_t>();
         std::int64_t width = width_of(tensor.dtype), elements = count(tensor.shape);
-        expect(width > 0, [&] { return where(name) + ": dtype '" + tensor.dtype + "' is unknown, expected F32 or F64"; });
+        expect(width > 0,
+               [&] { return where(name) + ": dtype '" + tensor.dtype + "' is unknown, expected F32 or F64"; });
         expect(begin <= end && end <= data_size, [&] {
             return where(name) + ": data_offsets [" + std::to_string(begin) + ", " + std::to_string(end) +
                    ") leave the " + std::to_string(data_size) + " bytes of data (truncated file?)";

@@ -28,7 +28,7 @@ struct TransformerSettings {
     bool value_head = false;
     double rotary_base = 10000;
 };
-ROARS_FIELDS(TransformerSettings, vocabulary, layers, width, heads, hidden, max_length, value_head)
+ROARS_FIELDS(TransformerSettings, vocabulary, layers, width, heads, hidden, max_length, value_head, rotary_base)
 
 /// What the transformer gives for the requested rows: logits [rows x vocabulary], row by row, and values [rows] (empty
 /// without a value head). Views into the workspace, valid until the next forward; a loss may write its gradient in
