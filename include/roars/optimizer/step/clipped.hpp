@@ -35,7 +35,8 @@ void skip(const Base& base, State& state) {
 
 }  // namespace detail
 
-/// What a rule that looks at the gradient's norm keeps: of the last gradient, before the clip, and how many were left out.
+/// What a rule that looks at the gradient's norm keeps: of the last gradient, before the clip, and how many were left
+/// out.
 template <class BaseState>
 struct GuardedState {
     BaseState base;

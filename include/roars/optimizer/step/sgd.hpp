@@ -38,7 +38,8 @@ struct Sgd {
         std::span<const Real> constant(gradients);
         if (momentum == 0.0) {
             detail::update_lanes(
-                constant, [&](const V& g, V& theta) { theta = theta - rate * (g * factor + decay * theta); }, parameters);
+                constant, [&](const V& g, V& theta) { theta = theta - rate * (g * factor + decay * theta); },
+                parameters);
             return;
         }
         detail::update_lanes(
