@@ -21,11 +21,12 @@ template <class Real>
 struct SoftmaxRow {
     double max = -std::numeric_limits<double>::infinity();
     double sum = 0.0, weighted = 0.0, squares = 0.0;
+    double log_sum = max;  ///< log S, once the row is complete
 
     /// log sum e^z
-    double log_sum_exp() const { return sum == 0.0 ? max : max + std::log(sum); }
+    double log_sum_exp() const { return sum == 0.0 ? max : max + log_sum; }
     /// -sum p log p = log S - W / S
-    double entropy() const { return sum == 0.0 ? 0.0 : std::log(sum) - weighted / sum; }
+    double entropy() const { return sum == 0.0 ? 0.0 : log_sum - weighted / sum; }
     /// sum p^2 = Q / S^2
     double sum_pi_squared() const { return sum == 0.0 ? 0.0 : squares / (sum * sum); }
 };
@@ -40,6 +41,14 @@ namespace detail {
 template <class Real>
 inline constexpr Real forbidden = Real(-1e30);
 
+/// 0, 1, 2, ...: the number of each lane.
+template <class Real>
+inline constexpr auto lane_numbers = [] {
+    std::array<Real, static_cast<std::size_t>(math::lanes<math::Lanes<Real>>)> numbers{};
+    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<Real>(i);
+    return numbers;
+}();
+
 /// Calls body(lanes) for the row in lanes, the last ones filled up with `filler`.
 template <class Real, class Body>
 ROARS_INLINE void for_lanes(const Real* row, std::int64_t count, Real filler, Body&& body) {
@@ -48,6 +57,13 @@ ROARS_INLINE void for_lanes(const Real* row, std::int64_t count, Real filler, Bo
     std::int64_t i = 0;
     for (; i + width <= count; i += width) body(math::load<V>(row + i));
     if (i == count) return;
+    if (count > width) {
+        // The last lanes again, those already seen masked: a copy through memory would stall on short rows.
+        V again = math::load<V>(row + count - width);
+        V place = math::load<V>(lane_numbers<Real>.data());
+        body(xsimd::select(place < V(static_cast<Real>(i - (count - width))), V(filler), again));
+        return;
+    }
     std::array<Real, static_cast<std::size_t>(width)> rest;
     rest.fill(filler);
     std::copy(row + i, row + count, rest.begin());
@@ -83,11 +99,10 @@ void add_block(SoftmaxRow<Real>& row, const Real* block, std::int64_t count, dou
                            math::sum(squares)};
     // To the larger of the two maxima: e^(z - max) = e^c e^(z - old) and (z - max) = (z - old) + c.
     double max = std::max(row.max, other.max);
-    auto shifted = [max](const SoftmaxRow<Real>& r) {
+    auto shifted = [max](const SoftmaxRow<Real>& r) -> SoftmaxRow<Real> {
+        if (r.sum == 0.0 || r.max == max) return r;
         double c = r.max - max, factor = std::exp(c);
-        return r.sum == 0.0 || c == 0.0 ? r
-                                        : SoftmaxRow<Real>{max, r.sum * factor, factor * (r.weighted + c * r.sum),
-                                                           r.squares * factor * factor};
+        return {max, r.sum * factor, factor * (r.weighted + c * r.sum), r.squares * factor * factor};
     };
     SoftmaxRow<Real> a = shifted(row), b = shifted(other);
     row = {max, a.sum + b.sum, a.weighted + b.weighted, a.squares + b.squares};
@@ -109,6 +124,7 @@ SoftmaxRow<Real> softmax_row(const Real* logits, std::int64_t vocabulary, double
     SoftmaxRow<Real> row;
     for (std::int64_t i = 0; i < vocabulary; i += block)
         detail::add_block<Sums>(row, logits + i, std::min(block, vocabulary - i), temperature);
+    row.log_sum = std::log(row.sum);
     return row;
 }
 
@@ -213,9 +229,8 @@ void selective_log_softmax(backend::Host& backend, std::span<Real> logits, std::
             double chosen = static_cast<double>(row[token[i]]);
             bool forbidden = chosen == -std::numeric_limits<double>::infinity();
             double log_sum_exp = sums.log_sum_exp();
-            columns.logp[i] = static_cast<Value>(forbidden && log_sum_exp == log_sum_exp
-                                                     ? chosen
-                                                     : (chosen / temperature - sums.max) - std::log(sums.sum));
+            columns.logp[i] = static_cast<Value>(
+                forbidden && log_sum_exp == log_sum_exp ? chosen : (chosen / temperature - sums.max) - sums.log_sum);
             if (!columns.log_sum_exp.empty()) columns.log_sum_exp[i] = static_cast<Value>(log_sum_exp);
             if (!columns.entropy.empty()) columns.entropy[i] = static_cast<Value>(sums.entropy());
             if (!columns.sum_pi_squared.empty()) columns.sum_pi_squared[i] = static_cast<Value>(sums.sum_pi_squared());

@@ -111,10 +111,17 @@ void segmented_extreme(backend::Host& backend, Offsets offsets, std::span<T> x, 
     segmented_reduce(
         backend, offsets,
         [&](std::int64_t begin, std::int64_t end) {
-            Value best = nothing;
-            for (std::int64_t i = begin; i < end; ++i)
-                if (selected(i)) best = better(best, x[static_cast<std::size_t>(i)]);
-            return best;
+            auto value = [&](std::int64_t i) { return selected(i) ? x[static_cast<std::size_t>(i)] : nothing; };
+            Value a = nothing, b = nothing, c = nothing, d = nothing;
+            std::int64_t i = begin;
+            for (; i + 4 <= end; i += 4) {
+                a = better(a, value(i));
+                b = better(b, value(i + 1));
+                c = better(c, value(i + 2));
+                d = better(d, value(i + 3));
+            }
+            for (; i < end; ++i) a = better(a, value(i));
+            return better(better(a, b), better(c, d));
         },
         better, [&](std::int64_t segment, Value best) { result[static_cast<std::size_t>(segment)] = Out(best); });
 }
