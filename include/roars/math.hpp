@@ -59,7 +59,7 @@ using Same = std::type_identity_t<V>;
 
 /// mask ? a : b in every lane; nothing of the lane not chosen leaks, not even a NaN.
 template <class M, class V>
-ROARS_FN constexpr V select(const M& mask, const V& a, const detail::Same<V>& b) {
+ROARS_FN ROARS_INLINE constexpr V select(const M& mask, const V& a, const detail::Same<V>& b) {
     if constexpr (std::is_same_v<M, bool>)
         return mask ? a : b;
     else
@@ -68,93 +68,93 @@ ROARS_FN constexpr V select(const M& mask, const V& a, const detail::Same<V>& b)
 
 /// e^x: 0 at -inf, inf above the range, NaN at NaN.
 template <class V>
-ROARS_FN V exp(const V& x) {
+ROARS_FN ROARS_INLINE V exp(const V& x) {
     return Functions<V>::exp(x);
 }
 /// e^x - 1 without the loss of digits near 0.
 template <class V>
-ROARS_FN V expm1(const V& x) {
+ROARS_FN ROARS_INLINE V expm1(const V& x) {
     return Functions<V>::expm1(x);
 }
 /// Natural logarithm: -inf at 0, NaN below.
 template <class V>
-ROARS_FN V log(const V& x) {
+ROARS_FN ROARS_INLINE V log(const V& x) {
     return Functions<V>::log(x);
 }
 /// log(1 + x) without the loss of digits near 0.
 template <class V>
-ROARS_FN V log1p(const V& x) {
+ROARS_FN ROARS_INLINE V log1p(const V& x) {
     return Functions<V>::log1p(x);
 }
 template <class V>
-ROARS_FN V sqrt(const V& x) {
+ROARS_FN ROARS_INLINE V sqrt(const V& x) {
     return Functions<V>::sqrt(x);
 }
 template <class V>
-ROARS_FN V tanh(const V& x) {
+ROARS_FN ROARS_INLINE V tanh(const V& x) {
     return Functions<V>::tanh(x);
 }
 template <class V>
-ROARS_FN constexpr V abs(const V& x) {
+ROARS_FN ROARS_INLINE constexpr V abs(const V& x) {
     return Functions<V>::abs(x);
 }
 /// Which of the two a NaN yields is not said: select it away first.
 template <class V>
-ROARS_FN constexpr V min(const V& a, const detail::Same<V>& b) {
+ROARS_FN ROARS_INLINE constexpr V min(const V& a, const detail::Same<V>& b) {
     return Functions<V>::min(a, b);
 }
 template <class V>
-ROARS_FN constexpr V max(const V& a, const detail::Same<V>& b) {
+ROARS_FN ROARS_INLINE constexpr V max(const V& a, const detail::Same<V>& b) {
     return Functions<V>::max(a, b);
 }
 /// x held in [low, high].
 template <class V>
-ROARS_FN constexpr V clamp(const V& x, const detail::Same<V>& low, const detail::Same<V>& high) {
+ROARS_FN ROARS_INLINE constexpr V clamp(const V& x, const detail::Same<V>& low, const detail::Same<V>& high) {
     return Functions<V>::min(Functions<V>::max(x, low), high);
 }
 template <class V>
-ROARS_FN constexpr V square(const V& x) {
+ROARS_FN ROARS_INLINE constexpr V square(const V& x) {
     return x * x;
 }
 
 /// 1 / (1 + e^-x), from e^-|x| so that neither end overflows.
 template <class V>
-ROARS_FN V sigmoid(const V& x) {
+ROARS_FN ROARS_INLINE V sigmoid(const V& x) {
     V small = Functions<V>::exp(-Functions<V>::abs(x));
     return select(x < V(0), small, V(1)) / (V(1) + small);
 }
 /// log sigmoid(x) = min(x, 0) - log(1 + e^-|x|): exact at both ends, never -inf for a finite x.
 template <class V>
-ROARS_FN V log_sigmoid(const V& x) {
+ROARS_FN ROARS_INLINE V log_sigmoid(const V& x) {
     return Functions<V>::min(x, V(0)) - Functions<V>::log1p(Functions<V>::exp(-Functions<V>::abs(x)));
 }
 
 /// lanes<V> neighbours from memory and back; no alignment is asked for.
 template <class V>
-ROARS_FN constexpr V load(const Scalar<V>* from) {
+ROARS_FN ROARS_INLINE constexpr V load(const Scalar<V>* from) {
     return Functions<V>::load(from);
 }
 template <class V>
-ROARS_FN constexpr void store(Scalar<V>* to, const V& x) {
+ROARS_FN ROARS_INLINE constexpr void store(Scalar<V>* to, const V& x) {
     Functions<V>::store(to, x);
 }
 /// lanes<V> flags (bool or a byte, not 0 = true) as a mask.
 template <class V, class Flag>
-ROARS_FN constexpr Mask<V> load_mask(const Flag* from) {
+ROARS_FN ROARS_INLINE constexpr Mask<V> load_mask(const Flag* from) {
     return Functions<V>::load_mask(from);
 }
 
 /// Sum, maximum and minimum over the lanes, in a fixed order.
 template <class V>
-ROARS_FN constexpr Scalar<V> sum(const V& x) {
+ROARS_FN ROARS_INLINE constexpr Scalar<V> sum(const V& x) {
     return Functions<V>::sum(x);
 }
 template <class V>
-ROARS_FN constexpr Scalar<V> largest(const V& x) {
+ROARS_FN ROARS_INLINE constexpr Scalar<V> largest(const V& x) {
     return Functions<V>::largest(x);
 }
 template <class V>
-ROARS_FN constexpr Scalar<V> smallest(const V& x) {
+ROARS_FN ROARS_INLINE constexpr Scalar<V> smallest(const V& x) {
     return Functions<V>::smallest(x);
 }
 

@@ -188,9 +188,14 @@ private:
     static ROARS_INLINE Real fold(const V& x, Operation operation) {
         alignas(64) Real lane[V::size];
         x.store_aligned(lane);
-        for (std::size_t width = V::size / 2; width > 0; width /= 2)
-            for (std::size_t i = 0; i < width; ++i) lane[i] = operation(lane[i], lane[i + width]);
-        return lane[0];
+        return tree<V::size>(lane, operation);
+    }
+    template <std::size_t width, class Operation>
+    static ROARS_INLINE Real tree(const Real* lane, Operation operation) {
+        if constexpr (width == 1)
+            return lane[0];
+        else
+            return operation(tree<width / 2>(lane, operation), tree<width / 2>(lane + width / 2, operation));
     }
 };
 
