@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -12,13 +13,16 @@ namespace roars {
 
 /// One normaliser for the rewards of sequences: A_i = (r_i - center_i) / scale_i, for every token of sequence i. Where
 /// the mean and the spread are taken are two template arguments, each with the settings that matter to it. GRPO, RLOO,
-/// Dr. GRPO, REINFORCE and Lite PPO are typedefs of it.
+/// Dr. GRPO, REINFORCE, OPO, GPG and Lite PPO are typedefs of it.
 ///
-/// What a center and a scale see of sequence i.
+/// What a center and a scale see of sequence i. One that needs more of the batch than moments has bind(run, batch), which
+/// is called once a batch and returns what is asked in its place.
 struct NormaliserView {
-    double reward;          ///< r_i
-    const Moments& group;   ///< of the rewards of its group
-    const Moments& batch;   ///< of all rewards of the batch
+    double reward;              ///< r_i
+    const Moments& group;       ///< of the rewards of its group
+    const Moments& batch;       ///< of all rewards of the batch
+    std::int64_t sequence = 0;  ///< i
+    std::int64_t owner = 0;     ///< its group
 };
 
 namespace center {
@@ -46,10 +50,48 @@ struct BatchMean {
     ROARS_FN bool degenerate(const NormaliserView& x) const { return x.batch.equal; }
 };
 
+/// mean_g, but 0 for a group of one, which keeps its raw reward.
+struct GroupMeanUnlessAlone {
+    ROARS_FN double operator()(const NormaliserView& x) const { return x.group.count > 1 ? x.group.mean : 0.0; }
+    ROARS_FN bool degenerate(const NormaliserView& x) const { return x.group.count > 1 && x.group.equal; }
+};
+/// sum_j L_j r_j / sum_j L_j over the group, L = trainable tokens: the baseline of least variance where a sequence's
+/// gradient grows with its length. A group without a trainable token gets 0. Source: OPO, arXiv 2505.23585.
+struct LengthWeightedMean {
+    struct Bound {
+        std::vector<double> mean;
+        std::vector<std::int64_t> length;  ///< of a group
+        double operator()(const NormaliserView& x) const { return mean[static_cast<std::size_t>(x.owner)]; }
+        bool degenerate(const NormaliserView& x) const {
+            return x.group.equal || length[static_cast<std::size_t>(x.owner)] == 0;
+        }
+    };
+
+    template <class RunType, BatchWith<col::groups, col::reward> BatchType>
+    Bound bind(RunType& run, const BatchType& batch) const {
+        auto lengths = detail::trainable_lengths<col::mask>(run.backend, batch);
+        auto groups = static_cast<std::size_t>(batch.groups());
+        Bound bound{std::vector<double>(groups), std::vector<std::int64_t>(groups)};
+        segmented_sum(run.backend, batch[col::groups{}], std::span<const std::int64_t>(lengths), std::span(bound.length));
+        segmented_sum(
+            run.backend, batch[col::groups{}],
+            [&](std::int64_t i) {
+                auto at = static_cast<std::size_t>(i);
+                return lengths[at] ? double(lengths[at]) * double(batch[col::reward{}][at]) : 0.0;
+            },
+            std::span(bound.mean));
+        for (std::size_t g = 0; g < groups; ++g)
+            if (bound.length[g]) bound.mean[g] /= double(bound.length[g]);
+        return bound;
+    }
+};
+
 ROARS_FIELDS(None)
 ROARS_FIELDS(GroupMean)
 ROARS_FIELDS(OthersMean)
 ROARS_FIELDS(BatchMean)
+ROARS_FIELDS(GroupMeanUnlessAlone)
+ROARS_FIELDS(LengthWeightedMean)
 }  // namespace center
 
 namespace scale {
@@ -70,10 +112,78 @@ struct BatchSpread {
     ROARS_FN double operator()(const NormaliserView& x) const { return x.batch.spread(ddof) + eps; }
 };
 
+/// std of the other members of the group + eps, and 1 where they are equal or only one. Source: NeMo-RL's leave-one-out.
+struct OthersSpread {
+    double eps = 1e-6;
+    int ddof = 1;
+
+    struct Bound {
+        double eps;
+        int ddof;
+        std::vector<Moments> others;  ///< of the group without sequence i
+        double operator()(const NormaliserView& x) const {
+            const Moments& m = others[static_cast<std::size_t>(x.sequence)];
+            return m.equal ? 1.0 : m.spread(ddof) + eps;
+        }
+    };
+
+    /// From both ends: what stands before i, and what stands behind it, combined; nothing is subtracted.
+    template <class RunType, BatchWith<col::groups, col::reward> BatchType>
+    Bound bind(RunType& run, const BatchType& batch) const {
+        Bound bound{eps, ddof, std::vector<Moments>(static_cast<std::size_t>(batch.sequences()))};
+        auto groups = batch[col::groups{}];
+        auto reward = batch[col::reward{}];
+        parallel_for(run.backend, batch.groups(), [&](std::int64_t g) {
+            auto begin = static_cast<std::size_t>(groups[std::size_t(g)]);
+            auto end = static_cast<std::size_t>(groups[std::size_t(g) + 1]);
+            Moments before, behind;
+            for (std::size_t i = begin; i < end; ++i) {
+                bound.others[i] = before;
+                before = combine(before, {1, double(reward[i]), 0.0, true});
+            }
+            for (std::size_t i = end; i-- > begin;) {
+                bound.others[i] = combine(bound.others[i], behind);
+                behind = combine({1, double(reward[i]), 0.0, true}, behind);
+            }
+        });
+        return bound;
+    }
+};
+/// norm max(1, sequences of the batch with a reward other than 0) / sequences: where few answers score, those count more.
+/// Source: GPG, arXiv 2504.02546.
+struct InformativeShare {
+    double norm = 1.0;
+
+    struct Bound {
+        double scale;
+        double operator()(const NormaliserView&) const { return scale; }
+    };
+    template <class RunType, BatchWith<col::reward> BatchType>
+    Bound bind(RunType& run, const BatchType& batch) const {
+        const std::int64_t all[] = {0, batch.sequences()};
+        std::int64_t scored = 0;
+        segmented_count(run.backend, Offsets(all), std::span(batch[col::reward{}]), std::span(&scored, 1));
+        return {norm * double(std::max<std::int64_t>(scored, 1)) / double(std::max<std::int64_t>(batch.sequences(), 1))};
+    }
+};
+
 ROARS_FIELDS(None)
 ROARS_FIELDS(GroupSpread, eps, ddof)
 ROARS_FIELDS(BatchSpread, eps, ddof)
+ROARS_FIELDS(OthersSpread, eps, ddof)
+ROARS_FIELDS(InformativeShare, norm)
 }  // namespace scale
+
+namespace detail {
+/// A center or a scale, ready to be asked about this batch.
+template <class Statistic, class RunType, class BatchType>
+auto bound_to(const Statistic& statistic, RunType& run, const BatchType& batch) {
+    if constexpr (requires { statistic.bind(run, batch); })
+        return statistic.bind(run, batch);
+    else
+        return statistic;
+}
+}  // namespace detail
 
 namespace advantage {
 
@@ -84,7 +194,7 @@ struct Normalise {
     Center center{};
     Scale scale{};
 
-    using needs = columns<col::groups, col::reward>;
+    using needs = unite_t<columns<col::groups, col::reward>, needs_of<Center>, needs_of<Scale>>;
     using gives = columns<col::advantage>;
 
     template <class RunType, BatchWith<col::groups, col::reward, col::advantage> BatchType>
@@ -96,11 +206,13 @@ struct Normalise {
         segmented_moments(run.backend, batch[col::groups{}], reward, std::span(groups));
         segmented_moments(run.backend, Offsets(all), reward, std::span(whole));
 
+        auto from = detail::bound_to(center, run, batch);
+        auto by = detail::bound_to(scale, run, batch);
         std::vector<Real> signal(reward.size());
         segmented_transform(run.backend, batch[col::groups{}], std::span(signal), [&](std::int64_t group, std::int64_t i) {
             double own = double(reward[static_cast<std::size_t>(i)]);
-            NormaliserView view{own, groups[static_cast<std::size_t>(group)], whole[0]};
-            return center.degenerate(view) ? 0.0 : (own - center(view)) / scale(view);
+            NormaliserView view{own, groups[static_cast<std::size_t>(group)], whole[0], i, group};
+            return from.degenerate(view) ? 0.0 : (own - from(view)) / by(view);
         });
         segmented_broadcast(run.backend, batch.token_offsets(), std::span<const Real>(signal), batch[col::advantage{}]);
     }
@@ -116,6 +228,14 @@ using GroupMean = Normalise<center::GroupMean, scale::None>;
 using LeaveOneOut = Normalise<center::OthersMean, scale::None>;
 /// REINFORCE with the mean of the batch as baseline.
 using BatchBaseline = Normalise<center::BatchMean, scale::None>;
+/// Lite PPO, arXiv 2508.08221: group mean, batch spread.
+using GroupMeanBatchSpread = Normalise<center::GroupMean, scale::BatchSpread>;
+/// The mean of the others and their spread (NeMo-RL).
+using LeaveOneOutZScore = Normalise<center::OthersMean, scale::OthersSpread>;
+/// OPO, arXiv 2505.23585.
+using LengthWeightedBaseline = Normalise<center::LengthWeightedMean, scale::None>;
+/// GPG, arXiv 2504.02546.
+using ScaledMeanBaseline = Normalise<center::GroupMeanUnlessAlone, scale::InformativeShare>;
 
 }  // namespace advantage
 }  // namespace roars

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <tuple>
+
+#include "roars/concepts.hpp"
+#include "roars/critic/value_loss.hpp"
+
+namespace roars::advantage {
+
+/// A_t = min(exp(temperature (q_t - value_t)), cap): actions of the data, weighed by how much better than average they
+/// are; with surrogate::PolicyGradient the loss is -weight logp. Masked rows get 0. Shapes: q, value -> advantage [rows].
+/// Sources: AWAC, arXiv 2006.09359 (temperature 1 / lambda); IQL, arXiv 2110.06169, eq. 7 (with critic::Expectile).
+template <class Critic = critic::None>
+struct ExponentialWeight {
+    double temperature = 3.0;
+    double cap = 100.0;
+    Critic critic{};
+
+    using needs = columns<col::q, col::value>;
+    using gives = columns<col::advantage>;
+
+    template <class RunType, BatchWith<col::q, col::value, col::advantage> BatchType>
+    void estimate(RunType& run, BatchType& batch) const {
+        using Real = typename BatchType::Real;
+        std::span<const Real> q = batch[col::q{}], value = batch[col::value{}];
+        parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
+            auto i = static_cast<std::size_t>(t);
+            bool counts = roars::detail::trainable<col::mask>(batch, t);
+            batch[col::advantage{}][i] = static_cast<Real>(
+                counts ? std::min(std::exp(temperature * (double(q[i]) - double(value[i]))), cap) : 0.0);
+        });
+    }
+    std::tuple<Critic> terms(const NoState&) const
+        requires TokenTerm<Critic>
+    {
+        return {critic};
+    }
+};
+template <class Critic>
+ROARS_FIELDS_OF((ExponentialWeight<Critic>), temperature, cap, critic)
+
+}  // namespace roars::advantage
