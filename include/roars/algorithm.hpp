@@ -124,7 +124,8 @@ struct aggregate<Term, Default> {
     static type of(const Term& term, const Default&) { return term.aggregate; }
 };
 
-/// A term whose loss needs numbers of the whole batch before its gradient: Sums add up over micro-batches.
+/// A term whose loss needs numbers of the whole batch before its gradient: reduce(run, batch) gives its Sums, which add
+/// up over micro-batches; with(sums) then gives the term that knows them, or prepare(run, batch, sums) the columns.
 template <class Term>
 concept TwoPhase = requires { typename Term::Sums; };
 template <class Term>
@@ -251,7 +252,8 @@ struct Algorithm {
     static_assert(column_given_by_two_parts<typename Flow::twice>::value, "roars: two parts give the same column");
     static_assert(column_given_but_read_by_no_part<typename detail::unread<
                       SamplerStage, RewardStage, ShapeStage, AdvantageStage,
-                      detail::Stage<unite_t<typename OfTerms::needs, typename OfTerms::gives>, columns<>>>::type>::value,
+                      detail::Stage<unite_t<typename OfTerms::needs, typename OfTerms::gives, typename OfTerms::masks>,
+                                    columns<>>>::type>::value,
                   "roars: a part gives a column that no later part reads: its work and its settings would have no effect");
 
     /// What must come from outside: from the actor (log-probabilities, values) and from the task (outcomes).
@@ -264,16 +266,19 @@ struct Algorithm {
     template <class Real = float>
     using BatchFor = Batch<Real, Columns>;
 
+    /// Rewards of the sequences. A sampler has its draws scored by this before it decides what enters the batch.
     template <class RunType, class BatchType>
     void score(RunType& run, State& state, BatchType& batch) const {
         detail::call_score(reward, run, state.reward, batch);
-        detail::call_shape(regularizer, run, state.regularizer, batch);
     }
+    /// The regularizer's shaping of the rewards, then the advantage.
     template <class RunType, class BatchType>
     void estimate(RunType& run, State& state, BatchType& batch) const {
+        detail::call_shape(regularizer, run, state.regularizer, batch);
         detail::call_estimate(advantage, run, state.advantage, batch);
     }
 
+    /// The whole batch's counts and sums, which its micro-batches share. Those of micro-batches add up to them.
     template <class BatchType>
     auto totals(auto& run, const State& state, BatchType& batch) const {
         return std::apply(
@@ -314,8 +319,11 @@ private:
         auto ready = [&](const auto& term, const auto& sums) {
             using Term = std::remove_cvref_t<decltype(term)>;
             Term bound = term;
-            if constexpr (detail::TwoPhase<Term>) bound = term.with(sums);
-            if constexpr (requires { bound.prepare(run, batch); }) bound.prepare(run, batch);
+            if constexpr (requires { term.with(sums); }) bound = term.with(sums);
+            if constexpr (requires { bound.prepare(run, batch, sums); })
+                bound.prepare(run, batch, sums);
+            else if constexpr (requires { bound.prepare(run, batch); })
+                bound.prepare(run, batch);
             using Aggregate = detail::aggregate<Term, Default>;
             return Weighed<Term, typename Aggregate::type>{bound, Aggregate::of(term, optimizer.aggregate)};
         };

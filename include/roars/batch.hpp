@@ -200,6 +200,14 @@ public:
         piece.copy_columns(*this, Extent::group, first, last, Owned{});
         return piece;
     }
+    /// What a batch may be cut into without tearing anything: groups where it has them, else sequences.
+    std::int64_t units() const { return has<col::groups> ? groups() : sequences(); }
+    Batch slice_units(std::int64_t first, std::int64_t last) const {
+        if constexpr (has<col::groups>)
+            return slice_groups(first, last);
+        else
+            return slice_sequences(first, last);
+    }
     /// Sequences [first, last), as a batch without groups.
     Batch slice_sequences(std::int64_t first, std::int64_t last) const {
         static_assert(Borrowed::size == 0, "a borrowed column cannot be cut out");

@@ -57,13 +57,13 @@ struct RandomCalculationSettings {
     LeafKinds leaves;
     std::string operators = "+-*/";
     std::vector<std::int32_t> steps = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
-ROARS_FIELDS(RandomCalculationSettings, smallest_operand, largest_operand, largest_denominator, leaves, operators, steps,
-             train_per_level, test_per_level, largest_value, decimals)
     std::int64_t train_per_level = 700;
     std::int64_t test_per_level = 300;
     double largest_value = 1e12;  ///< a problem beyond it is drawn again: its relative error would say nothing
     std::int32_t decimals = 6;    ///< of an answer; zeros at its end are left out
 };
+ROARS_FIELDS(RandomCalculationSettings, smallest_operand, largest_operand, largest_denominator, leaves, operators, steps,
+             train_per_level, test_per_level, largest_value, decimals)
 
 /// One operation, + or -, on integers from 0 to 9: what a small character transformer learns in minutes. There are 200
 /// such texts, and all of them are used.

@@ -1,0 +1,352 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "roars/actors/transformer.hpp"
+#include "roars/objective_logits.hpp"
+#include "roars/primitives/sampling.hpp"
+#include "roars/random.hpp"
+
+namespace roars::train {
+
+/// A task of texts: problems with a prompt, a reference answer and a score for any answer.
+template <class T>
+concept TextTask = requires(const T& task, std::int64_t index, std::span<const std::int32_t> answer) {
+    { task.problem(index).prompt_tokens } -> std::convertible_to<std::span<const std::int32_t>>;
+    { task.problem(index).answer_tokens } -> std::convertible_to<std::span<const std::int32_t>>;
+    { task.score(index, answer) } -> std::convertible_to<double>;
+    { task.correct(index, answer) } -> std::convertible_to<bool>;
+    { task.train_count() } -> std::convertible_to<std::int64_t>;
+    { task.problem_count() } -> std::convertible_to<std::int64_t>;
+};
+
+struct LanguageSettings {
+    bool continuous_reward = false;     ///< outcome = the task's score in [0, 1]; false: 1 for a right answer, else 0
+    std::int64_t max_new_tokens = 0;    ///< of an answer; 0: as many as the longest reference answer has, and 2 more
+    std::int64_t micro_tokens = 16384;  ///< tokens (prompts too) that go through the actor at once
+};
+ROARS_FIELDS(LanguageSettings, continuous_reward, max_new_tokens, micro_tokens)
+
+/// A transformer at work on a task of texts: rolls out, demonstrates, fills the columns that an actor brings, turns an
+/// objective into gradients, and measures itself on held-out problems. Only an answer's tokens are in the batch; its
+/// prompt is known by number. A sequence of the batch ends with the end symbol, or is truncated.
+template <TextTask Task, bool value_head = false>
+class LanguageLearner {
+public:
+    using Real = float;
+    using gives = unite_t<columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour,
+                                  col::logp_ref, col::entropy, col::sum_pi_squared, col::outcome, col::truncated,
+                                  col::answer, col::prompt, col::greedy_outcome>,
+                          std::conditional_t<value_head, columns<col::value, col::value_old>, columns<>>>;
+    /// What it needs in any batch of its own.
+    using keeps = columns<col::token, col::mask, col::prompt, col::logp>;
+
+    LanguageLearner(const Task& task, actor::TransformerSettings settings, const LanguageSettings& language,
+                    std::uint64_t seed)
+        : task_(&task), language_(language), policy_(fitted(settings, task, language), seed) {
+        if (language_.max_new_tokens == 0) language_.max_new_tokens = task.longest_answer() + 2;
+    }
+
+    actor::Parameters<Real>& parameters() { return policy_.parameters(); }
+    const actor::Parameters<Real>& parameters() const { return policy_.parameters(); }
+    actor::Transformer<Real>& policy() { return policy_; }
+
+    /// From now on the reference is the policy as it is.
+    void set_reference() { reference_.emplace(policy_.snapshot()); }
+
+    /// Rollouts and prompts drawn so far: where the random numbers go on, saved in the checkpoint.
+    struct Position {
+        std::int64_t prompts = 0;
+        std::int64_t rollouts = 0;
+    };
+    friend constexpr auto roars_fields(const Position*) {
+        return std::make_tuple(Field{"prompts", &Position::prompts}, Field{"rollouts", &Position::rollouts});
+    }
+    Position position;
+
+    /// `prompts` problems of the training set, group_size answers to each, as one batch of groups.
+    template <class RunType, class BatchType>
+    void roll_out(RunType& run, BatchType& batch, std::int64_t prompts, std::int64_t group_size,
+                  const Generation& generation) {
+        temperature_ = generation.temperature > 0 ? generation.temperature : 1.0;
+        auto problems = draw_problems(run, prompts);
+        auto answers = generate(run.backend, problems, group_size, generation, run.random.of(Purpose::sample),
+                                static_cast<std::uint64_t>(position.rollouts));
+        position.rollouts += prompts * group_size;
+        batch = to_batch<BatchType>(problems, group_size, answers);
+        if constexpr (BatchType::template has<col::greedy_outcome>) fill_greedy(run, batch, problems, group_size);
+    }
+
+    /// `count` training problems with their reference answers.
+    template <class RunType, class BatchType>
+    void demonstrate(RunType& run, BatchType& batch, std::int64_t count) {
+        temperature_ = 1.0;
+        auto problems = draw_problems(run, count);
+        std::vector<Answer> answers;
+        for (std::int64_t problem : problems) {
+            std::span<const std::int32_t> tokens = task_->problem(problem).answer_tokens;
+            answers.push_back({{tokens.begin(), tokens.end()}, std::vector<float>(tokens.size()), false});
+        }
+        batch = to_batch<BatchType>(problems, 1, answers);
+    }
+
+    /// Fills what the actor says before the update: logp_old and value_old of the policy, logp_ref of the reference.
+    template <class RunType, class BatchType>
+    void refresh(RunType& run, BatchType& batch) {
+        constexpr bool old = BatchType::template has<col::logp_old>, values = BatchType::template has<col::value_old>,
+                       entropy = BatchType::template has<col::entropy>;
+        if constexpr (old || values || entropy)
+            read(run, batch, policy_, [&](std::int64_t first, const auto& piece) {
+                if constexpr (old) copy_to(batch[col::logp_old{}], first, piece[col::logp{}]);
+                if constexpr (values) copy_to(batch[col::value_old{}], first, piece[col::value{}]);
+                if constexpr (values) copy_to(batch[col::value{}], first, piece[col::value{}]);
+                if constexpr (entropy) copy_to(batch[col::entropy{}], first, piece[col::entropy{}]);
+            });
+        if constexpr (BatchType::template has<col::logp_ref>) {
+            if (!reference_) set_reference();
+            read(run, batch, *reference_, [&](std::int64_t first, const auto& piece) {
+                copy_to(batch[col::logp_ref{}], first, piece[col::logp{}]);
+            });
+        }
+    }
+
+    /// Adds d loss / d parameters of an algorithm's objective to the gradients, a micro-batch at a time; the totals are
+    /// those of the whole minibatch, so that the cut changes nothing.
+    template <class A, class RunType, class BatchType>
+    auto accumulate(const A& algorithm, RunType& run, const typename A::State& state, BatchType& batch) {
+        auto totals = algorithm.totals(run, state, batch);
+        decltype(algorithm.objective(run, state, batch, totals)) sum;
+        for_each_piece(batch, [&](std::int64_t, auto piece) {
+            auto output = forward(policy_, piece);
+            if constexpr (BatchType::template has<col::value>) copy_to(piece[col::value{}], 0, output.values);
+            sum += objective_from_logits(algorithm, run, state, piece, totals, output.logits,
+                                         policy_.settings().vocabulary, temperature_);
+            policy_.backward(output.logits, roars::detail::optional_column<col::grad<col::value>>(piece));
+        });
+        return sum;
+    }
+
+    struct Score {
+        double accuracy = 0;  ///< share of right greedy answers
+        double score = 0;     ///< their mean score in [0, 1]
+        double length = 0;    ///< their mean length, tokens
+    };
+    /// Greedy answers to the held-out problems.
+    template <class RunType>
+    Score evaluate(RunType& run) {
+        std::vector<std::int64_t> problems;
+        for (std::int64_t i = task_->train_count(); i < task_->problem_count(); ++i) problems.push_back(i);
+        Score sum;
+        if (problems.empty()) return sum;
+        auto answers = generate(run.backend, problems, 1, {.temperature = 0}, run.random.of(Purpose::evaluate), 0);
+        for (std::size_t i = 0; i < problems.size(); ++i) {
+            sum.accuracy += task_->correct(problems[i], answers[i].tokens);
+            sum.score += task_->score(problems[i], answers[i].tokens);
+            sum.length += double(answers[i].tokens.size());
+        }
+        double n = double(problems.size());
+        return {sum.accuracy / n, sum.score / n, sum.length / n};
+    }
+
+    void write(SafeTensors& file) const {
+        policy_.parameters().write(file, "policy.");
+        if (reference_) reference_->parameters().write(file, "reference.");
+    }
+    void read(const SafeTensors& file) {
+        policy_.parameters().read(file, "policy.");
+        if (!file.contains("reference." + policy_.parameters().tensors().front().name)) return;
+        set_reference();
+        reference_->parameters().read(file, "reference.");
+    }
+
+private:
+    struct Answer {
+        std::vector<std::int32_t> tokens;
+        std::vector<float> logp;  ///< as drawn
+        bool truncated;
+    };
+
+    static actor::TransformerSettings fitted(actor::TransformerSettings settings, const Task& task,
+                                             const LanguageSettings& language) {
+        settings.vocabulary = task.vocabulary().size();
+        settings.value_head = value_head;
+        std::int64_t answer = language.max_new_tokens ? language.max_new_tokens : task.longest_answer() + 2;
+        settings.max_length = task.longest_prompt() + std::max(answer, task.longest_answer());
+        return settings;
+    }
+
+    template <class RunType>
+    std::vector<std::int64_t> draw_problems(RunType& run, std::int64_t count) {
+        expect(task_->train_count() > 0, "the task has no training problems");
+        RandomStream stream(run.random.of(Purpose::prompt).at(0), static_cast<std::uint64_t>(position.prompts));
+        std::vector<std::int64_t> problems(static_cast<std::size_t>(count));
+        for (auto& problem : problems) problem = stream.below(task_->train_count());
+        position.prompts = static_cast<std::int64_t>(stream.position);
+        return problems;
+    }
+
+    std::vector<Answer> generate(backend::Host& backend, std::span<const std::int64_t> problems, std::int64_t copies,
+                                 const Generation& generation, const Random& random, std::uint64_t first_rollout) {
+        std::vector<std::int32_t> prompts;
+        std::vector<std::int64_t> offsets{0};
+        for (std::int64_t problem : problems) {
+            std::span<const std::int32_t> tokens = task_->problem(problem).prompt_tokens;
+            prompts.insert(prompts.end(), tokens.begin(), tokens.end());
+            offsets.push_back(static_cast<std::int64_t>(prompts.size()));
+        }
+        std::vector<Answer> answers(problems.size() * static_cast<std::size_t>(copies));
+        actor::Generator<Real> generator(policy_);
+        auto output = generator.begin(prompts, offsets, copies, language_.max_new_tokens);
+        std::vector<double> u;
+        std::vector<Sampled> drawn;
+        std::vector<std::int32_t> next;
+        for (std::int64_t t = 0; generator.live() > 0; ++t) {
+            auto rows = generator.rollouts();
+            u.resize(rows.size());
+            drawn.resize(rows.size());
+            next.resize(rows.size());
+            for (std::size_t i = 0; i < rows.size(); ++i) {
+                std::uint64_t rollout = first_rollout + static_cast<std::uint64_t>(rows[i]);
+                u[i] = random.at(static_cast<std::uint32_t>(rollout >> 32))
+                           .uniform(static_cast<std::uint32_t>(rollout), static_cast<std::uint32_t>(t));
+            }
+            sample_rows(backend, std::span<const Real>(output.logits), policy_.settings().vocabulary, generation,
+                        std::span<const double>(u), std::span<Sampled>(drawn));
+            for (std::size_t i = 0; i < rows.size(); ++i) {
+                Answer& answer = answers[static_cast<std::size_t>(rows[i])];
+                auto token = static_cast<std::int32_t>(drawn[i].token);
+                answer.tokens.push_back(token);
+                answer.logp.push_back(static_cast<float>(drawn[i].logp));
+                bool ended = token == task_->vocabulary().end;
+                answer.truncated = !ended && t + 1 == language_.max_new_tokens;
+                next[i] = ended || answer.truncated ? actor::Generator<Real>::finished : token;
+            }
+            output = generator.step(next);
+        }
+        return answers;
+    }
+
+    template <class BatchType>
+    BatchType to_batch(std::span<const std::int64_t> problems, std::int64_t copies, const std::vector<Answer>& answers) {
+        std::vector<std::int64_t> offsets{0}, groups{0};
+        for (const Answer& answer : answers) offsets.push_back(offsets.back() + std::ssize(answer.tokens));
+        for (std::size_t g = 0; g < problems.size(); ++g) groups.push_back(groups.back() + copies);
+        BatchType batch(offsets, groups);
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            const Answer& answer = answers[i];
+            std::int64_t problem = problems[i / static_cast<std::size_t>(copies)];
+            copy_to(batch[col::token{}], offsets[i], answer.tokens);
+            batch[col::prompt{}][i] = static_cast<std::int32_t>(problem);
+            if constexpr (BatchType::template has<col::logp_behaviour>)
+                copy_to(batch[col::logp_behaviour{}], offsets[i], answer.logp);
+            if constexpr (BatchType::template has<col::truncated>) batch[col::truncated{}][i] = answer.truncated;
+            if constexpr (BatchType::template has<col::outcome>) batch[col::outcome{}][i] = outcome(problem, answer);
+            if constexpr (BatchType::template has<col::answer>) batch[col::answer{}][i] = answer_id(answer);
+        }
+        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
+        return batch;
+    }
+
+    Real outcome(std::int64_t problem, const Answer& answer) const {
+        return static_cast<Real>(language_.continuous_reward ? task_->score(problem, answer.tokens)
+                                                             : double(task_->correct(problem, answer.tokens)));
+    }
+    /// Equal texts, equal numbers; counted through the run.
+    std::int32_t answer_id(const Answer& answer) {
+        return answer_ids_.try_emplace(answer.tokens, static_cast<std::int32_t>(answer_ids_.size())).first->second;
+    }
+
+    template <class RunType, class BatchType>
+    void fill_greedy(RunType& run, BatchType& batch, std::span<const std::int64_t> problems, std::int64_t copies) {
+        auto greedy = generate(run.backend, problems, 1, {.temperature = 0}, run.random.of(Purpose::sample), 0);
+        for (std::size_t i = 0; i < static_cast<std::size_t>(batch.sequences()); ++i) {
+            std::size_t g = i / static_cast<std::size_t>(copies);
+            batch[col::greedy_outcome{}][i] = outcome(problems[g], greedy[g]);
+        }
+    }
+
+    template <class To, class From>
+    static void copy_to(To to, std::int64_t first, const From& from) {
+        std::copy(from.begin(), from.end(), to.begin() + first);
+    }
+
+    /// Calls use(first token, piece) for micro-batches of whole units.
+    template <class BatchType, class Use>
+    void for_each_piece(const BatchType& batch, Use&& use) const {
+        std::int64_t first = 0, tokens = 0, first_token = 0;
+        for (std::int64_t unit = 0; unit < batch.units(); ++unit) {
+            tokens += unit_tokens(batch, unit);
+            bool last = unit + 1 == batch.units();
+            if (!last && tokens + unit_tokens(batch, unit + 1) <= language_.micro_tokens) continue;
+            auto piece = batch.slice_units(first, unit + 1);
+            std::int64_t size = piece.tokens();
+            use(first_token, std::move(piece));
+            first_token += size;
+            first = unit + 1;
+            tokens = 0;
+        }
+    }
+    /// Tokens that a unit sends through the actor, prompts included.
+    template <class BatchType>
+    std::int64_t unit_tokens(const BatchType& batch, std::int64_t unit) const {
+        std::int64_t first = unit, last = unit + 1;
+        if constexpr (BatchType::template has<col::groups>) {
+            first = batch[col::groups{}][static_cast<std::size_t>(unit)];
+            last = batch[col::groups{}][static_cast<std::size_t>(unit) + 1];
+        }
+        std::int64_t tokens = batch.token_offsets()[std::size_t(last)] - batch.token_offsets()[std::size_t(first)];
+        for (std::int64_t i = first; i < last; ++i)
+            tokens += std::ssize(task_->problem(batch[col::prompt{}][std::size_t(i)]).prompt_tokens);
+        return tokens;
+    }
+
+    /// Each answer behind its prompt, up to its last token but one; row t of the output predicts token t of the batch.
+    template <class BatchType>
+    actor::TransformerOutput<Real> forward(actor::Transformer<Real>& policy, const BatchType& batch) {
+        packed_.clear();
+        packed_offsets_.assign(1, 0);
+        rows_.clear();
+        for (std::size_t i = 0; i < static_cast<std::size_t>(batch.sequences()); ++i) {
+            std::span<const std::int32_t> prompt = task_->problem(batch[col::prompt{}][i]).prompt_tokens;
+            std::int64_t begin = batch.token_offsets()[i], end = batch.token_offsets()[i + 1];
+            packed_.insert(packed_.end(), prompt.begin(), prompt.end());
+            for (std::int64_t t = begin; t < end; ++t) {
+                rows_.push_back(std::ssize(packed_) - 1);
+                if (t + 1 < end) packed_.push_back(batch[col::token{}][std::size_t(t)]);
+            }
+            packed_offsets_.push_back(std::ssize(packed_));
+        }
+        return policy.forward(packed_, packed_offsets_, rows_);
+    }
+
+    /// The columns that `policy` says, micro-batch by micro-batch.
+    template <class RunType, class BatchType, class Use>
+    void read(RunType& run, const BatchType& batch, actor::Transformer<Real>& policy, Use&& use) {
+        for_each_piece(batch, [&](std::int64_t first, auto piece) {
+            auto output = forward(policy, piece);
+            std::vector<Real> log_sum_exp(static_cast<std::size_t>(piece.tokens()));
+            read_logits(run, piece, std::span<const Real>(output.logits), policy.settings().vocabulary, temperature_,
+                        std::span<Real>(log_sum_exp));
+            if constexpr (BatchType::template has<col::value>) copy_to(piece[col::value{}], 0, output.values);
+            use(first, piece);
+        });
+    }
+
+    const Task* task_;
+    LanguageSettings language_;
+    actor::Transformer<Real> policy_;
+    std::optional<actor::Transformer<Real>> reference_;
+    double temperature_ = 1.0;
+    std::map<std::vector<std::int32_t>, std::int32_t> answer_ids_;
+    std::vector<std::int32_t> packed_;
+    std::vector<std::int64_t> packed_offsets_, rows_;
+};
+
+}  // namespace roars::train

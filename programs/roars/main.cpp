@@ -1,0 +1,144 @@
+// roars list | show NAME | train --method NAME --task random-calculation ...
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "roars/methods/registry.hpp"
+#include "roars/reflect.hpp"
+#include "session.hpp"
+
+namespace roars::program {
+namespace {
+
+void list() {
+    std::printf("%-14s %-12s %-28s %s\n", "name", "family", "paper", "what it is");
+    methods::for_each([](const auto& entry) {
+        const auto& facts = entry.facts;
+        std::string paper = facts.paper.starts_with("2") ? "arXiv " + std::string(facts.paper) : std::string(facts.paper);
+        if (facts.year) paper += " (" + std::to_string(facts.year) + ")";
+        std::printf("%-14.*s %-12.*s %-28s %.*s\n", int(facts.name.size()), facts.name.data(), int(facts.family.size()),
+                    facts.family.data(), paper.c_str(), int(facts.title.size()), facts.title.data());
+    });
+}
+
+template <class... Column>
+std::string names(columns<Column...>) {
+    std::string text;
+    ((text += std::string(text.empty() ? "" : " ") + (is_gradient_v<Column> ? "grad_" : "") + std::string(Column::name)), ...);
+    return text.empty() ? "-" : text;
+}
+
+template <class Part, class Stage>
+void show_part(const char* slot) {
+    std::printf("%-12s %s\n", slot, type_name<Part>().c_str());
+    std::printf("%-12s   reads %s; gives %s\n", "", names(typename Stage::needs{}).c_str(),
+                names(typename Stage::gives{}).c_str());
+}
+
+template <class M>
+void show_method(const methods::Entry<M>& entry) {
+    const auto& facts = entry.facts;
+    std::printf("%.*s\n%s%.*s\n\n", int(facts.title.size()), facts.title.data(), facts.paper.starts_with("2") ? "arXiv " : "",
+                int(facts.paper.size()), facts.paper.data());
+    show_part<typename M::Sampler, typename M::SamplerStage>("sampler");
+    show_part<typename M::Reward, typename M::RewardStage>("reward");
+    show_part<typename M::Regularizer, typename M::ShapeStage>("regularizer");
+    show_part<typename M::Advantage, typename M::AdvantageStage>("advantage");
+    show_part<typename M::Optimizer, typename M::ObjectiveStage>("optimizer");
+    std::printf("\nfrom actor and task: %s\ngradients: %s\n\nsettings (the paper's):\n", names(typename M::Inputs{}).c_str(),
+                names(typename M::Gradients{}).c_str());
+    for_each_setting(entry.method, [](const std::string& path, const auto& value) {
+        std::printf("  --%s %s\n", path.c_str(), to_json(value).dump().c_str());
+    });
+}
+
+/// The entry of that name, or an Error that lists what there is.
+template <class Use>
+void with_method(const std::string& name, Use&& use) {
+    bool found = false;
+    std::string known;
+    methods::for_each([&](const auto& entry) {
+        known += " " + std::string(entry.facts.name);
+        if (entry.facts.name != name) return;
+        found = true;
+        use(entry);
+    });
+    expect(found, [&] { return "no method is named '" + name + "', expected one of:" + known; });
+}
+
+/// --a.b 1 and --a.b=1, which no one listed beforehand.
+std::vector<std::pair<std::string, std::string>> settings_of(const std::vector<std::string>& words) {
+    std::vector<std::pair<std::string, std::string>> settings;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        expect(words[i].starts_with("--"), [&] { return "'" + words[i] + "': expected a flag, --SETTING VALUE"; });
+        std::string flag = words[i].substr(2);
+        if (auto equals = flag.find('='); equals != std::string::npos) {
+            settings.emplace_back(flag.substr(0, equals), flag.substr(equals + 1));
+        } else {
+            expect(i + 1 < words.size(), [&] { return "--" + flag + ": expected a value behind it"; });
+            settings.emplace_back(flag, words[++i]);
+        }
+    }
+    return settings;
+}
+
+void interrupt(int) { interrupted = 1; }
+
+int train(Request request, const std::vector<std::string>& words) {
+    request.settings = settings_of(words);
+    expect(request.task == "random-calculation",
+           [&] { return "no task is named '" + request.task + "', expected random-calculation"; });
+    Programs programs;
+    add_baselines(programs);
+    add_sequence_methods(programs);
+    std::signal(SIGINT, interrupt);
+    std::signal(SIGTERM, interrupt);
+    int code = 0;
+    with_method(request.method, [&](const auto& entry) {
+        auto found = programs.find(entry.facts.name);
+        expect(found != programs.end(), [&] { return request.method + ": has no training program"; });
+        code = found->second(entry.facts, request);
+    });
+    return code;
+}
+
+int run(int argc, char** argv) {
+    CLI::App app{"ROARS: a reinforcement-learning algorithm is a type made of five parts."};
+    app.require_subcommand(1);
+    app.add_subcommand("list", "all methods, with paper and family")->callback(list);
+
+    std::string name;
+    auto* show = app.add_subcommand("show", "a method's five parts, the columns between them, its settings, its source");
+    show->add_option("name", name, "as `roars list` prints it")->required();
+
+    Request request;
+    auto* learn = app.add_subcommand("train", "trains a method; every setting that `roars show` prints is a flag");
+    learn->add_option("--method", request.method, "as `roars list` prints it")->required();
+    learn->add_option("--task", request.task, "random-calculation")->default_val("random-calculation");
+    learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")->required();
+    learn->add_option("--seed", request.seed, "a run is a function of its seed")->default_val(0);
+    learn->add_flag("--resume", request.resume, "goes on from the checkpoint in --out, bit for bit");
+    learn->allow_extras();
+
+    try {
+        app.parse(argc, argv);
+        if (*show) with_method(name, [](const auto& entry) { show_method(entry); });
+        return *learn ? train(request, learn->remaining()) : 0;
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);
+        std::fprintf(stderr, "roars: %s\n", error.what());
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "roars: %s\n", error.what());
+    }
+    return 2;
+}
+
+}  // namespace
+}  // namespace roars::program
+
+int main(int argc, char** argv) { return roars::program::run(argc, argv); }
