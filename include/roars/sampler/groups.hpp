@@ -6,6 +6,7 @@
 
 #include "roars/concepts.hpp"
 #include "roars/primitives/sampling.hpp"
+#include "roars/sampler/keep.hpp"
 
 namespace roars::sampler {
 
@@ -34,44 +35,55 @@ struct Groups {
 };
 ROARS_FIELDS(Groups, prompts, group_size, generation)
 
-/// A group teaches a group method nothing if its raw outcomes are all equal.
-template <class BatchType>
-bool informative(const BatchType& batch, std::int64_t group) {
-    auto offsets = batch[col::groups{}];
-    auto outcome = batch[col::outcome{}];
-    for (std::int64_t i = offsets[std::size_t(group)] + 1; i < offsets[std::size_t(group) + 1]; ++i)
-        if (outcome[std::size_t(i)] != outcome[std::size_t(i - 1)]) return true;
-    return false;
-}
+/// What drawing again has cost: rollouts, draws, and the groups that were drawn and that were worth keeping.
+struct Draws {
+    std::int64_t rollouts = 0, draws = 0, drawn_groups = 0, kept_groups = 0;
+};
+ROARS_FIELDS(Draws, rollouts, draws, drawn_groups, kept_groups)
 
-/// Dynamic sampling: groups whose outcomes are all equal are dropped, and further prompts are drawn until `prompts`
-/// groups are kept or `max_draws` batches of prompts have been drawn; surplus groups of the last draw are discarded. The
-/// batch may then hold fewer groups, and none at all where nothing can be learnt. Source: DAPO, arXiv 2503.14476, eq. 11.
-struct DynamicGroups {
+/// Draws until `prompts` groups are worth keeping, or `max_draws` times; surplus groups of the last draw are discarded.
+/// The batch may then hold fewer groups, and none at all where nothing can be learnt. A draw is of `prompts_per_draw`
+/// prompts (0: of `prompts`): more of them oversample, fewer spend less on the last groups.
+template <class Keep>
+struct RedrawGroups {
     std::int64_t prompts = 32;
     std::int64_t group_size = 16;
     std::int64_t max_draws = 8;
+    std::int64_t prompts_per_draw = 0;
+    Keep keep{};
     Generation generation{};
 
     using needs = columns<col::groups, col::outcome>;
-    using State = Spent;
+    using State = Draws;
 
     template <class RunType, class Source, class BatchType, class Score>
     void collect(RunType& run, State& state, Source& source, BatchType& batch, Score&& score) const {
+        using Real = typename BatchType::Real;
         batch = BatchType();
         for (std::int64_t draw = 0; draw < max_draws && batch.groups() < prompts; ++draw) {
             BatchType drawn;
-            source.roll_out(run, drawn, prompts, group_size, generation);
+            source.roll_out(run, drawn, prompts_per_draw > 0 ? prompts_per_draw : prompts, group_size, generation);
             score(drawn);
+            auto kept =
+                groups_to_keep(run.backend, drawn[col::groups{}], std::span<const Real>(drawn[col::outcome{}]), keep);
             state.rollouts += drawn.sequences();
-            std::vector<char> keep(std::size_t(drawn.groups()));
+            state.drawn_groups += drawn.groups();
+            ++state.draws;
             std::int64_t room = prompts - batch.groups();
-            for (std::int64_t g = 0; g < drawn.groups(); ++g)
-                if (room > 0 && informative(drawn, g)) keep[std::size_t(g)] = 1, --room;
-            batch.append(drawn.select_groups(keep));
+            for (char& each : kept) {
+                state.kept_groups += each;
+                if (each && room-- <= 0) each = 0;
+            }
+            batch.append(drawn.select_groups(kept));
         }
     }
 };
-ROARS_FIELDS(DynamicGroups, prompts, group_size, max_draws, generation)
+template <class Keep>
+ROARS_FIELDS_OF((RedrawGroups<Keep>), prompts, group_size, max_draws, prompts_per_draw, keep, generation)
+
+/// Dynamic sampling: no group whose outcomes are all equal. Source: DAPO, arXiv 2503.14476, eq. 11.
+using DynamicGroups = RedrawGroups<keep::Informative>;
+/// No group whose success rate is outside a band.
+using BandGroups = RedrawGroups<keep::Band>;
 
 }  // namespace roars::sampler

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "roars/metrics/estimates.hpp"
+
+/// What the answers to one prompt say together.
+namespace roars::metrics {
+
+/// -sum p log p over the shares p of equal answers, nats; 0 for one answer and for none.
+template <class Answer>
+double answer_entropy(std::span<Answer> answers) {
+    std::vector<std::remove_const_t<Answer>> sorted(answers.begin(), answers.end());
+    std::sort(sorted.begin(), sorted.end());
+    double entropy = 0, all = static_cast<double>(sorted.size());
+    for (auto begin = sorted.begin(); begin != sorted.end();) {
+        auto end = std::upper_bound(begin, sorted.end(), *begin);
+        double share = static_cast<double>(end - begin) / all;
+        entropy -= share * std::log(share);
+        begin = end;
+    }
+    return entropy;
+}
+
+/// How many different answers there are.
+template <class Answer>
+std::int64_t distinct_answers(std::span<Answer> answers) {
+    std::vector<std::remove_const_t<Answer>> sorted(answers.begin(), answers.end());
+    std::sort(sorted.begin(), sorted.end());
+    return std::unique(sorted.begin(), sorted.end()) - sorted.begin();
+}
+
+/// Means over the groups of a batch that are not empty.
+struct GroupRates {
+    double solved = 0.0;      ///< share with a right answer (coverage, empirical pass@group size)
+    double all_right = 0.0;   ///< share whose answers are all right
+    double effective = 0.0;   ///< share whose outcomes differ: those that teach a group method something
+    std::int64_t groups = 0;  ///< of how many
+};
+
+/// Right: outcome > 0.5. Shapes: groups, outcome [sequences].
+template <class Real>
+GroupRates group_rates(Offsets groups, std::span<Real> outcome) {
+    GroupRates rates;
+    for (std::size_t g = 0; g + 1 < groups.size(); ++g) {
+        auto members =
+            outcome.subspan(static_cast<std::size_t>(groups[g]), static_cast<std::size_t>(groups[g + 1] - groups[g]));
+        if (members.empty()) continue;
+        auto right = std::count_if(members.begin(), members.end(), [](Real x) { return x > Real(0.5); });
+        auto [least, most] = std::minmax_element(members.begin(), members.end());
+        rates.solved += right > 0;
+        rates.all_right += right == std::ssize(members);
+        rates.effective += *least != *most;
+        ++rates.groups;
+    }
+    if (rates.groups == 0) return rates;
+    auto count = static_cast<double>(rates.groups);
+    return {rates.solved / count, rates.all_right / count, rates.effective / count, rates.groups};
+}
+
+/// Unbiased pass@k, the mean over the groups of a batch with at least k members. Shapes: outcome [sequences].
+template <class Real>
+CountedMean mean_pass_at_k(Offsets groups, std::span<Real> outcome, std::int64_t k) {
+    CountedMean mean;
+    for (std::size_t g = 0; g + 1 < groups.size(); ++g) {
+        std::int64_t size = groups[g + 1] - groups[g];
+        if (size < k || size == 0) continue;
+        auto members = outcome.subspan(static_cast<std::size_t>(groups[g]), static_cast<std::size_t>(size));
+        auto right = std::count_if(members.begin(), members.end(), [](Real x) { return x > Real(0.5); });
+        mean.mean += pass_at_k(size, right, k);
+        ++mean.count;
+    }
+    if (mean.count > 0) mean.mean /= static_cast<double>(mean.count);
+    return mean;
+}
+
+}  // namespace roars::metrics

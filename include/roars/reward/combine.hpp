@@ -1,0 +1,120 @@
+#pragma once
+
+#include <algorithm>
+#include <tuple>
+
+#include "roars/concepts.hpp"
+
+namespace roars::reward {
+
+/// The reward of Base held in [low, high].
+template <SequenceReward Base>
+struct Clip {
+    Base base{};
+    double low = -1.0;
+    double high = 1.0;
+
+    using needs = needs_of<Base>;
+    using gives = columns<col::reward>;
+    template <class X>
+    double value(const X& x) const {
+        return std::clamp(base.value(x), low, high);
+    }
+};
+template <class Base>
+ROARS_FIELDS_OF((Clip<Base>), base, low, high)
+
+/// factor r + shift
+template <SequenceReward Base>
+struct Scale {
+    Base base{};
+    double factor = 1.0;
+    double shift = 0.0;
+
+    using needs = needs_of<Base>;
+    using gives = columns<col::reward>;
+    template <class X>
+    double value(const X& x) const {
+        return factor * base.value(x) + shift;
+    }
+};
+template <class Base>
+ROARS_FIELDS_OF((Scale<Base>), base, factor, shift)
+
+/// The reward of what is behind a door, if the door's own reward is above 0; else `shut`. The order of doors is the
+/// order in the type: Gate<Format, Gate<Verified, Cost>> is written Gate<Format, Verified, Cost>, and a door that is
+/// shut hides all behind it.
+template <SequenceReward... Part>
+struct Gate;
+
+template <SequenceReward Last>
+struct Gate<Last> : Last {
+    using needs = needs_of<Last>;
+    using gives = columns<col::reward>;
+};
+template <class Last>
+constexpr auto roars_fields(const Gate<Last>*) {
+    return roars_fields(static_cast<const Last*>(nullptr));
+}
+
+template <SequenceReward Door, SequenceReward Next, SequenceReward... Rest>
+struct Gate<Door, Next, Rest...> {
+    Door door{};
+    Gate<Next, Rest...> behind{};
+    double shut = 0.0;
+
+    using needs = unite_t<needs_of<Door>, needs_of<Next>, needs_of<Rest>...>;
+    using gives = columns<col::reward>;
+    template <class X>
+    double value(const X& x) const {
+        return door.value(x) > 0 ? behind.value(x) : shut;
+    }
+};
+template <class Door, class Next, class... Rest>
+ROARS_FIELDS_OF((Gate<Door, Next, Rest...>), door, behind, shut)
+
+/// Something done to the rewards of a batch that was scored: amend(run, state, batch) changes col::reward.
+template <class P>
+concept AmendsReward = Part<P> &&
+    requires(const P& part, archetype::AnyRun& run, state_of<P>& state, archetype::AnyBatch& batch) {
+    part.amend(run, state, batch);
+};
+
+template <class FirstState, class SecondState>
+struct ThenState {
+    FirstState first;
+    SecondState second;
+
+    friend constexpr auto roars_fields(const ThenState*) {
+        return std::make_tuple(Field{"first", &ThenState::first}, Field{"second", &ThenState::second});
+    }
+};
+
+/// First scores, Second amends its rewards. Chains nest to the left.
+template <RewardPart First, AmendsReward Second>
+struct Then {
+    First first{};
+    Second second{};
+
+    using needs = unite_t<needs_of<First>, needs_of<Second>>;
+    using gives = unite_t<gives_of<First>, gives_of<Second>>;
+    using State = ThenState<state_of<First>, state_of<Second>>;
+
+    template <class RunType, class BatchType>
+    void score(RunType& run, State& state, BatchType& batch) const {
+        if constexpr (SequenceReward<First>)
+            parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
+                batch[col::reward{}][static_cast<std::size_t>(i)] =
+                    static_cast<typename BatchType::Real>(first.value(SequenceView<BatchType>(batch, i)));
+            });
+        else if constexpr (requires { first.score(run, state.first, batch); })
+            first.score(run, state.first, batch);
+        else
+            first.score(run, batch);
+        second.amend(run, state.second, batch);
+    }
+};
+template <class First, class Second>
+ROARS_FIELDS_OF((Then<First, Second>), first, second)
+
+}  // namespace roars::reward
