@@ -122,7 +122,8 @@ ROARS_COLUMN(truncated, sequence, task, real);  ///< 1 = cut by the length limit
 ROARS_COLUMN(answer, sequence, task, index);    ///< identifier of the final answer: equal answers, equal numbers
 ROARS_COLUMN(prompt, sequence, task, index);    ///< identifier of the prompt
 ROARS_COLUMN(greedy_outcome, sequence, task, real);  ///< outcome of the greedy answer to the same prompt
-ROARS_COLUMN(chosen, sequence, task, real);     ///< 1 = the preferred one of a pair, 0 = the other
+ROARS_COLUMN(chosen, sequence, task, real);     ///< 1 = the preferred one of a pair or a desirable answer, 0 = the other
+ROARS_COLUMN(mismatched, sequence, task, real);  ///< 1 = an answer to another prompt: it measures, and is never learnt
 ROARS_COLUMN(step_reward, token, task, real);   ///< reward of an environment's step
 ROARS_COLUMN(terminated, token, task, real);    ///< 1 = the episode ended here, nothing follows
 ROARS_COLUMN(done, token, task, real);          ///< 1 = terminated, or cut here for another reason
@@ -142,6 +143,7 @@ ROARS_COLUMN(sequence_log_ratio, sequence, part, real);  ///< a sequence's mean 
 ROARS_COLUMN(sequence_loss, sequence, part, real);      ///< a loss that belongs to a whole sequence
 ROARS_COLUMN(sequence_gradient, sequence, part, real);  ///< its derivative by each of the sequence's log-probabilities
 ROARS_COLUMN(keep, token, part, real);            ///< 1 = the token's loss counts
+ROARS_COLUMN(penalised, token, part, real);       ///< 1 = the token carries an extra penalty
 
 /// d loss / d Column: what an objective gives.
 template <class Column>
