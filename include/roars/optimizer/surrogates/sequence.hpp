@@ -1,37 +1,57 @@
 #pragma once
 
-#include <cmath>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "roars/objective.hpp"
 #include "roars/primitives/segmented_reduce.hpp"
-#include "roars/run.hpp"
 
-/// What surrogates know of a whole sequence. Every micro-batch holds whole sequences, so these need no second phase.
+/// What a term's `prepare` finds out about whole sequences. A micro-batch holds whole sequences, so none of this needs
+/// a second phase.
 namespace roars::detail {
 
-/// sums_i = sum of value(t) over the trainable tokens t of sequence i. Nothing of the other tokens is read.
-template <class Mask = col::mask, class BatchType, class Value, class Out>
-void sequence_sums(auto& backend, const BatchType& batch, Value&& value, std::span<Out> sums) {
+/// result_i = sum of value(t) over the trainable tokens t of sequence i; 0 where there are none. Nothing of any other
+/// token is read.
+template <class Mask = col::mask, class BackendType, class BatchType, class Value>
+std::vector<double> sequence_sums(BackendType& backend, const BatchType& batch, Value&& value) {
+    std::vector<double> sums(static_cast<std::size_t>(batch.sequences()));
     segmented_sum(
         backend, batch.token_offsets(),
-        [&](std::int64_t t) { return trainable<Mask>(batch, t) ? double(value(static_cast<std::size_t>(t))) : 0.0; }, sums);
+        [&](std::int64_t t) { return trainable<Mask>(batch, t) ? double(value(static_cast<std::size_t>(t))) : 0.0; },
+        std::span(sums));
+    return sums;
 }
 
-/// sequence_log_ratio_i = sum (or mean) of difference(logp, logp_old) over the trainable tokens; 0 where there are none.
-template <class BatchType, class Difference>
-void write_log_ratios(auto& backend, BatchType& batch, bool mean, Difference&& difference) {
-    const auto& read = batch;
-    auto now = read[col::logp{}], then = read[col::logp_old{}];
-    auto ratio = batch[col::sequence_log_ratio{}];
-    std::vector<double> sums(ratio.size());
-    sequence_sums(backend, read, [&](std::size_t t) { return difference(double(now[t]), double(then[t])); },
-                  std::span(sums));
-    std::vector<std::int64_t> lengths;
-    if (mean) lengths = trainable_lengths<col::mask>(backend, read);
-    for (std::size_t i = 0; i < ratio.size(); ++i)
-        ratio[i] = static_cast<typename BatchType::Real>(mean && lengths[i] > 0 ? sums[i] / double(lengths[i]) : sums[i]);
+/// The mean over the same tokens; 0 where there are none.
+template <class Mask = col::mask, class BackendType, class BatchType, class Value>
+std::vector<double> sequence_means(BackendType& backend, const BatchType& batch, Value&& value) {
+    std::vector<double> means = sequence_sums<Mask>(backend, batch, value);
+    std::vector<std::int64_t> lengths = trainable_lengths<Mask>(backend, batch);
+    for (std::size_t i = 0; i < means.size(); ++i)
+        if (lengths[i] > 0) means[i] /= double(lengths[i]);
+    return means;
+}
+
+template <class Column, class BatchType>
+void write(BatchType& batch, const std::vector<double>& values) {
+    auto to = batch[Column{}];
+    for (std::size_t i = 0; i < values.size(); ++i) to[i] = static_cast<typename BatchType::Real>(values[i]);
+}
+
+/// t -> logp_t - logp_old_t.
+template <class BatchType>
+auto log_ratios(const BatchType& batch) {
+    return [now = batch[col::logp{}], then = batch[col::logp_old{}]](std::size_t t) {
+        return double(now[t]) - double(then[t]);
+    };
+}
+/// The same held within +-20, as `log_ratio` holds it for a token.
+template <class BatchType>
+auto held_log_ratios(const BatchType& batch) {
+    return [now = batch[col::logp{}], then = batch[col::logp_old{}]](std::size_t t) {
+        return log_ratio(double(now[t]), double(then[t])).value;
+    };
 }
 
 }  // namespace roars::detail

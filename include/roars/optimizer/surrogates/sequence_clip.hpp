@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "roars/fields.hpp"
@@ -7,11 +8,13 @@
 
 namespace roars::surrogate {
 
-/// The clipped surrogate of a sequence's ratio: s_i = exp(min(10, mean_t l_t)), every token of sequence i has the loss
+/// The clipped surrogate of a sequence's ratio: s_i = exp(min(10, mean_t l_t)), l not held token by token; every token
+/// of sequence i has the loss
 ///     max(-A s_i, -A clamp(s_i, 1 - low, 1 + high)),
-/// and, since ds_i / dlogp_t = s_i / n_i, the slope -A s_i where the first is larger. GSPO with aggregate::SequenceMean,
-/// LUSPO (times the length) with aggregate::SequenceSum. Advantages that differ within a sequence are GSPO-token:
-/// s_i,t = sg(s_i) e^{logp_t - sg(logp_t)} has the same values and the same slopes. Source: arXiv 2507.18071.
+/// and, since ds_i / dlogp_t = s_i / n_i, the slope -A s_i where the first is not the smaller. GSPO with
+/// aggregate::SequenceMean, LUSPO (times the length) with aggregate::SequenceSum. With advantages that differ within a
+/// sequence it is GSPO-token: sg(s_i) e^{logp_t - sg(logp_t)} has the same values and these slopes. Source: arXiv
+/// 2507.18071.
 struct SequenceClip {
     double low = 3e-4;
     double high = 4e-4;
@@ -25,7 +28,8 @@ struct SequenceClip {
 
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch) const {
-        detail::write_log_ratios(run.backend, batch, true, [](double now, double then) { return now - then; });
+        detail::write<col::sequence_log_ratio>(batch,
+                                               detail::sequence_means(run.backend, batch, detail::log_ratios(batch)));
     }
 
     template <class X>

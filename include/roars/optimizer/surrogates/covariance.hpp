@@ -1,0 +1,222 @@
+#pragma once
+
+#include <cstring>
+#include <limits>
+
+#include "roars/optimizer/surrogate.hpp"
+#include "roars/optimizer/surrogates/sequence.hpp"
+#include "roars/optimizer/surrogates/wrapper.hpp"
+
+/// Entropy falls where log-probability and advantage go together: cov_t = (A_t - mean A)(sg(logp_t) - mean logp), means
+/// over the trainable tokens of the whole batch. Source: arXiv 2505.22617.
+namespace roars {
+namespace detail {
+
+/// A and logp of the trainable tokens, one after another.
+struct CovarianceSums {
+    std::vector<double> advantage, logp;
+    CovarianceSums& operator+=(const CovarianceSums& other) {
+        append(advantage, other.advantage);
+        append(logp, other.logp);
+        return *this;
+    }
+};
+
+template <class BatchType>
+CovarianceSums covariance_sums(const BatchType& batch) {
+    CovarianceSums sums;
+    for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+        if (!trainable<col::mask>(batch, t)) continue;
+        sums.advantage.push_back(double(batch[col::advantage{}][static_cast<std::size_t>(t)]));
+        sums.logp.push_back(double(batch[col::logp{}][static_cast<std::size_t>(t)]));
+    }
+    return sums;
+}
+
+class Covariance {
+public:
+    template <class BackendType>
+    Covariance(BackendType& backend, const CovarianceSums& sums)
+        : advantage_(moments(backend, std::span(sums.advantage)).mean),
+          logp_(moments(backend, std::span(sums.logp)).mean) {}
+    double operator()(double advantage, double logp) const { return (advantage - advantage_) * (logp - logp_); }
+
+private:
+    double advantage_, logp_;
+};
+
+}  // namespace detail
+
+namespace draw {
+
+/// A uniform number of each token, from its place in its sequence and a fingerprint of the sequence's old
+/// log-probabilities: the same in whatever order and cut the sequences come.
+struct BySequence {
+    using needs = columns<col::logp_old>;
+
+    template <class RunType, class BatchType>
+    std::vector<double> operator()(RunType& run, const BatchType& batch) const {
+        std::vector<double> uniform(static_cast<std::size_t>(batch.tokens()));
+        Random random = run.random.of(Purpose::resample);
+        Offsets offsets = batch.token_offsets();
+        auto logp_old = batch[col::logp_old{}];
+        parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
+            std::int64_t begin = offsets[std::size_t(i)], end = offsets[std::size_t(i) + 1];
+            std::uint32_t print = 2166136261u;
+            for (std::int64_t t = begin; t < end; ++t) {
+                float value =
+                    detail::trainable<col::mask>(batch, t) ? static_cast<float>(logp_old[std::size_t(t)]) : 0.0f;
+                std::uint32_t bits;
+                std::memcpy(&bits, &value, sizeof bits);
+                print = (print ^ bits) * 16777619u;
+            }
+            for (std::int64_t t = begin; t < end; ++t)
+                uniform[std::size_t(t)] = random.uniform(print, static_cast<std::uint32_t>(t - begin));
+        });
+        return uniform;
+    }
+};
+ROARS_FIELDS(BySequence)
+
+}  // namespace draw
+
+namespace surrogate {
+
+/// The clipped surrogate without some tokens of large covariance (loss 0, still counted in the mean): of those not
+/// clipped already and with cov_low < cov_t < cov_high, the max(1, floor(fraction T)) with the smallest draws, T
+/// trainable tokens. kept_fraction: tokens that stay.
+template <class Draw = draw::BySequence>
+struct ClipCov {
+    double low = 0.2;
+    double high = 0.2;
+    double fraction = 2e-4;
+    double cov_low = 1.0;
+    double cov_high = 5.0;
+    Draw draw{};
+
+    static constexpr std::string_view name = Clip::name;
+    using needs = unite_t<needs_of<Clip>, columns<col::keep>>;
+    using gives = columns<col::keep>;
+    using prepare_needs = unite_t<needs_of<Clip>, needs_of<Draw>>;
+    using differentiates = Clip::differentiates;
+    static constexpr auto metrics = detail::with_name(Clip::metrics, "kept_fraction");
+
+    struct Sums {
+        detail::CovarianceSums covariance;
+        std::vector<double> draw;  ///< +inf where the token is clipped
+        Sums& operator+=(const Sums& other) {
+            covariance += other.covariance;
+            detail::append(draw, other.draw);
+            return *this;
+        }
+    };
+
+    template <class RunType, class BatchType>
+    Sums reduce(RunType& run, BatchType& batch) const {
+        Sums sums{detail::covariance_sums(batch), {}};
+        std::vector<double> draws = this->draws(run, batch);
+        for (std::int64_t t = 0; t < batch.tokens(); ++t)
+            if (detail::trainable<col::mask>(batch, t)) sums.draw.push_back(draws[static_cast<std::size_t>(t)]);
+        return sums;
+    }
+    template <class RunType, class BatchType>
+    void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
+        using Real = typename BatchType::Real;
+        detail::Covariance covariance(run.backend, sums.covariance);
+        auto eligible = [&](double advantage, double logp, double draw_) {
+            double cov = covariance(advantage, logp);
+            return draw_ < std::numeric_limits<double>::infinity() && cov_low < cov && cov < cov_high;
+        };
+        std::vector<double> keys;
+        for (std::size_t j = 0; j < sums.draw.size(); ++j)
+            if (eligible(sums.covariance.advantage[j], sums.covariance.logp[j], sums.draw[j]))
+                keys.push_back(sums.draw[j]);
+        detail::SmallestKeys dropped(keys, detail::share(fraction, std::ssize(sums.draw)));
+
+        std::vector<double> draws = this->draws(run, batch);
+        auto keep = batch[col::keep{}];
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+            auto at = static_cast<std::size_t>(t);
+            bool drops = detail::trainable<col::mask>(batch, t) &&
+                         eligible(double(batch[col::advantage{}][at]), double(batch[col::logp{}][at]), draws[at]) &&
+                         dropped.take(draws[at]);
+            keep[at] = drops ? Real(0) : Real(1);
+        }
+    }
+    template <class X>
+    ROARS_FN auto token(const X& x) const {
+        using V = value_t<X>;
+        return detail::kept<V>(clip().token(x), x[col::keep{}] != V(math::Scalar<V>(0)));
+    }
+
+private:
+    ROARS_FN Clip clip() const { return {.low = low, .high = high}; }
+
+    /// The draw of every token, +inf where it is clipped or not trainable.
+    template <class RunType, class BatchType>
+    std::vector<double> draws(RunType& run, const BatchType& batch) const {
+        std::vector<double> draws = draw(run, batch);
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+            auto at = static_cast<std::size_t>(t);
+            Token<double, needs_of<Clip>> x{{double(batch[col::logp{}][at])},
+                                            {double(batch[col::logp_old{}][at])},
+                                            {double(batch[col::advantage{}][at])}};
+            if (!detail::trainable<col::mask>(batch, t) || clip().token(x).metric[1] != 0.0)
+                draws[at] = std::numeric_limits<double>::infinity();
+        }
+        return draws;
+    }
+};
+template <class Draw>
+ROARS_FIELDS_OF((ClipCov<Draw>), low, high, fraction, cov_low, cov_high)
+
+/// -A r, plus coefficient |l| for the max(1, floor(fraction T)) trainable tokens of largest covariance (of equal ones
+/// the first); the derivative of |l| at 0 is 0.
+struct KlCov {
+    double fraction = 2e-4;
+    double coefficient = 1.0;
+
+    static constexpr std::string_view name = "policy_loss";
+    using needs = columns<col::logp, col::logp_old, col::advantage, col::penalised>;
+    using gives = columns<col::penalised>;
+    using prepare_needs = columns<col::logp, col::logp_old, col::advantage>;
+    using differentiates = columns<col::logp>;
+    static constexpr std::array<std::string_view, 3> metrics{"ratio", "penalised_fraction", "approx_kl"};
+    using Sums = detail::CovarianceSums;
+
+    template <class RunType, class BatchType>
+    Sums reduce(RunType&, BatchType& batch) const {
+        return detail::covariance_sums(batch);
+    }
+    template <class RunType, class BatchType>
+    void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
+        using Real = typename BatchType::Real;
+        detail::Covariance covariance(run.backend, sums);
+        std::vector<double> keys(sums.logp.size());
+        for (std::size_t j = 0; j < keys.size(); ++j) keys[j] = -covariance(sums.advantage[j], sums.logp[j]);
+        detail::SmallestKeys largest(keys, detail::share(fraction, std::ssize(keys)));
+        auto penalised = batch[col::penalised{}];
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+            auto at = static_cast<std::size_t>(t);
+            bool takes = detail::trainable<col::mask>(batch, t) &&
+                         largest.take(-covariance(double(batch[col::advantage{}][at]), double(batch[col::logp{}][at])));
+            penalised[at] = takes ? Real(1) : Real(0);
+        }
+    }
+    template <class X>
+    ROARS_FN Loss<value_t<X>, 1, 3> token(const X& x) const {
+        using V = value_t<X>;
+        using Real = math::Scalar<V>;
+        const V zero(Real(0)), one(Real(1));
+        auto [l, inside] = log_ratio<V>(x[col::logp{}], x[col::logp_old{}]);
+        V ratio = math::exp(l);
+        V plain = -x[col::advantage{}] * ratio;
+        V scale = x[col::penalised{}] * V(Real(coefficient));
+        V sign = math::select(l > zero, one, math::select(l < zero, -one, zero));
+        return {plain + scale * math::abs(l), {(plain + scale * sign) * inside}, {ratio, x[col::penalised{}], -l}};
+    }
+};
+ROARS_FIELDS(KlCov, fraction, coefficient)
+
+}  // namespace surrogate
+}  // namespace roars

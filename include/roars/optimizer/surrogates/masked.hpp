@@ -1,0 +1,119 @@
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "roars/optimizer/surrogates/sequence.hpp"
+#include "roars/optimizer/surrogates/wrapper.hpp"
+
+/// Surrogates that leave out tokens of another one: their loss is 0, they still count in every mean.
+namespace roars::surrogate {
+
+/// The tokens of sequence i stay where A >= 0 or mean_t(logp_old - logp) <= threshold: what went wrong and is far from
+/// the policy by now teaches nothing. DeepSeek-V3.2, arXiv 2512.02556. kept_fraction: tokens that stay.
+template <TokenTerm Base>
+struct OffPolicySequenceMask {
+    Base base{};
+    double threshold = 0.05;
+
+    static constexpr std::string_view name = Base::name;
+    using needs = unite_t<needs_of<Base>, columns<col::keep>>;
+    using gives = unite_t<gives_of<Base>, columns<col::keep>>;
+    using prepare_needs = unite_t<detail::prepare_needs_of<Base>, columns<col::logp, col::logp_old, col::advantage>>;
+    using differentiates = typename Base::differentiates;
+    static constexpr auto metrics = detail::with_name(metrics_of<Base>, "kept_fraction");
+    using Sums = detail::sums_of_base<Base>;
+
+    template <class RunType, class BatchType>
+    Sums reduce(RunType& run, BatchType& batch) const {
+        return detail::reduce_base(base, run, batch);
+    }
+    template <class RunType, class BatchType>
+    void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
+        using Real = typename BatchType::Real;
+        detail::prepare_base(base, run, batch, sums);
+        detail::keep_all<Base>(batch);
+        std::vector<double> mean = detail::sequence_means(run.backend, batch, detail::log_ratios(batch));
+        auto advantage = batch[col::advantage{}];
+        auto keep = batch[col::keep{}];
+        segmented_for_each(run.backend, batch.token_offsets(), [&](std::int64_t i, std::int64_t t) {
+            auto at = static_cast<std::size_t>(t);
+            if (!(advantage[at] >= Real(0)) && !(-mean[static_cast<std::size_t>(i)] <= threshold)) keep[at] = Real(0);
+        });
+    }
+    template <class X>
+    ROARS_FN auto token(const X& x) const {
+        using V = value_t<X>;
+        return detail::kept<V>(base.token(x), x[col::keep{}] != V(math::Scalar<V>(0)));
+    }
+};
+template <class Base>
+ROARS_FIELDS_OF((OffPolicySequenceMask<Base>), base, threshold)
+
+/// The tokens stay whose entropy is at least the (1 - fraction) quantile (with linear interpolation) of the whole
+/// batch's trainable tokens. High-entropy minority tokens, arXiv 2506.01939.
+template <TokenTerm Base>
+struct TopEntropy {
+    Base base{};
+    double fraction = 0.2;
+
+    static constexpr std::string_view name = Base::name;
+    using needs = unite_t<needs_of<Base>, columns<col::keep>>;
+    using gives = unite_t<gives_of<Base>, columns<col::keep>>;
+    using prepare_needs = unite_t<detail::prepare_needs_of<Base>, columns<col::entropy>>;
+    using differentiates = typename Base::differentiates;
+    static constexpr auto metrics = detail::with_name(metrics_of<Base>, "kept_fraction");
+
+    /// The entropies of the trainable tokens.
+    struct Sums {
+        detail::sums_of_base<Base> base;
+        std::vector<double> entropy;
+        Sums& operator+=(const Sums& other) {
+            base += other.base;
+            detail::append(entropy, other.entropy);
+            return *this;
+        }
+    };
+
+    template <class RunType, class BatchType>
+    Sums reduce(RunType& run, BatchType& batch) const {
+        Sums sums{detail::reduce_base(base, run, batch), {}};
+        auto entropy = batch[col::entropy{}];
+        for (std::int64_t t = 0; t < batch.tokens(); ++t)
+            if (detail::trainable<col::mask>(batch, t))
+                sums.entropy.push_back(double(entropy[static_cast<std::size_t>(t)]));
+        return sums;
+    }
+    /// The quantile; 0 of nothing.
+    double threshold(const Sums& sums) const {
+        std::vector<double> sorted = sums.entropy;
+        if (sorted.empty()) return 0.0;
+        double place = std::min(std::max(1.0 - fraction, 0.0), 1.0) * static_cast<double>(sorted.size() - 1);
+        auto below = static_cast<std::size_t>(place);
+        std::nth_element(sorted.begin(), sorted.begin() + std::ptrdiff_t(below), sorted.end(), Ascending{});
+        double low = sorted[below], part = place - static_cast<double>(below);
+        if (part == 0.0) return low;
+        double high = *std::min_element(sorted.begin() + std::ptrdiff_t(below) + 1, sorted.end(), Ascending{});
+        return low + part * (high - low);
+    }
+    template <class RunType, class BatchType>
+    void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
+        using Real = typename BatchType::Real;
+        detail::prepare_base(base, run, batch, sums.base);
+        detail::keep_all<Base>(batch);
+        double least = threshold(sums);
+        auto entropy = batch[col::entropy{}];
+        auto keep = batch[col::keep{}];
+        for (std::size_t t = 0; t < keep.size(); ++t)
+            if (!(double(entropy[t]) >= least)) keep[t] = Real(0);
+    }
+    template <class X>
+    ROARS_FN auto token(const X& x) const {
+        using V = value_t<X>;
+        return detail::kept<V>(base.token(x), x[col::keep{}] != V(math::Scalar<V>(0)));
+    }
+};
+template <class Base>
+ROARS_FIELDS_OF((TopEntropy<Base>), base, fraction)
+
+}  // namespace roars::surrogate

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <string_view>
+#include <vector>
+
+#include "roars/algorithm.hpp"
+#include "roars/primitives/sort.hpp"
+
+/// What surrogates around another surrogate share.
+namespace roars::detail {
+
+/// The sums of a term that has none.
+struct NoSums {
+    NoSums& operator+=(const NoSums&) { return *this; }
+};
+template <class Term>
+using sums_of_base = std::conditional_t<TwoPhase<Term>, typename sums<Term>::type, NoSums>;
+
+template <class Term>
+using prepare_needs_of = typename prepare_needs<Term>::type;
+
+template <class Term, class RunType, class BatchType>
+sums_of_base<Term> reduce_base(const Term& base, RunType& run, BatchType& batch) {
+    if constexpr (TwoPhase<Term>)
+        return base.reduce(run, batch);
+    else
+        return {};
+}
+
+template <class Term, class RunType, class BatchType>
+void prepare_base(const Term& base, RunType& run, BatchType& batch, const sums_of_base<Term>& sums) {
+    static_assert(
+        !requires { base.with(sums); }, "roars: a surrogate that is rebuilt by with(sums) cannot be wrapped");
+    if constexpr (requires { base.prepare(run, batch, sums); })
+        base.prepare(run, batch, sums);
+    else if constexpr (requires { base.prepare(run, batch); })
+        base.prepare(run, batch);
+}
+
+template <std::size_t count>
+constexpr auto with_name(const std::array<std::string_view, count>& names, std::string_view name) {
+    std::array<std::string_view, count + 1> all{};
+    for (std::size_t i = 0; i < count; ++i) all[i] = names[i];
+    all[count] = name;
+    return all;
+}
+
+/// factor * (what the base says), with one further metric.
+template <class V, std::size_t slopes, std::size_t metrics>
+ROARS_FN Loss<V, slopes, metrics + 1> scaled(const Loss<V, slopes, metrics>& said, const V& factor, const V& metric) {
+    Loss<V, slopes, metrics + 1> result{factor * said.loss};
+    for (std::size_t i = 0; i < slopes; ++i) result.slope[i] = factor * said.slope[i];
+    if constexpr (metrics > 0)
+        for (std::size_t i = 0; i < metrics; ++i) result.metric[i] = said.metric[i];
+    result.metric[metrics] = metric;
+    return result;
+}
+/// What the base says where the mask holds, else 0, with one further metric.
+template <class V, std::size_t slopes, std::size_t metrics>
+ROARS_FN Loss<V, slopes, metrics + 1> kept(const Loss<V, slopes, metrics>& said, const math::Mask<V>& keeps) {
+    const V zero(math::Scalar<V>(0)), one(math::Scalar<V>(1));
+    Loss<V, slopes, metrics + 1> result{math::select(keeps, said.loss, zero)};
+    for (std::size_t i = 0; i < slopes; ++i) result.slope[i] = math::select(keeps, said.slope[i], zero);
+    if constexpr (metrics > 0)
+        for (std::size_t i = 0; i < metrics; ++i) result.metric[i] = said.metric[i];
+    result.metric[metrics] = math::select(keeps, one, zero);
+    return result;
+}
+
+/// Every token counts, unless the base has already said which ones do.
+template <class Base, class BatchType>
+void keep_all(BatchType& batch) {
+    if constexpr (!contains_v<col::keep, gives_of<Base>>)
+        std::fill(batch[col::keep{}].begin(), batch[col::keep{}].end(), typename BatchType::Real(1));
+}
+
+inline void append(std::vector<double>& ours, const std::vector<double>& theirs) {
+    ours.insert(ours.end(), theirs.begin(), theirs.end());
+}
+
+/// The `count` smallest of all keys: those below `limit`, and of those equal to it the first `ties`.
+struct SmallestKeys {
+    double limit = -std::numeric_limits<double>::infinity();
+    std::int64_t ties = 0;
+
+    SmallestKeys(std::vector<double> keys, std::int64_t count) {
+        count = std::min<std::int64_t>(count, std::ssize(keys));
+        if (count <= 0) return;
+        std::nth_element(keys.begin(), keys.begin() + (count - 1), keys.end(), Ascending{});
+        limit = keys[static_cast<std::size_t>(count - 1)];
+        ties = count - std::count_if(keys.begin(), keys.end(), [&](double key) { return key < limit; });
+    }
+    /// To be asked of one key after another, in order. Equal keys in several micro-batches are first in each of them.
+    bool take(double key) { return key < limit || (key == limit && ties-- > 0); }
+};
+
+/// max(1, floor(fraction count)).
+inline std::int64_t share(double fraction, std::int64_t count) {
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(fraction * static_cast<double>(count)));
+}
+
+}  // namespace roars::detail
