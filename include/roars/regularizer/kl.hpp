@@ -30,7 +30,8 @@ struct Absolute {
     template <class V>
     ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
         using Real = math::Scalar<V>;
-        V sign = math::select(d.value > V(Real(0)), V(Real(1)), math::select(d.value < V(Real(0)), V(Real(-1)), V(Real(0))));
+        V sign =
+            math::select(d.value > V(Real(0)), V(Real(1)), math::select(d.value < V(Real(0)), V(Real(-1)), V(Real(0))));
         return {math::abs(d.value), sign * d.inside};
     }
 };
@@ -45,12 +46,24 @@ struct K2 {
 /// k3 = e^{-d} - 1 + d, at most 10 (slope 0 beyond). Unbiased and never negative.
 struct K3 {
     template <class V>
+    ROARS_FN static V unbounded(const V& d) {
+        return math::expm1(-d) + d;
+    }
+    template <class V>
     ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
         using Real = math::Scalar<V>;
-        V decay = math::expm1(-d.value);
-        V value = decay + d.value;
-        auto inside = value <= V(Real(10));
-        return {math::min(value, V(Real(10))), math::select(inside, -decay * d.inside, V(Real(0)))};
+        const V most(Real(10));
+        V value = unbounded(d.value);
+        V slope = -math::expm1(-d.value) * d.inside;
+        return {math::min(value, most), math::select(value <= most, slope, V(Real(0)))};
+    }
+};
+/// The value of one estimator with the gradient of k2, which is that of KL(policy || reference) on average.
+template <class Value = K3>
+struct StraightThrough {
+    template <class V>
+    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
+        return {Value::of(d).value, K2::of(d).slope};
     }
 };
 
@@ -58,6 +71,8 @@ ROARS_FIELDS(K1)
 ROARS_FIELDS(Absolute)
 ROARS_FIELDS(K2)
 ROARS_FIELDS(K3)
+template <class Value>
+ROARS_FIELDS_OF((StraightThrough<Value>))
 }  // namespace kl
 
 namespace regularizer {
@@ -83,9 +98,34 @@ struct Kl {
 template <class Estimator>
 ROARS_FIELDS_OF((Kl<Estimator>), coefficient)
 
-/// KL in the reward: token_reward_t = -coefficient (logp_old - logp_ref) on trainable tokens, k1, without gradient, plus
-/// the sequence's reward on its last trainable token (dropped if it has none). Shapes: reward [sequences] -> token_reward
-/// [tokens]. Source: InstructGPT, arXiv 2203.02155, eq. 2.
+/// coefficient * e^{logp - logp_old} * estimator(logp - logp_ref): an unbiased estimate of KL(policy || reference) from
+/// tokens of the old policy, the ratio differentiated too; held only where it would overflow (|log-ratio| > 80).
+/// DeepSeek-V3.2, arXiv 2512.02556. Metric: the corrected estimate.
+template <class Estimator = kl::K3>
+struct ImportanceKl {
+    double coefficient = 0.04;
+
+    static constexpr std::string_view name = "kl_loss";
+    using needs = columns<col::logp, col::logp_old, col::logp_ref>;
+    using differentiates = columns<col::logp>;
+    static constexpr std::array<std::string_view, 1> metrics{"kl"};
+
+    template <class X>
+    ROARS_FN Loss<value_t<X>, 1, 1> token(const X& x) const {
+        using V = value_t<X>;
+        auto estimate = Estimator::of(log_ratio<V>(x[col::logp{}], x[col::logp_ref{}]));
+        auto [l, inside] = log_ratio<V>(x[col::logp{}], x[col::logp_old{}], 80.0);
+        V ratio = math::exp(l), value = ratio * estimate.value;
+        V scale(static_cast<math::Scalar<V>>(coefficient));
+        return {scale * value, {scale * (value * inside + ratio * estimate.slope)}, {value}};
+    }
+};
+template <class Estimator>
+ROARS_FIELDS_OF((ImportanceKl<Estimator>), coefficient)
+
+/// KL in the reward: token_reward_t = -coefficient (logp_old - logp_ref) on trainable tokens, k1, without gradient,
+/// plus the sequence's reward on its last trainable token (dropped if it has none). Shapes: reward [sequences] ->
+/// token_reward [tokens]. Source: InstructGPT, arXiv 2203.02155, eq. 2.
 struct KlInReward {
     double coefficient = 0.05;
 
@@ -100,8 +140,10 @@ struct KlInReward {
             for (std::int64_t t = offsets[std::size_t(i)]; t < offsets[std::size_t(i) + 1]; ++t) {
                 auto at = static_cast<std::size_t>(t);
                 bool counts = detail::trainable<col::mask>(batch, t);
-                double divergence = counts ? double(batch[col::logp_old{}][at]) - double(batch[col::logp_ref{}][at]) : 0.0;
-                batch[col::token_reward{}][at] = static_cast<typename BatchType::Real>(counts ? -coefficient * divergence : 0.0);
+                double divergence =
+                    counts ? double(batch[col::logp_old{}][at]) - double(batch[col::logp_ref{}][at]) : 0.0;
+                batch[col::token_reward{}][at] =
+                    static_cast<typename BatchType::Real>(counts ? -coefficient * divergence : 0.0);
                 if (counts) last = t;
             }
             if (last >= 0) batch[col::token_reward{}][std::size_t(last)] += batch[col::reward{}][std::size_t(i)];

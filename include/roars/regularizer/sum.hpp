@@ -11,6 +11,12 @@ template <class... Part>
 using shaping_gives = unite_t<std::conditional_t<ShapesReward<Part>, gives_of<Part>, columns<>>...>;
 template <class... Part>
 using shaping_needs = unite_t<std::conditional_t<ShapesReward<Part>, needs_of<Part>, columns<>>...>;
+
+template <class Part, class RunType, class State, class ResultType>
+void call_observe(const Part& part, RunType& run, State& state, const ResultType& result) {
+    if constexpr (requires { part.observe(run, state, result); }) part.observe(run, state, result);
+}
+
 }  // namespace roars::detail
 
 namespace roars::regularizer {
@@ -24,16 +30,22 @@ struct Sum : Pack<Part...> {
     using State = Pack<state_of<Part>...>;
 
     template <class RunType, class BatchType>
-    void shape(RunType& run, State& state, BatchType& batch) const
-        requires(ShapesReward<Part> || ...)
-    {
+    void shape(RunType& run, State& state, BatchType& batch) const requires(ShapesReward<Part> || ...) {
         apply(*this, [&](const Part&... part) {
             apply(state, [&](auto&... own) { (roars::detail::call_shape(part, run, own, batch), ...); });
         });
     }
+    /// The result of an update goes to every part that wants it.
+    template <class RunType, class ResultType>
+    void observe(RunType& run, State& state, const ResultType& result) const {
+        apply(*this, [&](const Part&... part) {
+            apply(state, [&](auto&... own) { (roars::detail::call_observe(part, run, own, result), ...); });
+        });
+    }
     auto terms(const State& state) const {
         return apply(*this, [&](const Part&... part) {
-            return apply(state, [&](const auto&... own) { return std::tuple_cat(roars::detail::terms_of(part, own)...); });
+            return apply(state,
+                         [&](const auto&... own) { return std::tuple_cat(roars::detail::terms_of(part, own)...); });
         });
     }
 };
