@@ -1,0 +1,244 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "roars/concepts.hpp"
+#include "roars/optimizer/surrogates/sequence.hpp"
+#include "roars/primitives/broadcast.hpp"
+#include "roars/regularizer/kl.hpp"
+
+/// The engine that samples and the engine that trains never agree: x_t = logp_old - logp_behaviour. These parts make a
+/// constant weight of it for surrogate::Weighted, or take tokens out of the mask. They run once, before the update, on
+/// the whole batch, and so stand in the regularizer's slot: regularizer::Sum<correction::TruncatedToken, ...>.
+/// w_t = e^{x_t}, x_t held within +-20; w_i = e^{sum_t x_t}, the sum over trainable tokens held within +-20. Masked
+/// tokens get weight 0. Shapes: logp_old, logp_behaviour [tokens] -> importance_weight [tokens].
+namespace roars::correction {
+
+namespace detail {
+
+template <class BatchType>
+auto differences(const BatchType& batch) {
+    return [trainer = batch[col::logp_old{}], engine = batch[col::logp_behaviour{}]](std::size_t t) {
+        return double(trainer[t]) - double(engine[t]);
+    };
+}
+inline double held(double x) { return std::clamp(x, -20.0, 20.0); }
+
+/// importance_weight_t = weight(i, t) at trainable tokens t of sequence i, else 0.
+template <class RunType, class BatchType, class Weight>
+void write_weights(RunType& run, BatchType& batch, Weight&& weight) {
+    segmented_transform(run.backend, batch.token_offsets(), batch[col::importance_weight{}],
+                        [&](std::int64_t i, std::int64_t t) {
+                            return roars::detail::trainable<col::mask>(batch, t)
+                                       ? weight(static_cast<std::size_t>(i), static_cast<std::size_t>(t))
+                                       : 0.0;
+                        });
+}
+
+}  // namespace detail
+
+/// What is done with a weight.
+namespace bound {
+/// min(w, high)
+struct Truncate {
+    double high = 2.0;
+    double operator()(double weight) const { return std::min(weight, high); }
+};
+/// w where low <= w <= high, else 0: IcePop.
+struct Band {
+    double low = 0.5;
+    double high = 5.0;
+    double operator()(double weight) const { return low <= weight && weight <= high ? weight : 0.0; }
+};
+ROARS_FIELDS(Truncate, high)
+ROARS_FIELDS(Band, low, high)
+}  // namespace bound
+
+/// bound(w_t), token by token.
+template <class Bound = bound::Truncate>
+struct TokenWeight {
+    Bound bound{};
+
+    using needs = columns<col::logp_old, col::logp_behaviour>;
+    using gives = columns<col::importance_weight>;
+
+    template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
+    void shape(RunType& run, BatchType& batch) const {
+        auto x = detail::differences(batch);
+        detail::write_weights(run, batch,
+                              [&](std::size_t, std::size_t t) { return bound(std::exp(detail::held(x(t)))); });
+    }
+};
+template <class Bound>
+ROARS_FIELDS_OF((TokenWeight<Bound>), bound)
+
+/// bound(w_i) for all tokens of a sequence.
+template <class Bound = bound::Truncate>
+struct SequenceWeight {
+    Bound bound{};
+
+    using needs = columns<col::logp_old, col::logp_behaviour>;
+    using gives = columns<col::importance_weight>;
+
+    template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
+    void shape(RunType& run, BatchType& batch) const {
+        std::vector<double> sum = roars::detail::sequence_sums(run.backend, batch, detail::differences(batch));
+        detail::write_weights(run, batch,
+                              [&](std::size_t i, std::size_t) { return bound(std::exp(detail::held(sum[i]))); });
+    }
+};
+template <class Bound>
+ROARS_FIELDS_OF((SequenceWeight<Bound>), bound)
+
+/// min(w_t, high), and 0 for a whole sequence whose geometric mean e^{mean_t x_t} is outside [low, high].
+struct GeometricMask {
+    double low = 0.5;
+    double high = 2.0;
+
+    using needs = columns<col::logp_old, col::logp_behaviour>;
+    using gives = columns<col::importance_weight>;
+
+    template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
+    void shape(RunType& run, BatchType& batch) const {
+        auto x = detail::differences(batch);
+        std::vector<double> mean =
+            roars::detail::sequence_means(run.backend, batch, [&](std::size_t t) { return detail::held(x(t)); });
+        detail::write_weights(run, batch, [&](std::size_t i, std::size_t t) {
+            double geometric = std::exp(mean[i]);
+            return low <= geometric && geometric <= high ? std::min(std::exp(detail::held(x(t))), high) : 0.0;
+        });
+    }
+};
+ROARS_FIELDS(GeometricMask, low, high)
+
+/// min(w_t, high) divided by its mean over the batch's trainable tokens; left alone where that mean is 1e-8 or less.
+struct Normalised {
+    double high = 2.0;
+
+    using needs = columns<col::logp_old, col::logp_behaviour>;
+    using gives = columns<col::importance_weight>;
+
+    template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
+    void shape(RunType& run, BatchType& batch) const {
+        auto x = detail::differences(batch);
+        auto truncated = [&](std::size_t t) { return std::min(std::exp(detail::held(x(t))), high); };
+        std::vector<double> sums = roars::detail::sequence_sums(run.backend, batch, truncated);
+        std::int64_t tokens = count(run.backend, batch).tokens;
+        double mean = tokens > 0 ? total(run.backend, std::span<const double>(sums)) / double(tokens) : 0.0;
+        double scale = mean > 1e-8 ? 1.0 / mean : 1.0;
+        detail::write_weights(run, batch, [&](std::size_t, std::size_t t) { return truncated(t) * scale; });
+    }
+};
+ROARS_FIELDS(Normalised, high)
+
+/// (sum w)^2 / (n sum w^2) over the trainable tokens: 1 for equal weights, 1 / n for a single one that counts; 0 where
+/// there is no weight.
+template <class RunType, BatchWith<col::importance_weight> BatchType>
+double effective_sample_size(RunType& run, const BatchType& batch) {
+    auto weight = batch[col::importance_weight{}];
+    auto sum_of = [&](auto&& value) {
+        std::vector<double> sums = roars::detail::sequence_sums(run.backend, batch, value);
+        return total(run.backend, std::span<const double>(sums));
+    };
+    double sum = sum_of([&](std::size_t t) { return double(weight[t]); });
+    double squares = sum_of([&](std::size_t t) { return double(weight[t]) * double(weight[t]); });
+    std::int64_t tokens = count(run.backend, batch).tokens;
+    return squares > 0.0 ? sum * sum / (double(tokens) * squares) : 0.0;
+}
+
+/// What a sequence's divergence is made of that of its trainable tokens. Where there are none it does not matter.
+namespace over {
+/// Each token for itself.
+struct Token {};
+struct Sum {
+    static constexpr double nothing = 0.0;
+    static double add(double a, double b) { return a + b; }
+    static double finish(double sum, std::int64_t) { return sum; }
+};
+struct Mean {
+    static constexpr double nothing = 0.0;
+    static double add(double a, double b) { return a + b; }
+    static double finish(double sum, std::int64_t tokens) { return tokens > 0 ? sum / double(tokens) : 0.0; }
+};
+struct Largest {
+    static constexpr double nothing = -std::numeric_limits<double>::infinity();
+    static double add(double a, double b) { return std::max(a, b); }
+    static double finish(double largest, std::int64_t) { return largest; }
+};
+}  // namespace over
+
+/// Which divergences are let pass. d = logp_behaviour - logp_old held within +-20 samples KL(behaviour || trainer).
+namespace within {
+/// ln low <= d <= ln high.
+struct K1 {
+    double low = 0.5;
+    double high = 2.0;
+    double divergence(double d) const { return d; }
+    bool passes(double k) const { return std::log(low) <= k && k <= std::log(high); }
+};
+/// d^2 / 2 <= high.
+struct K2 {
+    double high = 0.1;
+    double divergence(double d) const { return kl::K2::of(LogRatio<double>{d, 1.0}).value; }
+    bool passes(double k) const { return k <= high; }
+};
+/// e^{-d} - 1 + d <= high.
+struct K3 {
+    double high = 0.1;
+    double divergence(double d) const { return kl::K3::unbounded(d); }
+    bool passes(double k) const { return k <= high; }
+};
+ROARS_FIELDS(K1, low, high)
+ROARS_FIELDS(K2, high)
+ROARS_FIELDS(K3, high)
+}  // namespace within
+
+/// Takes out of the mask what has diverged too far: tokens (over::Token), or whole sequences by the sum, the mean or
+/// the largest of their tokens' divergence. Everything after it counts only what is left.
+template <class Over = over::Token, class Within = within::K1>
+struct Reject {
+    Within within{};
+
+    using needs = columns<col::mask, col::logp_old, col::logp_behaviour>;
+    using gives = columns<col::mask>;
+
+    template <class RunType, BatchWith<col::mask, col::logp_old, col::logp_behaviour> BatchType>
+    void shape(RunType& run, BatchType& batch) const {
+        using Real = typename BatchType::Real;
+        auto x = detail::differences(batch);
+        auto divergence = [&](std::int64_t t) {
+            return within.divergence(detail::held(-x(static_cast<std::size_t>(t))));
+        };
+        auto mask = batch[col::mask{}];
+        Offsets offsets = batch.token_offsets();
+        parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
+            std::int64_t begin = offsets[std::size_t(i)], end = offsets[std::size_t(i) + 1];
+            if constexpr (std::is_same_v<Over, over::Token>) {
+                for (std::int64_t t = begin; t < end; ++t)
+                    if (mask[std::size_t(t)] != Real(0) && !within.passes(divergence(t)))
+                        mask[std::size_t(t)] = Real(0);
+            } else {
+                double all = Over::nothing;
+                std::int64_t tokens = 0;
+                for (std::int64_t t = begin; t < end; ++t)
+                    if (mask[std::size_t(t)] != Real(0)) all = Over::add(all, divergence(t)), ++tokens;
+                if (!within.passes(Over::finish(all, tokens)))
+                    std::fill(mask.begin() + begin, mask.begin() + end, Real(0));
+            }
+        });
+    }
+};
+template <class Over, class Within>
+ROARS_FIELDS_OF((Reject<Over, Within>), within)
+
+using TruncatedToken = TokenWeight<bound::Truncate>;
+using TruncatedSequence = SequenceWeight<bound::Truncate>;
+using IcePop = TokenWeight<bound::Band>;
+using IcePopSequence = SequenceWeight<bound::Band>;
+
+}  // namespace roars::correction
