@@ -62,18 +62,31 @@ private:
 
 namespace detail {
 
+/// Eigen's cache blocking for one thread, with packing memory that the thread keeps: Eigen's own would be allocated in
+/// every product beyond 128 KB.
+template <class Real>
+struct KeptBlocking : Eigen::internal::level3_blocking<Real, Real> {
+    KeptBlocking(std::int64_t rows, std::int64_t columns, std::int64_t depth) {
+        this->m_mc = rows;
+        this->m_nc = columns;
+        this->m_kc = depth;
+        Eigen::internal::computeProductBlockingSizes<Real, Real, 1>(this->m_kc, this->m_mc, this->m_nc,
+                                                                    Eigen::Index(1));
+        thread_local Buffer<Real> left, right;
+        this->m_blockA = left.resize(this->m_kc, this->m_mc).data();
+        this->m_blockB = right.resize(this->m_kc, this->m_nc).data();
+    }
+};
+
 /// target += left * right by Eigen's kernel on the calling thread. Eigen's own threads would cut the inner sum by their
 /// number, and the bits of a run must not depend on it.
 template <int LeftOrder, int RightOrder, class Real>
 void add_product(std::int64_t rows, std::int64_t columns, std::int64_t depth, const Real* left,
                  std::int64_t left_stride, const Real* right, std::int64_t right_stride, Real* target,
                  std::int64_t target_stride) {
-    using Index = Eigen::Index;
-    using Blocking = Eigen::internal::gemm_blocking_space<Eigen::ColMajor, Real, Real, Eigen::Dynamic, Eigen::Dynamic,
-                                                          Eigen::Dynamic, 1, false>;
     if (rows == 0 || columns == 0 || depth == 0) return;
-    Blocking blocking(rows, columns, depth, 1, true);
-    Eigen::internal::general_matrix_matrix_product<Index, Real, LeftOrder, false, Real, RightOrder, false,
+    KeptBlocking<Real> blocking(rows, columns, depth);
+    Eigen::internal::general_matrix_matrix_product<Eigen::Index, Real, LeftOrder, false, Real, RightOrder, false,
                                                    Eigen::ColMajor, 1>::run(rows, columns, depth, left, left_stride,
                                                                             right, right_stride, target, 1,
                                                                             target_stride, Real(1), blocking, nullptr);
