@@ -17,9 +17,9 @@ using DrGrpo = Algorithm<sampler::Groups,       // several answers to each promp
                          regularizer::None,     // free to leave the reference
                          optimizer::PolicyGradient<surrogate::Clip, aggregate::ConstantLength, step::AdamW>>;
 
-inline constexpr DrGrpo dr_grpo{.sampler = {.prompts = 128, .group_size = 8},
-                                .optimizer = {.surrogate = {.low = 0.2, .high = 0.2},
-                                              .aggregate = {.max_length = 3000},
-                                              .step = {.learning_rate = 1e-6}}};
+inline constexpr DrGrpo dr_grpo{
+    .sampler = {.prompts = 128, .group_size = 8},
+    .optimizer = {
+        .surrogate = {.low = 0.2, .high = 0.2}, .aggregate = {.max_length = 3000}, .step = {.learning_rate = 1e-6}}};
 
 }  // namespace roars::methods

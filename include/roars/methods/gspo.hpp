@@ -18,9 +18,8 @@ using Gspo = Algorithm<sampler::Groups,         // several answers to each promp
                        regularizer::None,       // the narrow clip holds it
                        optimizer::PolicyGradient<surrogate::SequenceClip, aggregate::SequenceMean, step::AdamW>>;
 
-inline constexpr Gspo gspo{.sampler = {.prompts = 64, .group_size = 8},
-                           .optimizer = {.surrogate = {.low = 3e-4, .high = 4e-4},
-                                         .step = {.learning_rate = 1e-6},
-                                         .minibatches = 4}};
+inline constexpr Gspo gspo{
+    .sampler = {.prompts = 64, .group_size = 8},
+    .optimizer = {.surrogate = {.low = 3e-4, .high = 4e-4}, .step = {.learning_rate = 1e-6}, .minibatches = 4}};
 
 }  // namespace roars::methods
