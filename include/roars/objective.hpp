@@ -49,6 +49,8 @@ struct Weighed {
     Term term;
     Aggregate aggregate;
 };
+template <class Term, class Aggregate>
+Weighed(Term, Aggregate) -> Weighed<Term, Aggregate>;
 
 /// Loss and metrics of a pass. Sums, so that those of micro-batches add up.
 template <class... Term>
@@ -430,20 +432,23 @@ private:
         double finite_ = 0;
     };
 
-    /// The pass met a value that is not finite: find the first one and say where it is.
+    /// The pass met a value that is not finite: find the first one and say where it is. What came from outside goes
+    /// before what a part made of it.
     template <class... Column>
     void explain(columns<Column...>) const {
+        (explain_one<Column>(Column::origin != Origin::part), ...);
+        (explain_one<Column>(Column::origin == Origin::part), ...);
+    }
+    template <class Column>
+    void explain_one(bool asked) const {
+        if (!asked || contains_v<Column, Masks>) return;
         Offsets offsets = batch_.token_offsets();
         for (std::size_t i = 0; i + 1 < offsets.size(); ++i)
             for (std::int64_t t = offsets[i]; t < offsets[i + 1]; ++t) {
-                if (!any_trainable(t, Masks{})) continue;
-                auto one = [&]<class C>(C) {
-                    auto at = static_cast<std::size_t>(C::extent == Extent::sequence ? std::int64_t(i) : t);
-                    double value = double(batch_[C{}][at]);
-                    if (!contains_v<C, Masks> && !std::isfinite(value))
-                        throw_not_finite(C::name, t, std::int64_t(i), value);
-                };
-                (one(Column{}), ...);
+                auto at = static_cast<std::size_t>(Column::extent == Extent::sequence ? std::int64_t(i) : t);
+                double value = double(batch_[Column{}][at]);
+                if (any_trainable(t, Masks{}) && !std::isfinite(value))
+                    throw_not_finite(Column::name, t, std::int64_t(i), value);
             }
     }
     template <class... Mask>
