@@ -41,37 +41,39 @@ struct Scale {
 template <class Base>
 ROARS_FIELDS_OF((Scale<Base>), base, factor, shift)
 
-/// The reward of what is behind a door, if the door's own reward is above 0; else `shut`. The order of doors is the
-/// order in the type: Gate<Format, Gate<Verified, Cost>> is written Gate<Format, Verified, Cost>, and a door that is
-/// shut hides all behind it.
-template <SequenceReward... Part>
+template <SequenceReward Door, SequenceReward... Behind>
 struct Gate;
 
-template <SequenceReward Last>
-struct Gate<Last> : Last {
-    using needs = needs_of<Last>;
-    using gives = columns<col::reward>;
+namespace detail {
+template <class First, class... Rest>
+struct behind_door {
+    using type = Gate<First, Rest...>;
 };
 template <class Last>
-constexpr auto roars_fields(const Gate<Last>*) {
-    return roars_fields(static_cast<const Last*>(nullptr));
-}
+struct behind_door<Last> {
+    using type = Last;
+};
+}  // namespace detail
 
-template <SequenceReward Door, SequenceReward Next, SequenceReward... Rest>
-struct Gate<Door, Next, Rest...> {
+/// The reward of what is behind a door, if the door's own reward is above 0; else `shut`. The order of the doors is the
+/// order in the type: Gate<Format, Finished, Verified> is Gate<Format, Gate<Finished, Verified>>, and a shut door hides
+/// all that is behind it.
+template <SequenceReward Door, SequenceReward... Behind>
+struct Gate {
+    static_assert(sizeof...(Behind) > 0, "roars: a Gate needs something behind its door");
     Door door{};
-    Gate<Next, Rest...> behind{};
+    typename detail::behind_door<Behind...>::type behind{};
     double shut = 0.0;
 
-    using needs = unite_t<needs_of<Door>, needs_of<Next>, needs_of<Rest>...>;
+    using needs = unite_t<needs_of<Door>, needs_of<Behind>...>;
     using gives = columns<col::reward>;
     template <class X>
     double value(const X& x) const {
         return door.value(x) > 0 ? behind.value(x) : shut;
     }
 };
-template <class Door, class Next, class... Rest>
-ROARS_FIELDS_OF((Gate<Door, Next, Rest...>), door, behind, shut)
+template <class Door, class... Behind>
+ROARS_FIELDS_OF((Gate<Door, Behind...>), door, behind, shut)
 
 /// Something done to the rewards of a batch that was scored: amend(run, state, batch) changes col::reward.
 template <class P>
