@@ -165,6 +165,7 @@ TEST(Step, ThreadsDoNotMatter) {
     auto start = cast<float>(normals(size, 7));
     std::vector<std::vector<float>> gradients = {cast<float>(normals(size, 8)), cast<float>(normals(size, 9))};
     std::vector<std::vector<float>> results;
+    int before = omp_get_max_threads();
     for (int threads : {1, 2, 3, 5}) {
         omp_set_num_threads(threads);
         using Rule = step::Clipped<step::Muon<>>;
@@ -174,7 +175,7 @@ TEST(Step, ThreadsDoNotMatter) {
         step::set_matrices(state, matrices);
         results.push_back(walk(rule, state, start, gradients));
     }
-    omp_set_num_threads(omp_get_num_procs());
+    omp_set_num_threads(before);
     for (const auto& result : results) EXPECT_EQ(result, results[0]);
 }
 #endif
