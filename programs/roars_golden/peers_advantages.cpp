@@ -203,15 +203,13 @@ Json implicit_q_learning(const Inputs& in) {
     for (std::size_t i = 0; i < q1.size(); ++i) batch[col::q{}][i] = std::min(q1[i], q2[i]);
     backend::Host host;
     Run run{host};
-    advantage::ExponentialWeight<>{.temperature = in.real("temperature"), .cap = in.real("max_weight")}.estimate(run, batch);
+    advantage::ExponentialWeight<>{.temperature = in.real("temperature"), .cap = in.real("max_weight")}.estimate(run,
+                                                                                                                 batch);
     double value_loss = mean_loss(batch, critic::Expectile{.tau = in.real("expectile")});
     double policy_loss = mean_loss(batch, surrogate::PolicyGradient{});
-    return {{"value_loss", value_loss},
-            {"grad_value", batch[col::grad<col::value>{}]},
-            {"q_target", target},
-            {"weight", batch[col::advantage{}]},
-            {"policy_loss", policy_loss},
-            {"grad_logp", batch[col::grad<col::logp>{}]}};
+    return {{"value_loss", value_loss},   {"grad_value", batch[col::grad<col::value>{}]},
+            {"q_target", target},         {"weight", batch[col::advantage{}]},
+            {"policy_loss", policy_loss}, {"grad_logp", batch[col::grad<col::logp>{}]}};
 }
 
 Json awac_and_td3_bc(const Inputs& in) {
@@ -219,7 +217,8 @@ Json awac_and_td3_bc(const Inputs& in) {
     auto batch = batch_of_rows<RowColumns>(in, q.size());
     backend::Host host;
     Run run{host};
-    advantage::ExponentialWeight<>{.temperature = 1.0 / in.real("lambda"), .cap = in.real("max_weight")}.estimate(run, batch);
+    advantage::ExponentialWeight<>{.temperature = 1.0 / in.real("lambda"), .cap = in.real("max_weight")}.estimate(
+        run, batch);
     Matrix action(in, "action"), policy_action(in, "policy_action"), grad_action = Matrix::like(action);
     critic::BehaviourCloning cloning{.alpha = in.real("alpha")};
     double loss =
@@ -238,8 +237,7 @@ Json conservative(const Inputs& in) {
     auto action = in.wholes("action_index");
     critic::SampledConservative sampled{
         .temperature = in.real("temperature"), .alpha = in.real("alpha"), .threshold = in.real("threshold")};
-    double discrete =
-        critic::conservative_penalty(host, read(q), std::span<const std::int64_t>(action), grad_q.rows());
+    double discrete = critic::conservative_penalty(host, read(q), std::span<const std::int64_t>(action), grad_q.rows());
     double penalty =
         sampled.penalty(host, read(q), read(log_density), view_of(in.reals("q_data")), grad_sampled.rows());
     return {{"discrete", discrete},
@@ -257,7 +255,8 @@ Json control_targets(const Inputs& in) {
     Values soft(reward.size()), smallest(reward.size()), chosen(reward.size());
 
     critic::SoftActorCritic sac{.gamma = gamma, .target_entropy = in.real("target_entropy")};
-    sac.target(host, alpha, view_of(reward), view_of(terminated), view_of(q1), view_of(q2), view_of(logp), std::span(soft));
+    sac.target(host, alpha, view_of(reward), view_of(terminated), view_of(q1), view_of(q2), view_of(logp),
+               std::span(soft));
     double slope = sac.temperature_slope(host, view_of(logp));
 
     critic::TwinDelayed td3{.gamma = gamma,
@@ -289,9 +288,9 @@ Json distributional(const Inputs& in) {
     Values atoms = in.reals("atoms"), reward = in.reals("reward");
     Values terminated = optional(in, "terminated", reward.size(), 0.0);
     Matrix next(in, "next_probability"), logits(in, "logits"), projected = Matrix::like(next),
-                                         grad_logits = Matrix::like(logits);
-    critic::CategoricalProjection{.gamma = in.real("gamma")}.project(
-        host, view_of(atoms), view_of(reward), view_of(terminated), read(next), projected.rows());
+                                                               grad_logits = Matrix::like(logits);
+    critic::CategoricalProjection{.gamma = in.real("gamma")}.project(host, view_of(atoms), view_of(reward),
+                                                                     view_of(terminated), read(next), projected.rows());
     double cross_entropy = critic::cross_entropy(host, read(logits), read(projected), grad_logits.rows());
     Matrix theta(in, "quantile"), target(in, "target_quantile"), grad_theta = Matrix::like(theta);
     double quantile_loss =
@@ -304,8 +303,8 @@ Json distributional(const Inputs& in) {
 }
 
 Json multistep(const Inputs& in) {
-    auto batch = batch_of<columns<col::token_reward, col::next_value, col::terminated, col::done, col::q, col::logp,
-                                  col::logp_old>>(in);
+    auto batch = batch_of<
+        columns<col::token_reward, col::next_value, col::terminated, col::done, col::q, col::logp, col::logp_old>>(in);
     backend::Host host;
     auto steps = critic::steps_of(batch);
     double gamma = in.real("gamma"), lambda = in.real("lambda");

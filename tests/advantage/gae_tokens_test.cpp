@@ -52,7 +52,9 @@ void expect_masked_are_not_there(const Part& part) {
     for (std::size_t t = 0; t < all.size(); ++t)
         if (!seen[t]) RC_ASSERT(all[t] == 0.0);
 }
-RC_GTEST_PROP(GaeTokens, SkipsMaskedTokens, ()) { expect_masked_are_not_there(GaeTokens<>{.gamma = 0.9, .lambda = 0.8}); }
+RC_GTEST_PROP(GaeTokens, SkipsMaskedTokens, ()) {
+    expect_masked_are_not_there(GaeTokens<>{.gamma = 0.9, .lambda = 0.8});
+}
 RC_GTEST_PROP(LengthAdaptiveGae, SkipsMaskedTokens, ()) {
     expect_masked_are_not_there(advantage::LengthAdaptiveGae<>{.gamma = 0.9, .trace = {.alpha = 0.4}});
 }

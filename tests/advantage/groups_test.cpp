@@ -53,7 +53,8 @@ void expect_group_sums_of_zero(const Part& part, Weight&& weight) {
     Draw draw = any_draw();
     auto groups = draw.offsets(draw.whole(0, 5), 9);
     auto tokens = draw.offsets(groups.back(), 6);
-    for (std::size_t i = 1; i < tokens.size(); ++i) tokens[i] += std::int64_t(i);  // none empty: each shows its advantage
+    for (std::size_t i = 1; i < tokens.size(); ++i)
+        tokens[i] += std::int64_t(i);  // none empty: each shows its advantage
     Batch<double, columns<col::groups, col::reward, col::advantage>> batch(tokens, groups);
     for (double& reward : batch[col::reward{}]) reward = draw.real(-2, 2);
     auto advantage = estimated(part, batch);

@@ -55,11 +55,11 @@ auto random_batch(Draw& draw, std::int64_t longest = 20) {
         if constexpr (Column::kind == roars::Kind::real) {
             std::string_view name = Column::name;
             for (double& x : batch[column])
-                x = name == "mask"                                 ? double(draw.chance(0.8))
-                    : name == "terminated" || name == "done"       ? double(draw.chance(0.15))
-                    : name.substr(0, 4) == "logp"                  ? draw.real(-3, -0.05)
-                    : name == "sum_pi_squared"                     ? draw.real(0.1, 0.9)
-                                                                   : draw.real(-2, 2);
+                x = name == "mask"                           ? double(draw.chance(0.8))
+                    : name == "terminated" || name == "done" ? double(draw.chance(0.15))
+                    : name.substr(0, 4) == "logp"            ? draw.real(-3, -0.05)
+                    : name == "sum_pi_squared"               ? draw.real(0.1, 0.9)
+                                                             : draw.real(-2, 2);
         }
     };
     [&]<class... Column>(roars::columns<Column...>) { (fill(Column{}), ...); }(Set{});

@@ -46,7 +46,8 @@ RC_GTEST_PROP(Conservative, TheGradientIsThatOfThePenaltyWhichIsNeverNegative, (
     Values q = random_values(draw, 12), density = random_values(draw, 12), data = random_values(draw, 3);
     std::vector<std::int32_t> action{0, 3, 1};
     auto penalty = [&](const Values& x, Values& gradient) {
-        return critic::conservative_penalty(host, Read{x, 4}, std::span<const std::int32_t>(action), Write{gradient, 4});
+        return critic::conservative_penalty(host, Read{x, 4}, std::span<const std::int32_t>(action),
+                                            Write{gradient, 4});
     };
     expect_the_gradient(q, penalty);
     Values gradient(12);
@@ -106,8 +107,8 @@ RC_GTEST_PROP(CategoricalProjection, KeepsTheMassAndTheMean, ()) {
     for (double& p : next) p = draw.real(0, 1);
     for (double& r : reward) r = draw.real(-1, 1);
     terminated[1] = 1;
-    critic::CategoricalProjection{.gamma = 0.9}.project(host, View(atoms), View(reward), View(terminated), Read{next, 11},
-                                                        Write{projected, 11});
+    critic::CategoricalProjection{.gamma = 0.9}.project(host, View(atoms), View(reward), View(terminated),
+                                                        Read{next, 11}, Write{projected, 11});
     for (std::size_t i = 0; i < 2; ++i) {
         double mass = 0, mean = 0, all = 0, expected = 0;
         for (std::size_t j = 0; j < 11; ++j) {
@@ -144,7 +145,8 @@ RC_GTEST_PROP(CrossEntropy, TheGradientIsThatOfTheLoss, ()) {
 TEST(CrossEntropy, AForbiddenAtomWithoutMassCostsNothing) {
     backend::Host host;
     Values logits{0, minus_infinity, 0}, target{0.5, 0, 0.5}, gradient(3);
-    EXPECT_NEAR(critic::cross_entropy(host, Read{logits, 3}, Read{target, 3}, Write{gradient, 3}), std::log(2.0), 1e-12);
+    EXPECT_NEAR(critic::cross_entropy(host, Read{logits, 3}, Read{target, 3}, Write{gradient, 3}), std::log(2.0),
+                1e-12);
     EXPECT_NEAR(gradient[0], 0.0, 1e-12);
     EXPECT_EQ(gradient[1], 0.0);
 }
@@ -169,7 +171,8 @@ TEST(QuantileHuber, TheQuantilesOfTheTargetsCannotBeImproved) {
     Values other{0.5, 4.5};
     EXPECT_LT(best, part.loss(host, Read{other, 2}, Read{target, 4}, Write{gradient, 2}));
     // kappa = 0 is the limit of small ones.
-    EXPECT_NEAR(best, critic::QuantileHuber{.kappa = 1e-9}.loss(host, Read{theta, 2}, Read{target, 4}, Write{gradient, 2}),
+    EXPECT_NEAR(best,
+                critic::QuantileHuber{.kappa = 1e-9}.loss(host, Read{theta, 2}, Read{target, 4}, Write{gradient, 2}),
                 1e-8);
 }
 
@@ -179,7 +182,8 @@ TEST(OfflineTargets, OfNoRowsAreZero) {
     EXPECT_EQ(critic::QuantileHuber{}.loss(host, Read{none, 4}, Read{none, 3}, Write{none, 4}), 0.0);
     EXPECT_EQ(critic::cross_entropy(host, Read{none, 0}, Read{none, 0}, Write{none, 0}), 0.0);
     EXPECT_EQ(critic::BehaviourCloning{}.loss(host, View(none), Read{none, 2}, Read{none, 2}, std::span(none),
-                                              Write{none, 2}), 0.0);
+                                              Write{none, 2}),
+              0.0);
 }
 
 }  // namespace

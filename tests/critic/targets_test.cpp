@@ -10,8 +10,8 @@
 namespace {
 
 using namespace roars;
-using StepColumns = columns<col::token_reward, col::next_value, col::terminated, col::done, col::q, col::logp,
-                            col::logp_old>;
+using StepColumns =
+    columns<col::token_reward, col::next_value, col::terminated, col::done, col::q, col::logp, col::logp_old>;
 using Steps = critic::Steps<double>;
 using View = std::span<const double>;
 
@@ -93,16 +93,18 @@ TEST(NStep, RefusesZeroSteps) {
     EXPECT_THROW(target_of(critic::NStep{.n = 0}, batch), Error);
 }
 
-const std::vector<double> reward{1, 2}, terminated{0, 1}, q1{3, not_a_number}, q2{4, not_a_number}, logp{-1, not_a_number};
+const std::vector<double> reward{1, 2}, terminated{0, 1}, q1{3, not_a_number}, q2{4, not_a_number},
+    logp{-1, not_a_number};
 
 TEST(ControlTargets, TakeTheSmallerCriticAndNothingBehindATermination) {
     backend::Host host;
     std::vector<double> target(2);
-    critic::SoftActorCritic{.gamma = 0.5}.target(host, 0.1, View(reward), View(terminated), View(q1), View(q2), View(logp),
-                                                 std::span(target));
+    critic::SoftActorCritic{.gamma = 0.5}.target(host, 0.1, View(reward), View(terminated), View(q1), View(q2),
+                                                 View(logp), std::span(target));
     EXPECT_DOUBLE_EQ(target[0], 1 + 0.5 * (3 + 0.1));
     EXPECT_EQ(target[1], 2.0);
-    critic::TwinDelayed{.gamma = 0.5}.target(host, View(reward), View(terminated), View(q1), View(q2), std::span(target));
+    critic::TwinDelayed{.gamma = 0.5}.target(host, View(reward), View(terminated), View(q1), View(q2),
+                                             std::span(target));
     EXPECT_EQ(target, (std::vector<double>{2.5, 2.0}));
 }
 

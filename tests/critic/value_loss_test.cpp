@@ -11,8 +11,7 @@
 namespace {
 
 using namespace roars;
-using ValueColumns =
-    columns<col::mask, col::value, col::value_old, col::returns, col::q, col::grad<col::value>>;
+using ValueColumns = columns<col::mask, col::value, col::value_old, col::returns, col::q, col::grad<col::value>>;
 
 Batch<double, ValueColumns> random_values(unsigned seed) {
     std::mt19937 engine(seed);
@@ -79,8 +78,8 @@ RC_GTEST_PROP(ValueLosses, AWideClipAWideHuberAndTheMiddleExpectileAreTheSquared
 TEST(ClippedValue, StopsWhereTheHeldValueIsTheWorse) {
     Batch<double, ValueColumns> batch(std::vector<std::int64_t>{0, 1});
     batch[col::mask{}][0] = 1;
-    batch[col::value{}][0] = 1.0;     // moved all the way from 0 to the return of 1:
-    batch[col::returns{}][0] = 1.0;   // beyond 0.2 that earns nothing more
+    batch[col::value{}][0] = 1.0;    // moved all the way from 0 to the return of 1:
+    batch[col::returns{}][0] = 1.0;  // beyond 0.2 that earns nothing more
     EXPECT_DOUBLE_EQ(loss_of(critic::ClippedValue{.coefficient = 1.0, .clip = 0.2}, batch), 0.5 * 0.8 * 0.8);
     EXPECT_EQ(batch[col::grad<col::value>{}][0], 0.0);
 }
@@ -113,7 +112,8 @@ TEST(Ppo, TrainsItsValueHeadInTheSamePass) {
 }
 
 TEST(PpoVerified, PutsTheOutcomeOnTheLastTrainableToken) {
-    methods::PpoVerified::BatchFor<double> batch(std::vector<std::int64_t>{0, 3, 3, 5}, std::vector<std::int64_t>{0, 3});
+    methods::PpoVerified::BatchFor<double> batch(std::vector<std::int64_t>{0, 3, 3, 5},
+                                                 std::vector<std::int64_t>{0, 3});
     batch[col::mask{}][0] = batch[col::mask{}][1] = 1;
     for (double& outcome : batch[col::outcome{}]) outcome = 2.0;
     for (double& reward : batch[col::token_reward{}]) reward = 9.0;

@@ -35,8 +35,8 @@ struct BestMinusSecond {
             if (groups[g].equal) continue;
             auto first = static_cast<std::size_t>(top.index[static_cast<std::size_t>(top.offsets[g])]);
             auto second = static_cast<std::size_t>(top.index[static_cast<std::size_t>(top.offsets[g]) + 1]);
-            signal[first] = static_cast<Real>((double(reward[first]) - double(reward[second])) /
-                                              (groups[g].spread(ddof) + eps));
+            signal[first] =
+                static_cast<Real>((double(reward[first]) - double(reward[second])) / (groups[g].spread(ddof) + eps));
         }
         segmented_broadcast(run.backend, batch.token_offsets(), std::span<const Real>(signal), batch[col::advantage{}]);
     }

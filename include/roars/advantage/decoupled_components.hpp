@@ -45,7 +45,8 @@ struct DecoupledComponents {
                 signal[i] += weight[k] * score(component[i], groups[static_cast<std::size_t>(g)]);
             });
         }
-        segmented_broadcast(run.backend, batch.token_offsets(), std::span<const double>(signal), batch[col::advantage{}]);
+        segmented_broadcast(run.backend, batch.token_offsets(), std::span<const double>(signal),
+                            batch[col::advantage{}]);
     }
 
 private:

@@ -11,8 +11,9 @@
 namespace roars::advantage {
 
 /// A_t = min(exp(temperature (q_t - value_t)), cap): actions of the data, weighed by how much better than average they
-/// are; with surrogate::PolicyGradient the loss is -weight logp. Masked rows get 0. Shapes: q, value -> advantage [rows].
-/// Sources: AWAC, arXiv 2006.09359 (temperature 1 / lambda); IQL, arXiv 2110.06169, eq. 7 (with critic::Expectile).
+/// are; with surrogate::PolicyGradient the loss is -weight logp. Masked rows get 0. Shapes: q, value -> advantage
+/// [rows]. Sources: AWAC, arXiv 2006.09359 (temperature 1 / lambda); IQL, arXiv 2110.06169, eq. 7 (with
+/// critic::Expectile).
 template <class Critic = critic::None>
 struct ExponentialWeight {
     double temperature = 3.0;
@@ -33,11 +34,7 @@ struct ExponentialWeight {
                 counts ? std::min(std::exp(temperature * (double(q[i]) - double(value[i]))), cap) : 0.0);
         });
     }
-    std::tuple<Critic> terms(const NoState&) const
-        requires TokenTerm<Critic>
-    {
-        return {critic};
-    }
+    std::tuple<Critic> terms(const NoState&) const requires TokenTerm<Critic> { return {critic}; }
 };
 template <class Critic>
 ROARS_FIELDS_OF((ExponentialWeight<Critic>), temperature, cap, critic)

@@ -19,8 +19,8 @@ struct Constant {
     double lambda = 0.95;
     ROARS_FN double operator()(std::int64_t) const { return lambda; }
 };
-/// lambda = max(0, 1 - 1 / (alpha L)), L = trainable tokens: long sequences carry the reward as far as short ones. VAPO,
-/// arXiv 2504.05118, eq. 5.
+/// lambda = max(0, 1 - 1 / (alpha L)), L = trainable tokens: long sequences carry the reward as far as short ones.
+/// VAPO, arXiv 2504.05118, eq. 5.
 struct LengthAdaptive {
     double alpha = 0.05;
     ROARS_FN double operator()(std::int64_t length) const {
@@ -35,8 +35,8 @@ ROARS_FIELDS(LengthAdaptive, alpha)
 
 namespace detail {
 
-/// GAE over the trainable tokens: store(t, A_t) for each of them, store(t, 0) for the others, which neither discount, nor
-/// bootstrap, nor carry a reward. lambda: token -> the lambda of its sequence.
+/// GAE over the trainable tokens: store(t, A_t) for each of them, store(t, 0) for the others, which neither discount,
+/// nor bootstrap, nor carry a reward. lambda: token -> the lambda of its sequence.
 template <class BatchType, class Lambda, class Store>
 void trainable_gae(backend::Host& backend, const BatchType& batch, double gamma, Lambda&& lambda, Store&& store) {
     Offsets offsets = batch.token_offsets();
@@ -93,17 +93,13 @@ struct GaeTokens {
                 roars::detail::store_returns(batch, t, sum);
             });
     }
-    std::tuple<Critic> terms(const NoState&) const
-        requires TokenTerm<Critic>
-    {
-        return {critic};
-    }
+    std::tuple<Critic> terms(const NoState&) const requires TokenTerm<Critic> { return {critic}; }
 };
 template <class Critic>
 ROARS_FIELDS_OF((GaeTokens<Critic>), gamma, lambda, critic)
 
-/// The same with one lambda for the policy's advantage, by sequence, and another for the critic's target, which is exact
-/// (the rewards to come) at critic_lambda = 1. Sources: VC-PPO, arXiv 2503.01491; VAPO, arXiv 2504.05118.
+/// The same with one lambda for the policy's advantage, by sequence, and another for the critic's target, which is
+/// exact (the rewards to come) at critic_lambda = 1. Sources: VC-PPO, arXiv 2503.01491; VAPO, arXiv 2504.05118.
 template <class Trace, class Critic = critic::None>
 struct DecoupledGae {
     double gamma = 1.0;
@@ -119,9 +115,8 @@ struct DecoupledGae {
         using Real = typename BatchType::Real;
         auto lengths = roars::detail::trainable_lengths<col::mask>(run.backend, batch);
         std::vector<double> lambda(static_cast<std::size_t>(batch.tokens()));
-        segmented_transform(run.backend, batch.token_offsets(), std::span(lambda), [&](std::int64_t i, std::int64_t) {
-            return trace(lengths[static_cast<std::size_t>(i)]);
-        });
+        segmented_transform(run.backend, batch.token_offsets(), std::span(lambda),
+                            [&](std::int64_t i, std::int64_t) { return trace(lengths[static_cast<std::size_t>(i)]); });
         roars::detail::trainable_gae(
             run.backend, batch, gamma, [&](std::int64_t t) { return lambda[static_cast<std::size_t>(t)]; },
             [&](std::int64_t t, double sum) {
@@ -131,11 +126,7 @@ struct DecoupledGae {
             run.backend, batch, gamma, [this](std::int64_t) { return critic_lambda; },
             [&](std::int64_t t, double sum) { roars::detail::store_returns(batch, t, sum); });
     }
-    std::tuple<Critic> terms(const NoState&) const
-        requires TokenTerm<Critic>
-    {
-        return {critic};
-    }
+    std::tuple<Critic> terms(const NoState&) const requires TokenTerm<Critic> { return {critic}; }
 };
 template <class Trace, class Critic>
 ROARS_FIELDS_OF((DecoupledGae<Trace, Critic>), gamma, critic_lambda, trace, critic)

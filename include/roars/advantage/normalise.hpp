@@ -15,8 +15,8 @@ namespace roars {
 /// the mean and the spread are taken are two template arguments, each with the settings that matter to it. GRPO, RLOO,
 /// Dr. GRPO, REINFORCE, OPO, GPG and Lite PPO are typedefs of it.
 ///
-/// What a center and a scale see of sequence i. One that needs more of the batch than moments has bind(run, batch), which
-/// is called once a batch and returns what is asked in its place.
+/// What a center and a scale see of sequence i. One that needs more of the batch than moments has bind(run, batch),
+/// which is called once a batch and returns what is asked in its place.
 struct NormaliserView {
     double reward;              ///< r_i
     const Moments& group;       ///< of the rewards of its group
@@ -72,7 +72,8 @@ struct LengthWeightedMean {
         auto lengths = detail::trainable_lengths<col::mask>(run.backend, batch);
         auto groups = static_cast<std::size_t>(batch.groups());
         Bound bound{std::vector<double>(groups), std::vector<std::int64_t>(groups)};
-        segmented_sum(run.backend, batch[col::groups{}], std::span<const std::int64_t>(lengths), std::span(bound.length));
+        segmented_sum(run.backend, batch[col::groups{}], std::span<const std::int64_t>(lengths),
+                      std::span(bound.length));
         segmented_sum(
             run.backend, batch[col::groups{}],
             [&](std::int64_t i) {
@@ -112,7 +113,8 @@ struct BatchSpread {
     ROARS_FN double operator()(const NormaliserView& x) const { return x.batch.spread(ddof) + eps; }
 };
 
-/// std of the other members of the group + eps, and 1 where they are equal or only one. Source: NeMo-RL's leave-one-out.
+/// std of the other members of the group + eps, and 1 where they are equal or only one. Source: NeMo-RL's
+/// leave-one-out.
 struct OthersSpread {
     double eps = 1e-6;
     int ddof = 1;
@@ -149,8 +151,8 @@ struct OthersSpread {
         return bound;
     }
 };
-/// norm max(1, sequences of the batch with a reward other than 0) / sequences: where few answers score, those count more.
-/// Source: GPG, arXiv 2504.02546.
+/// norm max(1, sequences of the batch with a reward other than 0) / sequences: where few answers score, those count
+/// more. Source: GPG, arXiv 2504.02546.
 struct InformativeShare {
     double norm = 1.0;
 
@@ -163,7 +165,8 @@ struct InformativeShare {
         const std::int64_t all[] = {0, batch.sequences()};
         std::int64_t scored = 0;
         segmented_count(run.backend, Offsets(all), std::span(batch[col::reward{}]), std::span(&scored, 1));
-        return {norm * double(std::max<std::int64_t>(scored, 1)) / double(std::max<std::int64_t>(batch.sequences(), 1))};
+        return {norm * double(std::max<std::int64_t>(scored, 1)) /
+                double(std::max<std::int64_t>(batch.sequences(), 1))};
     }
 };
 
@@ -209,11 +212,12 @@ struct Normalise {
         auto from = detail::bound_to(center, run, batch);
         auto by = detail::bound_to(scale, run, batch);
         std::vector<Real> signal(reward.size());
-        segmented_transform(run.backend, batch[col::groups{}], std::span(signal), [&](std::int64_t group, std::int64_t i) {
-            double own = double(reward[static_cast<std::size_t>(i)]);
-            NormaliserView view{own, groups[static_cast<std::size_t>(group)], whole[0], i, group};
-            return from.degenerate(view) ? 0.0 : (own - from(view)) / by(view);
-        });
+        segmented_transform(run.backend, batch[col::groups{}], std::span(signal),
+                            [&](std::int64_t group, std::int64_t i) {
+                                double own = double(reward[static_cast<std::size_t>(i)]);
+                                NormaliserView view{own, groups[static_cast<std::size_t>(group)], whole[0], i, group};
+                                return from.degenerate(view) ? 0.0 : (own - from(view)) / by(view);
+                            });
         segmented_broadcast(run.backend, batch.token_offsets(), std::span<const Real>(signal), batch[col::advantage{}]);
     }
 };

@@ -14,18 +14,19 @@ namespace roars::advantage {
 /// The baseline of least variance at every place t of a group's sequences:
 ///     w_t = (1 - 2 pi_t + sum_pi_squared_t) weight_t^2,  pi = exp(logp_old),  W_t = w_1 + ... + w_t,
 ///     B_t = sum G_t W_t / (sum W_t + eps) over the group's sequences that reach t,   A_t = G_t - B_t,
-/// G_t = rewards from t on. B_t = 0 where only one sequence reaches t. Masked tokens are left out of every sum and get 0.
-/// Shapes: all [tokens]. Source: verl's optimal token baseline.
+/// G_t = rewards from t on. B_t = 0 where only one sequence reaches t. Masked tokens are left out of every sum and get
+/// 0. Shapes: all [tokens]. Source: verl's optimal token baseline.
 template <TokenWeight Weight = weight::One>
 struct OptimalTokenBaseline {
     double eps = 1e-8;
     Weight weight{};
 
-    using needs = unite_t<columns<col::groups, col::token_reward, col::logp_old, col::sum_pi_squared>, needs_of<Weight>>;
+    using needs =
+        unite_t<columns<col::groups, col::token_reward, col::logp_old, col::sum_pi_squared>, needs_of<Weight>>;
     using gives = columns<col::advantage>;
 
-    template <class RunType, BatchWith<col::groups, col::token_reward, col::logp_old, col::sum_pi_squared,
-                                       col::advantage> BatchType>
+    template <class RunType,
+              BatchWith<col::groups, col::token_reward, col::logp_old, col::sum_pi_squared, col::advantage> BatchType>
     void estimate(RunType& run, BatchType& batch) const {
         using Real = typename BatchType::Real;
         RewardToGo{}.estimate(run, batch);

@@ -67,8 +67,8 @@ ROARS_FIELDS_OF((Column<Source>))
 
 namespace advantage {
 
-/// A_t = weight_t A_t of `base`: any weight per token on any advantage. A masked token's weight is not looked at; it gets
-/// 0. Shapes: advantage [tokens].
+/// A_t = weight_t A_t of `base`: any weight per token on any advantage. A masked token's weight is not looked at; it
+/// gets 0. Shapes: advantage [tokens].
 template <AdvantagePart Base, TokenWeight Weight>
 struct Times {
     Base base{};
@@ -88,11 +88,7 @@ struct Times {
             return weight(TokenView<BatchType>(batch, i, t)) * double(advantage[static_cast<std::size_t>(t)]);
         });
     }
-    auto terms(const State& state) const
-        requires HasTerms<Base>
-    {
-        return roars::detail::terms_of(base, state);
-    }
+    auto terms(const State& state) const requires HasTerms<Base> { return roars::detail::terms_of(base, state); }
 };
 template <class Base, class Weight>
 ROARS_FIELDS_OF((Times<Base, Weight>), base, weight)

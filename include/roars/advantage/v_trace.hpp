@@ -1,7 +1,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <cstdint>
 #include <span>
 #include <tuple>
 #include <vector>
@@ -10,6 +10,7 @@
 #include "roars/critic/steps.hpp"
 #include "roars/critic/value_loss.hpp"
 #include "roars/primitives/segmented_scan.hpp"
+#include "roars/simd.hpp"
 
 namespace roars::advantage {
 
@@ -18,7 +19,8 @@ namespace roars::advantage {
 ///     e_t = delta_t + gamma lambda (1 - done_t) min(c_clip, rho_t) e_{t+1},   returns = value + e,
 ///     A_t = min(policy_rho_clip, rho_t) (r_t + gamma (1 - terminated_t) q_t - value_t),
 /// q_t = next_value_t where a step is done or the stream's last, else lambda returns_{t+1} + (1 - lambda) next_value_t.
-/// On-policy, with all clips and lambda 1, A = e = GAE(1). Shapes: all [steps]. Source: IMPALA, arXiv 1802.01561, eq. 1.
+/// On-policy, with all clips and lambda 1, A = e = GAE(1). Shapes: all [steps]. Source: IMPALA, arXiv 1802.01561,
+/// eq. 1.
 template <class Critic = critic::None>
 struct VTrace {
     double gamma = 0.99;
@@ -28,23 +30,24 @@ struct VTrace {
     double policy_rho_clip = 1.0;
     Critic critic{};
 
-    using needs = columns<col::token_reward, col::value, col::next_value, col::terminated, col::done, col::logp,
-                          col::logp_old>;
+    using needs =
+        columns<col::token_reward, col::value, col::next_value, col::terminated, col::done, col::logp, col::logp_old>;
     using gives = columns<col::advantage, col::returns>;
 
     template <class RunType, BatchWith<col::token_reward, col::value, col::next_value, col::terminated, col::done,
-                                       col::logp, col::logp_old, col::advantage, col::returns> BatchType>
+                                       col::logp, col::logp_old, col::advantage, col::returns>
+                                 BatchType>
     void estimate(RunType& run, BatchType& batch) const {
         using Real = typename BatchType::Real;
         auto steps = critic::steps_of(batch);
         std::span<const Real> value = batch[col::value{}], logp = batch[col::logp{}], old = batch[col::logp_old{}];
-        auto ratio = [&](std::size_t i) { return std::exp(double(logp[i]) - double(old[i])); };
+        std::vector<Real> ratio = ratios(run.backend, logp, old);
         std::vector<double> target(value.size());
         segmented_affine_backward(
             run.backend, steps.offsets,
             [&](std::int64_t t) {
                 auto i = static_cast<std::size_t>(t);
-                double rho = ratio(i), delta = steps.bootstrapped(t, gamma) - double(value[i]);
+                double rho = double(ratio[i]), delta = steps.bootstrapped(t, gamma) - double(value[i]);
                 double carry = steps.cut(t) ? 0.0 : gamma * lambda * std::min(c_clip, rho);
                 return Affine<double>{carry, std::min(rho_clip, rho) * delta};
             },
@@ -59,13 +62,26 @@ struct VTrace {
             double own = steps.ends(t) ? 0.0 : double(steps.next_value[i]);
             double q = cut[i] || steps.ends(t) ? own : lambda * target[i + 1] + (1.0 - lambda) * own;
             double error = steps.target(t, gamma, q) - double(value[i]);
-            batch[col::advantage{}][i] = static_cast<Real>(std::min(policy_rho_clip, ratio(i)) * error);
+            batch[col::advantage{}][i] = static_cast<Real>(std::min(policy_rho_clip, double(ratio[i])) * error);
         });
     }
-    std::tuple<Critic> terms(const NoState&) const
-        requires TokenTerm<Critic>
-    {
-        return {critic};
+    std::tuple<Critic> terms(const NoState&) const requires TokenTerm<Critic> { return {critic}; }
+
+private:
+    /// exp(logp - logp_old), in lanes. Shapes: [steps].
+    template <class Real>
+    static std::vector<Real> ratios(backend::Host& backend, std::span<const Real> logp, std::span<const Real> old) {
+        using V = math::Lanes<Real>;
+        constexpr std::int64_t width = math::lanes<V>;
+        std::vector<Real> ratio(logp.size());
+        parallel_pieces(backend, std::ssize(logp), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+            std::int64_t i = begin;
+            for (; i + width <= end; i += width)
+                math::store(&ratio[std::size_t(i)],
+                            math::exp(math::load<V>(&logp[std::size_t(i)]) - math::load<V>(&old[std::size_t(i)])));
+            for (; i < end; ++i) ratio[std::size_t(i)] = math::exp(logp[std::size_t(i)] - old[std::size_t(i)]);
+        });
+        return ratio;
     }
 };
 template <class Critic>

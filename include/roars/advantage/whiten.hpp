@@ -10,8 +10,9 @@
 
 namespace roars::advantage {
 
-/// The advantage of `base`, whitened over the trainable tokens of the whole batch: (A - mean) / sqrt(var + eps), var with
-/// n - ddof; masked tokens get 0. With fewer than two trainable tokens it stays as it is. Shapes: advantage [tokens].
+/// The advantage of `base`, whitened over the trainable tokens of the whole batch: (A - mean) / sqrt(var + eps), var
+/// with n - ddof; masked tokens get 0. With fewer than two trainable tokens it stays as it is. Shapes: advantage
+/// [tokens].
 template <AdvantagePart Base>
 struct Whiten {
     Base base{};
@@ -38,11 +39,7 @@ struct Whiten {
             own = counts ? static_cast<Real>((double(own) - center) * scale) : Real(0);
         });
     }
-    auto terms(const State& state) const
-        requires HasTerms<Base>
-    {
-        return roars::detail::terms_of(base, state);
-    }
+    auto terms(const State& state) const requires HasTerms<Base> { return roars::detail::terms_of(base, state); }
 };
 template <class Base>
 ROARS_FIELDS_OF((Whiten<Base>), base, eps, ddof)

@@ -12,9 +12,9 @@
 /// A critic that says how likely each of some evenly spaced returns (atoms) is. Source: C51, arXiv 1707.06887, alg. 1.
 namespace roars::critic {
 
-/// The distribution of r + gamma (1 - terminated) z, z = atoms with next_probability, on the atoms: clamped to both ends,
-/// mass between two neighbours split linearly. Shapes: atoms [atoms], reward, terminated [rows], next_probability,
-/// projected [rows, atoms].
+/// The distribution of r + gamma (1 - terminated) z, z = atoms with next_probability, on the atoms: clamped to both
+/// ends, mass between two neighbours split linearly. Shapes: atoms [atoms], reward, terminated [rows],
+/// next_probability, projected [rows, atoms].
 struct CategoricalProjection {
     double gamma = 0.99;
 
@@ -32,7 +32,8 @@ struct CategoricalProjection {
             for (std::size_t j = 0; j < count; ++j) {
                 double z = one_step_target(double(reward[std::size_t(row)]), gamma, ends, double(atoms[j]));
                 double place = (std::clamp(z, low, high) - low) / spacing;
-                auto below = std::min(static_cast<std::size_t>(place), count - 1), above = std::min(below + 1, count - 1);
+                auto below = std::min(static_cast<std::size_t>(place), count - 1),
+                     above = std::min(below + 1, count - 1);
                 double mass = double(next_probability[row][j]), share = place - double(below);
                 to[below] += static_cast<Real>(mass * (1.0 - share));
                 to[above] += static_cast<Real>(mass * share);
@@ -42,8 +43,8 @@ struct CategoricalProjection {
 };
 ROARS_FIELDS(CategoricalProjection, gamma)
 
-/// Mean over rows of -sum_j m_j log softmax(logits)_j; grad = its derivative by the logits. A logit of -inf where m is 0
-/// costs nothing. Shapes: logits, m, grad [rows, atoms].
+/// Mean over rows of -sum_j m_j log softmax(logits)_j; grad = its derivative by the logits. A logit of -inf where m is
+/// 0 costs nothing. Shapes: logits, m, grad [rows, atoms].
 template <class Real>
 double cross_entropy(backend::Host& backend, Rows<const Real> logits, Rows<const Real> m, Rows<Real> grad) {
     double rows = double(logits.count());

@@ -10,8 +10,8 @@
 /// Penalties on action values that the data does not support. Source: CQL, arXiv 2006.04779, eq. 4.
 namespace roars::critic {
 
-/// mean over rows of (log sum_a exp q(s, a) - q(s, a_data)); grad = its derivative by q. A forbidden action has q = -inf.
-/// Shapes: q, grad [rows, actions], action [rows].
+/// mean over rows of (log sum_a exp q(s, a) - q(s, a_data)); grad = its derivative by q. A forbidden action has q =
+/// -inf. Shapes: q, grad [rows, actions], action [rows].
 template <class Real, class Index>
 double conservative_penalty(backend::Host& backend, Rows<const Real> q, std::span<Index> action, Rows<Real> grad) {
     double rows = double(q.count());
@@ -31,8 +31,8 @@ struct SampledConservative {
     double alpha = 5.0;
     double threshold = 0.0;
 
-    /// The penalty; grad = its derivative by q (by q_data it is -1 / rows). Shapes: q, log_density, grad [rows, samples],
-    /// q_data [rows].
+    /// The penalty; grad = its derivative by q (by q_data it is -1 / rows). Shapes: q, log_density, grad [rows,
+    /// samples], q_data [rows].
     template <class Real>
     double penalty(backend::Host& backend, Rows<const Real> q, Rows<const Real> log_density,
                    std::span<const Real> q_data, Rows<Real> grad) const {

@@ -10,8 +10,9 @@
 
 namespace roars::critic {
 
-/// y = r + gamma (1 - terminated) q_target[arg max_a q_online], the first of equal actions. With q_online = q_target it is
-/// DQN's target. Shapes: reward, terminated, target [rows], q_online, q_target [rows, actions]. Source: arXiv 1509.06461.
+/// y = r + gamma (1 - terminated) q_target[arg max_a q_online], the first of equal actions. With q_online = q_target it
+/// is DQN's target. Shapes: reward, terminated, target [rows], q_online, q_target [rows, actions]. Source: arXiv
+/// 1509.06461.
 struct DoubleQ {
     double gamma = 0.99;
 

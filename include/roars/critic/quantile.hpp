@@ -11,8 +11,8 @@ namespace roars::critic {
 
 /// A critic of N quantiles theta_i of the return, at tau_i = (i + 1/2) / N, from targets y_j:
 ///     mean over rows of sum_i mean_j |tau_i - [y_j < theta_i]| huber(y_j - theta_i) / kappa,
-/// huber(u) = u^2 / 2 if |u| <= kappa, else kappa (|u| - kappa / 2); kappa = 0 is the limit, |u|. grad = its derivative by
-/// theta. Shapes: theta, grad [rows, N], y [rows, targets]. Source: QR-DQN, arXiv 1710.10044, eq. 10.
+/// huber(u) = u^2 / 2 if |u| <= kappa, else kappa (|u| - kappa / 2); kappa = 0 is the limit, |u|. grad = its derivative
+/// by theta. Shapes: theta, grad [rows, N], y [rows, targets]. Source: QR-DQN, arXiv 1710.10044, eq. 10.
 struct QuantileHuber {
     double kappa = 1.0;
 

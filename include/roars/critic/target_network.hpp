@@ -9,8 +9,8 @@
 
 namespace roars::critic {
 
-/// target = (1 - tau) target + tau online; tau = 1 copies. Shapes: online, target [parameters]. Source: Polyak averaging
-/// as in DDPG, arXiv 1509.02971.
+/// target = (1 - tau) target + tau online; tau = 1 copies. Shapes: online, target [parameters]. Source: Polyak
+/// averaging as in DDPG, arXiv 1509.02971.
 struct Polyak {
     double tau = 0.005;
 

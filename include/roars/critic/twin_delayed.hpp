@@ -17,7 +17,8 @@ struct TwinDelayed {
     double low = -1.0;
     double high = 1.0;
 
-    /// clamp(policy + clamp(sigma noise, -noise_clip, noise_clip), low, high), noise drawn from N(0, 1). Shapes: all alike.
+    /// clamp(policy + clamp(sigma noise, -noise_clip, noise_clip), low, high), noise drawn from N(0, 1). Shapes: all
+    /// alike.
     template <class Real>
     void smooth(backend::Host& backend, std::span<const Real> policy_action, std::span<const Real> noise,
                 std::span<Real> action) const {

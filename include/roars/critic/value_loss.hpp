@@ -3,8 +3,8 @@
 #include <array>
 #include <string_view>
 
-#include "roars/term.hpp"
 #include "roars/concepts.hpp"
+#include "roars/term.hpp"
 
 /// Losses of a value head, fused into the pass over the policy's loss. v = value, R = returns (a constant); the
 /// optimizer's aggregation weighs the tokens, so a token mean gives coefficient * mean. `coefficient` is PPO's c_v.

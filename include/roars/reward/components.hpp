@@ -8,7 +8,8 @@
 namespace roars::reward {
 
 /// Several rewards of a sequence side by side, for an advantage that treats each by itself:
-/// Components<Verified, SoftOverlong>{Verified{}, SoftOverlong{.buffer = 512}}. Shapes: component_reward [sequences, terms].
+/// Components<Verified, SoftOverlong>{Verified{}, SoftOverlong{.buffer = 512}}. Shapes: component_reward [sequences,
+/// terms].
 template <SequenceReward... Term>
 struct Components : Pack<Term...> {
     using Pack<Term...>::Pack;

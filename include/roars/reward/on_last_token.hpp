@@ -7,7 +7,8 @@
 namespace roars::reward {
 
 /// The reward of a sequence on its last trainable token, 0 on the others; dropped where it has none. What critics and
-/// rewards-to-go of token sequences start from when nothing shapes the reward. Shapes: [sequences] -> token_reward [tokens].
+/// rewards-to-go of token sequences start from when nothing shapes the reward. Shapes: [sequences] -> token_reward
+/// [tokens].
 template <SequenceReward Base>
 struct OnLastToken {
     Base base{};
