@@ -1,9 +1,12 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <limits>
 #include <span>
-#include <string_view>
 
+#include "roars/fields.hpp"
 #include "roars/primitives/log_softmax.hpp"
 
 namespace roars {

@@ -201,7 +201,7 @@ ROARS_FIELDS_OF((Pairwise<PairLoss, Summary, Pairing>), loss)
 
 /// The same after both sides have been sorted: the k-th smallest chosen answer of the whole batch against the k-th
 /// smallest rejected one, so that the distribution of the chosen comes to lie above that of the rejected. AOT unpaired,
-/// arXiv 2406.05882. Equal summaries keep their order within a micro-batch.
+/// arXiv 2406.05882. Equal summaries share their places.
 template <class PairLoss = pair::Logistic, class Summary = summary::LogRatio, class Pairing = pairing::ChosenFirst>
 struct SortedPairwise {
     PairLoss loss{};
@@ -237,12 +237,12 @@ struct SortedPairwise {
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         detail::Answers<Summary, Pairing> answers(run, batch);
         answers.clear(batch);
-        Ranks chosen(sums.chosen), rejected(sums.rejected);
-        double scale = 1.0 / double(std::max<std::size_t>(sums.chosen.size(), 1));
+        std::vector<double> chosen = sorted(sums.chosen), rejected = sorted(sums.rejected);
+        double scale = 1.0 / double(std::max<std::size_t>(chosen.size(), 1));
         for (const auto& pair : answers.pairs()) {
             double c = answers.summary(pair.chosen), r = answers.summary(pair.rejected);
-            auto as_chosen = loss.of(pair::View<double>{c, rejected.at(chosen.next(c))});
-            auto as_rejected = loss.of(pair::View<double>{chosen.at(rejected.next(r)), r});
+            auto as_chosen = over_equals(chosen, c, [&](std::size_t k) { return loss.of(View{c, rejected[k]}); });
+            auto as_rejected = over_equals(rejected, r, [&](std::size_t k) { return loss.of(View{chosen[k], r}); });
             std::int64_t n_c = answers.length(pair.chosen), n_r = answers.length(pair.rejected);
             // The loss belongs to the chosen side; an empty chosen answer leaves it to the rejected one.
             detail::write_answer(batch, pair.chosen, n_c, scale * as_chosen.value, scale * as_chosen.by_chosen);
@@ -256,24 +256,25 @@ struct SortedPairwise {
     }
 
 private:
-    /// Numbers in order; next(x) is the place of x, of equal ones the first that has not been asked for.
-    class Ranks {
-    public:
-        explicit Ranks(std::vector<double> values) : sorted_(std::move(values)), asked_(sorted_.size()) {
-            std::sort(sorted_.begin(), sorted_.end(), Ascending{});
-        }
-        double at(std::size_t rank) const { return sorted_[rank]; }
-        std::size_t next(double x) {
-            auto first = static_cast<std::size_t>(std::lower_bound(sorted_.begin(), sorted_.end(), x, Ascending{}) -
-                                                  sorted_.begin());
-            if (first >= sorted_.size()) return sorted_.empty() ? 0 : sorted_.size() - 1;
-            return first + asked_[first]++;
-        }
+    using View = pair::View<double>;
 
-    private:
-        std::vector<double> sorted_;
-        std::vector<std::size_t> asked_;
-    };
+    static std::vector<double> sorted(std::vector<double> values) {
+        std::sort(values.begin(), values.end(), Ascending{});
+        return values;
+    }
+    /// The mean of loss_at(k) over the places k of x.
+    template <class LossAt>
+    static pair::Loss<double> over_equals(const std::vector<double>& values, double x, LossAt&& loss_at) {
+        auto [first, last] = std::equal_range(values.begin(), values.end(), x, Ascending{});
+        pair::Loss<double> mean{0.0, 0.0, 0.0};
+        for (auto at = first; at != last; ++at) {
+            auto one = loss_at(static_cast<std::size_t>(at - values.begin()));
+            double share = 1.0 / double(last - first);
+            mean = {mean.value + share * one.value, mean.by_chosen + share * one.by_chosen,
+                    mean.by_rejected + share * one.by_rejected};
+        }
+        return mean;
+    }
 };
 template <class PairLoss, class Summary, class Pairing>
 ROARS_FIELDS_OF((SortedPairwise<PairLoss, Summary, Pairing>), loss)

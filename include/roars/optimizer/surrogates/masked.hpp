@@ -5,6 +5,7 @@
 
 #include "roars/optimizer/surrogates/sequence.hpp"
 #include "roars/optimizer/surrogates/wrapper.hpp"
+#include "roars/primitives/broadcast.hpp"
 
 /// Surrogates that leave out tokens of another one: their loss is 0, they still count in every mean.
 namespace roars::surrogate {

@@ -10,7 +10,8 @@
 #include "roars/algorithm.hpp"
 #include "roars/primitives/sort.hpp"
 
-/// What surrogates around another surrogate share.
+/// What surrogates around another surrogate share. Around a sequence's ratio (SequenceClip, GeometricMean) a mask or a
+/// weight that differs between the tokens of a sequence is differentiated as an advantage that does: as GSPO-token.
 namespace roars::detail {
 
 /// The sums of a term that has none.

@@ -1,0 +1,219 @@
+#include "terms.hpp"
+
+#include <map>
+#include <string>
+
+#include "roars/optimizer/aggregate.hpp"
+#include "roars/optimizer/surrogate.hpp"
+#include "roars/optimizer/surrogates/clip_variants.hpp"
+#include "roars/optimizer/surrogates/covariance.hpp"
+#include "roars/optimizer/surrogates/geometric_mean.hpp"
+#include "roars/optimizer/surrogates/masked.hpp"
+#include "roars/optimizer/surrogates/sequence_clip.hpp"
+#include "roars/optimizer/surrogates/weighted.hpp"
+#include "roars/optimizer/surrogates/weighted_likelihood.hpp"
+
+namespace {
+
+using namespace surrogate;
+
+/// Surrogates whose loss is differentiated as it stands.
+template <class Visit>
+void for_each_plain(Visit&& visit) {
+    visit(surrogate::PolicyGradient{}, aggregate::TokenMean{});
+    visit(Likelihood{}, aggregate::TokenMean{});
+    visit(Clip{0.2, 0.28}, aggregate::TokenMean{});
+    visit(DualClip{0.2, 0.28, 1.5}, aggregate::ConstantLength{7});
+    visit(TwoSidedClip{0.2, 0.28, 2.0}, aggregate::SequenceSum{});
+    visit(SoftGate{}, aggregate::SequenceMean{});
+    visit(SquaredLogRatio{0.7}, aggregate::TokenSum{});
+    visit(SequenceClip{0.2, 0.3}, aggregate::SequenceMean{});
+    visit(SequenceClip{0.2, 0.3}, aggregate::SequenceSum{});
+    visit(GeometricMean{0.4, 0.3}, aggregate::SequenceMeanOfAll{});
+    visit(ClipCov<>{.fraction = 0.3, .cov_low = -0.5}, aggregate::TokenMean{});
+    visit(KlCov{.fraction = 0.3}, aggregate::TokenMean{});
+    visit(OffPolicySequenceMask<Clip>{{}, 0.1}, aggregate::SequenceMean{});
+    visit(OffPolicySequenceMask<SequenceClip>{{0.2, 0.2}, 0.1}, aggregate::SequenceMean{});
+    visit(TopEntropy<Clip>{{}, 0.4}, aggregate::TokenMean{});
+    visit(TopEntropy<OffPolicySequenceMask<ClipCov<>>>{{{.fraction = 0.3, .cov_low = -0.5}, 0.1}, 0.4},
+          aggregate::TokenMean{});
+    visit(Weighted<DualClip>{}, aggregate::TokenMean{});
+}
+/// Surrogates with a weight that counts as a constant.
+template <class Visit>
+void for_each_weighted(Visit&& visit) {
+    visit(ClippedWeight{}, aggregate::TokenMean{});
+    visit(ClippedWeight{0.2, 0.2}, aggregate::SequenceMean{});
+    visit(VariationalWeight{}, aggregate::TokenMean{});
+    visit(TaperedWeight{}, aggregate::TokenMean{});
+    visit(DivergenceGate<trust::TotalVariation>{}, aggregate::TokenMean{});
+    visit(DivergenceGate<trust::BinaryKl>{}, aggregate::TokenMean{});
+}
+template <class Visit>
+void for_each_surrogate(Visit&& visit) {
+    for_each_plain(visit);
+    for_each_weighted(visit);
+    // Tokens of a sequence's ratio that weigh differently: differentiated as GSPO-token.
+    visit(Weighted<TopEntropy<GeometricMean>>{}, aggregate::SequenceMean{});
+}
+
+RC_GTEST_PROP(Surrogates, DoNotDependOnTheCutIntoMicroBatchesOrTheOrder, (std::uint32_t seed)) {
+    std::mt19937 random(seed);
+    for_each_surrogate([&](const auto& term, const auto& aggregate) { check_any_cut(term, aggregate, random); });
+    RC_ASSERT(!::testing::Test::HasFailure());
+}
+
+RC_GTEST_PROP(Surrogates, GradientIsTheFiniteDifference, (std::uint32_t seed)) {
+    std::mt19937 random(seed);
+    for_each_plain([&](const auto& term, const auto& aggregate) { check_gradient(term, aggregate, random); });
+    RC_ASSERT(!::testing::Test::HasFailure());
+}
+
+/// -sum of weight A logp with the weight of the batch as it was.
+template <class Term, class Aggregate>
+void check_constant_weight(const Term& term, const Aggregate& aggregate, std::mt19937& random) {
+    auto frozen = random_batch<Term>(random, 3);
+    pass(term, aggregate, frozen);
+    auto loss = [&](const auto& batch) {
+        // The term's loss is linear in logp where its weight is kept: loss_t = (loss_t / logp_t) logp_t.
+        backend::Host host;
+        Counts counts = count(host, batch);
+        auto lengths = roars::detail::trainable_lengths<col::mask>(host, batch);
+        Offsets offsets = batch.token_offsets();
+        double sum = 0;
+        for (std::size_t i = 0; i + 1 < offsets.size(); ++i)
+            for (auto t = std::size_t(offsets[i]); t < std::size_t(offsets[i + 1]); ++t) {
+                if (batch[col::mask{}][t] == 0.0) continue;
+                auto x = [&]<class... Column>(columns<Column...>) {
+                    return Token<double, columns<Column...>>{
+                        {frozen[Column{}][Column::extent == Extent::sequence ? i : t]}...};
+                }(needs_of<Term>{});
+                double weight = term.token(x).loss / x[col::logp{}];
+                sum += aggregate.weight(counts, lengths[i]) * weight * batch[col::logp{}][t];
+            }
+        return sum;
+    };
+    check_gradient(term, aggregate, frozen, loss);
+}
+RC_GTEST_PROP(Surrogates, WeightsAreConstants, (std::uint32_t seed)) {
+    std::mt19937 random(seed);
+    for_each_weighted([&](const auto& term, const auto& aggregate) { check_constant_weight(term, aggregate, random); });
+    RC_ASSERT(!::testing::Test::HasFailure());
+}
+
+RC_GTEST_PROP(Surrogates, MaskedTokensNeverLeak, (std::uint32_t seed)) {
+    std::mt19937 random(seed);
+    for_each_surrogate(
+        [&](const auto& term, const auto& aggregate) { check_masked_never_leak(term, aggregate, random); });
+    RC_ASSERT(!::testing::Test::HasFailure());
+}
+
+RC_GTEST_PROP(Surrogates, LanesGiveWhatScalarsGive, (std::uint32_t seed)) {
+    std::mt19937 random(seed);
+    for_each_surrogate([&](const auto& term, const auto& aggregate) { check_scalar_path(term, aggregate, random); });
+    RC_ASSERT(!::testing::Test::HasFailure());
+}
+
+TEST(Surrogates, OfNothingAreZero) {
+    std::mt19937 random(1);
+    for_each_surrogate([&](const auto& term, const auto& aggregate) { check_degenerate(term, aggregate, random); });
+}
+
+TEST(Surrogates, StayFiniteFarOffPolicy) {
+    for (double far : {5.0, 50.0, 1000.0})
+        for_each_surrogate(
+            [&](const auto& term, const auto& aggregate) { check_far_off_policy(term, aggregate, far); });
+}
+
+TEST(Surrogates, NameTheColumnThatIsNotFinite) {
+    std::mt19937 random(3);
+    for_each_surrogate([&](const auto& term, const auto& aggregate) {
+        using Term = std::remove_cvref_t<decltype(term)>;
+        auto batch = random_batch<Term>(random, 3);
+        std::size_t t = 0;
+        while (batch[col::mask{}][t] == 0.0) ++t;
+        batch[col::logp{}][t] = std::numeric_limits<double>::quiet_NaN();
+        try {
+            pass(term, aggregate, batch);
+            ADD_FAILURE() << "no error";
+        } catch (const Error& error) {
+            EXPECT_EQ(std::string(error.what()).find("logp of token " + std::to_string(t)), 0u) << error.what();
+        }
+    });
+}
+
+/// Without a change of the policy, and on one sequence, kin agree: slope -A w for every token.
+TEST(Surrogates, AgreeOnPolicy) {
+    std::map<std::string, std::vector<double>> gradients;
+    auto on_policy = [&](const char* name, const auto& term) {
+        const std::int64_t tokens[] = {0, 3, 6}, pair[] = {0, 2};
+        BatchOf<std::remove_cvref_t<decltype(term)>> batch(tokens, pair);
+        for (std::size_t t = 0; t < 6; ++t) {
+            batch[col::mask{}][t] = 1;
+            batch[col::logp{}][t] = -0.3 * double(t + 1);
+            if constexpr (decltype(batch)::template has<col::logp_old>)
+                batch[col::logp_old{}][t] = batch[col::logp{}][t];
+            batch[col::advantage{}][t] = t < 3 ? 1.5 : -0.5;
+        }
+        gradients[name] = pass(term, aggregate::SequenceMean{}, batch).gradient;
+    };
+    on_policy("gradient", surrogate::PolicyGradient{});
+    on_policy("clip", Clip{});
+    on_policy("dual", DualClip{});
+    on_policy("two-sided", TwoSidedClip{});
+    on_policy("sequence", SequenceClip{});
+    on_policy("geometric", GeometricMean{});
+    on_policy("soft", SoftGate{});
+    on_policy("cispo", ClippedWeight{});
+    on_policy("vespo", VariationalWeight{});
+    on_policy("topr", TaperedWeight{});
+    on_policy("dppo", DivergenceGate<>{});
+    on_policy("squared", SquaredLogRatio{});
+    for (const auto& [name, gradient] : gradients) expect_close(gradient, gradients["gradient"], 1e-14, name);
+}
+
+TEST(Surrogates, BoundsActWhereTheyShould) {
+    Token<double, needs_of<Clip>> x{{std::log(5.0)}, {0.0}, {-1.0}};
+    EXPECT_DOUBLE_EQ((Clip{}.token(x).loss), 5.0);
+    EXPECT_DOUBLE_EQ((DualClip{0.2, 0.2, 3.0}.token(x).loss), 3.0);
+    EXPECT_EQ((DualClip{0.2, 0.2, 3.0}.token(x).slope[0]), 0.0);
+    EXPECT_DOUBLE_EQ((TwoSidedClip{0.2, 0.2, 4.0}.token(x).loss), 4.0);
+    EXPECT_EQ((TwoSidedClip{0.2, 0.2, 4.0}.token(x).slope[0]), 0.0);
+}
+
+TEST(Surrogates, DropsOfClipCovDoNotFollowTheOrder) {
+    std::mt19937 random(5);
+    auto batch = random_batch<ClipCov<>>(random, 4);
+    backend::Host host;
+    roars::Run run{host, Random(7)};
+    auto draws = draw::BySequence{}(run, batch);
+    auto second = batch.slice_groups(2, 4);
+    auto its = draw::BySequence{}(run, second);
+    EXPECT_TRUE(std::equal(its.begin(), its.end(), draws.end() - std::ptrdiff_t(its.size())));
+    for (double u : draws) EXPECT_TRUE(u >= 0.0 && u < 1.0);
+}
+
+TEST(Surrogates, TopEntropyKeepsItsShare) {
+    TopEntropy<Clip> term{{}, 0.2};
+    TopEntropy<Clip>::Sums sums;
+    for (int i = 0; i <= 10; ++i) sums.entropy.push_back(double((i * 7) % 11));
+    EXPECT_DOUBLE_EQ(term.threshold(sums), 8.0);
+    term.fraction = 0.25;
+    EXPECT_DOUBLE_EQ(term.threshold(sums), 7.5);
+    term.fraction = 0.0;
+    EXPECT_DOUBLE_EQ(term.threshold(sums), 10.0);
+    term.fraction = 1.0;
+    EXPECT_DOUBLE_EQ(term.threshold(sums), 0.0);
+    sums.entropy.clear();
+    EXPECT_DOUBLE_EQ(term.threshold(sums), 0.0);
+}
+
+TEST(Surrogates, SmallestKeysTakeTheFirstOfEqualOnes) {
+    roars::detail::SmallestKeys keys({2.0, 1.0, 2.0, 2.0, 5.0}, 3);
+    std::vector<bool> taken;
+    for (double key : {2.0, 1.0, 2.0, 2.0, 5.0}) taken.push_back(keys.take(key));
+    EXPECT_EQ(taken, (std::vector<bool>{true, true, true, false, false}));
+    EXPECT_FALSE(roars::detail::SmallestKeys({}, 3).take(0.0));
+}
+
+}  // namespace
