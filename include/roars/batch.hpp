@@ -33,11 +33,20 @@ struct OwnedColumn {
     std::span<const value_of<Column, Real>> span() const { return values; }
 };
 
+/// `const Column` is one that nobody may write.
 template <class Column, class Real>
 struct BorrowedColumn {
-    std::span<value_of<Column, Real>> values;
+    using Value = copy_const<Column, value_of<Column, Real>>;
+    std::span<Value> values;
     std::int64_t width = 1;
-    std::span<value_of<Column, Real>> span() const { return values; }
+    std::span<Value> span() const { return values; }
+};
+
+template <class Set>
+struct without_const;
+template <class... Column>
+struct without_const<columns<Column...>> {
+    using type = columns<std::remove_const_t<Column>...>;
 };
 
 template <class Real, class Owned, class Borrowed>
@@ -49,16 +58,17 @@ struct ColumnTuple<Real, columns<Owned...>, columns<Borrowed...>> : OwnedColumn<
 }  // namespace detail
 
 /// A batch: ragged structure of arrays with exactly the columns it names. Sequence i owns tokens
-/// [token_offsets[i], token_offsets[i+1]); group g owns sequences [groups[g], groups[g+1]); both have 64 bits, nothing is
-/// padded. `Owned` columns live here, `Borrowed` ones in somebody else's memory (a training engine of your own):
-/// borrow(col::logp{}, span) gives the batch with that column borrowed.
+/// [token_offsets[i], token_offsets[i+1]); group g owns sequences [groups[g], groups[g+1]); both have 64 bits, nothing
+/// is padded. `Owned` columns live here, `Borrowed` ones in somebody else's memory (a training engine of your own):
+/// borrow(col::logp{}, values) gives the batch with that column borrowed. A slice copies the owned columns and points
+/// into the borrowed ones.
 template <class Real_, class Owned_, class Borrowed_ = columns<>>
 class Batch {
 public:
     using Real = Real_;
     using Owned = Owned_;
     using Borrowed = Borrowed_;
-    using Columns = unite_t<Owned, Borrowed>;
+    using Columns = unite_t<Owned, typename detail::without_const<Borrowed>::type>;
     static_assert(Columns::size == Owned::size + Borrowed::size, "a column is owned or borrowed, not both");
 
     template <class Column>
@@ -100,7 +110,8 @@ public:
     void set_width(Column, std::int64_t width) {
         auto& column = slot<Column>(*this);
         column.width = width;
-        if constexpr (contains_v<Column, Owned>) column.values.resize(static_cast<std::size_t>(count(Column{}) * width));
+        if constexpr (contains_v<Column, Owned>)
+            column.values.resize(static_cast<std::size_t>(count(Column{}) * width));
     }
     /// Row i of a wide column.
     template <class Column>
@@ -130,30 +141,47 @@ public:
     template <class Column>
     void set_offsets(Column, Offsets offsets) {
         static_assert(Column::kind == Kind::offsets);
+        check_offsets(offsets, Column::name);
         auto& own = offsets_of<Column>(*this);
         own.assign(offsets.begin(), offsets.end());
-        if (!own.empty()) check_offsets(own, Column::name);
-        std::int64_t covered = own.empty() ? 0 : own.back();
-        if constexpr (std::is_same_v<Column, col::groups>)
-            expect(own.empty() || covered == sequences(), [&] {
-                return "groups: the last offset is " + std::to_string(covered) + ", expected the number of sequences, " +
-                       std::to_string(sequences());
+        if constexpr (std::is_same_v<Column, col::groups>) {
+            check_end(own, Column::name, "sequences", sequences());
+        } else if constexpr (std::is_same_v<Column, col::turns>) {
+            check_end(own, Column::name, "tokens", tokens());
+        } else {
+            check_end(own, Column::name, "turns", turns());
+            expect(own.size() == token_offsets_.size(), [&] {
+                return "turn_owner: has " + std::to_string(own.size()) + " offsets, expected " +
+                       std::to_string(token_offsets_.size()) + ", those of the sequences";
             });
+            for (std::size_t i = 0; i < own.size(); ++i)
+                expect(at(turns_, own[i]) == token_offsets_[i], [&] {
+                    return "turn_owner: the turns of sequence " + std::to_string(i) + " begin at token " +
+                           std::to_string(at(turns_, own[i])) + ", expected its own first token, " +
+                           std::to_string(token_offsets_[i]);
+                });
+        }
         size_owned(Owned{});
     }
 
-    /// The same batch with `column` in the caller's memory. The span must hold a value for each of its extent.
-    template <class Column>
-    auto borrow(Column column, std::span<value_of<Column, Real>> values) && {
-        static_assert(!has<Column>, "this column is in the batch already");
-        expect(std::ssize(values) == count(column), [&] {
-            return std::string(Column::name) + ": has " + std::to_string(values.size()) + " values, expected " +
-                   std::to_string(count(column));
+    /// The same batch with `column` in the caller's memory, which must outlive it: `width` values for each of its
+    /// extent. What is const is only read.
+    template <class Column, class Values>
+    auto borrow(Column column, Values&& values, std::int64_t width = 1) && {
+        static_assert(!has<Column>, "roars: this column is in the batch already");
+        std::span span(std::forward<Values>(values));
+        using Value = typename decltype(span)::element_type;
+        static_assert(
+            std::is_same_v<std::remove_const_t<Value>, value_of<Column, Real>>,
+            "roars: borrowed values must be of the column's own type: the batch's real type, int32 for indices");
+        expect(std::ssize(span) == count(column) * width, [&] {
+            return std::string(Column::name) + ": has " + std::to_string(span.size()) + " values, expected " +
+                   std::to_string(count(column) * width);
         });
-        using Borrowed2 = unite_t<Borrowed, columns<Column>>;
-        Batch<Real, Owned, Borrowed2> wider;
+        using Added = detail::copy_const<Value, Column>;
+        Batch<Real, Owned, unite_t<Borrowed, columns<Added>>> wider;
         wider.adopt(std::move(*this));
-        static_cast<detail::BorrowedColumn<Column, Real>&>(wider.columns_).values = values;
+        static_cast<detail::BorrowedColumn<Added, Real>&>(wider.columns_) = {span, width};
         return wider;
     }
     /// The same batch with further columns of its own, zero at first.
@@ -195,9 +223,10 @@ public:
     }
     /// Groups [first, last).
     Batch slice_groups(std::int64_t first, std::int64_t last) const {
+        check_range("slice_groups", first, last, groups());
         Batch piece = slice_sequences(at(groups_, first), at(groups_, last));
         piece.groups_ = rebased(groups_, first, last);
-        piece.copy_columns(*this, Extent::group, first, last, Owned{});
+        piece.copy_columns(*this, Extent::group, first, last);
         return piece;
     }
     /// What a batch may be cut into without tearing anything: groups where it has them, else sequences.
@@ -210,15 +239,15 @@ public:
     }
     /// Sequences [first, last), as a batch without groups.
     Batch slice_sequences(std::int64_t first, std::int64_t last) const {
-        static_assert(Borrowed::size == 0, "a borrowed column cannot be cut out");
+        check_range("slice_sequences", first, last, sequences());
         Batch piece;
         piece.token_offsets_ = rebased(token_offsets_, first, last);
-        piece.copy_columns(*this, Extent::sequence, first, last, Owned{});
-        piece.copy_columns(*this, Extent::token, at(token_offsets_, first), at(token_offsets_, last), Owned{});
+        piece.copy_columns(*this, Extent::sequence, first, last);
+        piece.copy_columns(*this, Extent::token, at(token_offsets_, first), at(token_offsets_, last));
         if (!turn_owner_.empty()) {
             piece.turn_owner_ = rebased(turn_owner_, first, last);
             piece.turns_ = rebased(turns_, at(turn_owner_, first), at(turn_owner_, last));
-            piece.copy_columns(*this, Extent::turn, at(turn_owner_, first), at(turn_owner_, last), Owned{});
+            piece.copy_columns(*this, Extent::turn, at(turn_owner_, first), at(turn_owner_, last));
         }
         return piece;
     }
@@ -231,7 +260,7 @@ private:
         return offsets[static_cast<std::size_t>(i)];
     }
 
-    static void check_offsets(const std::vector<std::int64_t>& offsets, std::string_view name) {
+    static void check_offsets(Offsets offsets, std::string_view name) {
         expect(!offsets.empty() && offsets.front() == 0,
                [&] { return std::string(name) + ": expected a first offset of 0"; });
         for (std::size_t i = 1; i < offsets.size(); ++i)
@@ -239,6 +268,19 @@ private:
                 return std::string(name) + ": offset " + std::to_string(i) + " is " + std::to_string(offsets[i]) +
                        ", expected at least the one before it, " + std::to_string(offsets[i - 1]);
             });
+    }
+
+    static void check_end(Offsets offsets, std::string_view name, const char* what, std::int64_t count) {
+        expect(offsets.back() == count, [&] {
+            return std::string(name) + ": the last offset is " + std::to_string(offsets.back()) +
+                   ", expected the number of " + what + ", " + std::to_string(count);
+        });
+    }
+    static void check_range(const char* where, std::int64_t first, std::int64_t last, std::int64_t count) {
+        expect(0 <= first && first <= last && last <= count, [&] {
+            return std::string(where) + ": [" + std::to_string(first) + ", " + std::to_string(last) +
+                   "), expected a range within [0, " + std::to_string(count) + ")";
+        });
     }
 
     static std::vector<std::int64_t> rebased(const std::vector<std::int64_t>& offsets, std::int64_t first,
@@ -251,11 +293,14 @@ private:
 
     template <class Column, class Self>
     static auto& slot(Self& self) {
-        if constexpr (contains_v<Column, Owned>)
+        if constexpr (contains_v<Column, Owned>) {
             return static_cast<detail::copy_const<Self, detail::OwnedColumn<Column, Real>>&>(self.columns_);
-        else {
-            static_assert(contains_v<Column, Borrowed> || column_is_not_in_this_batch<Column>::value,
-                          "roars: this column is not in the batch; its name stands in column_is_not_in_this_batch<...>");
+        } else if constexpr (contains_v<const Column, Borrowed>) {
+            return static_cast<detail::copy_const<Self, detail::BorrowedColumn<const Column, Real>>&>(self.columns_);
+        } else {
+            static_assert(
+                contains_v<Column, Borrowed> || column_is_not_in_this_batch<Column>::value,
+                "roars: this column is not in the batch; its name stands in column_is_not_in_this_batch<...>");
             return static_cast<detail::copy_const<Self, detail::BorrowedColumn<Column, Real>>&>(self.columns_);
         }
     }
@@ -273,8 +318,9 @@ private:
     template <class Self, class Column>
     static auto get(Self& self, Column) {
         if constexpr (Column::kind == Kind::offsets) {
-            static_assert(has<Column> || column_is_not_in_this_batch<Column>::value,
-                          "roars: this column is not in the batch; its name stands in column_is_not_in_this_batch<...>");
+            static_assert(
+                has<Column> || column_is_not_in_this_batch<Column>::value,
+                "roars: this column is not in the batch; its name stands in column_is_not_in_this_batch<...>");
             return Offsets(offsets_of<Column>(self));
         } else {
             return slot<Column>(self).span();
@@ -312,26 +358,34 @@ private:
             if constexpr (C::kind != Kind::offsets) {
                 auto& ours = slot<C>(*this);
                 const auto& theirs = slot<C>(other);
+                if (theirs.values.empty()) return;
                 if (ours.values.empty()) ours.width = theirs.width;
+                expect(ours.width == theirs.width, [&] {
+                    return std::string(C::name) + ": rows of " + std::to_string(theirs.width) +
+                           " values cannot be put behind rows of " + std::to_string(ours.width);
+                });
                 ours.values.insert(ours.values.end(), theirs.values.begin(), theirs.values.end());
             }
         };
         (one(Column{}), ...);
     }
 
-    template <class... Column>
-    void copy_columns(const Batch& from, Extent extent, std::int64_t first, std::int64_t last, columns<Column...>) {
+    void copy_columns(const Batch& from, Extent extent, std::int64_t first, std::int64_t last) {
         auto one = [&]<class C>(C) {
             if constexpr (C::kind != Kind::offsets) {
                 if (C::extent != extent) return;
                 auto& ours = slot<C>(*this);
                 const auto& theirs = slot<C>(from);
                 ours.width = theirs.width;
-                ours.values.assign(theirs.values.begin() + first * theirs.width,
-                                   theirs.values.begin() + last * theirs.width);
+                auto begin = static_cast<std::size_t>(first * theirs.width);
+                auto rows = theirs.span().subspan(begin, static_cast<std::size_t>(last * theirs.width) - begin);
+                if constexpr (contains_v<C, Owned>)
+                    ours.values.assign(rows.begin(), rows.end());
+                else
+                    ours.values = rows;
             }
         };
-        (one(Column{}), ...);
+        [&]<class... Column>(columns<Column...>) { (one(Column{}), ...); }(Columns{});
     }
 
     std::vector<std::int64_t> token_offsets_, groups_, turns_, turn_owner_;
@@ -340,10 +394,12 @@ private:
 
 /// A batch in the caller's memory: `view<float>(token_offsets, groups).borrow(col::logp{}, logp)...`.
 template <class Real>
-auto view(Offsets token_offsets, Offsets group_offsets = {}) {
-    Batch<Real, columns<col::groups>> batch(token_offsets);
-    if (!group_offsets.empty()) batch.set_offsets(col::groups{}, group_offsets);
-    return batch;
+auto view(Offsets token_offsets) {
+    return Batch<Real, columns<>>(token_offsets);
+}
+template <class Real>
+auto view(Offsets token_offsets, Offsets group_offsets) {
+    return Batch<Real, columns<col::groups>>(token_offsets, group_offsets);
 }
 
 namespace detail {
@@ -353,6 +409,9 @@ concept has_all = (std::remove_cvref_t<BatchType>::template has<Column> && ...);
 
 /// A batch that has these columns.
 template <class B, class... Column>
-concept BatchWith = requires { typename std::remove_cvref_t<B>::Columns; } && detail::has_all<B, Column...>;
+concept BatchWith = requires {
+    typename std::remove_cvref_t<B>::Columns;
+}
+&&detail::has_all<B, Column...>;
 
 }  // namespace roars
