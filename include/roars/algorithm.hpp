@@ -48,7 +48,7 @@ struct prepare_needs {
     using type = columns<>;
 };
 template <class Term>
-    requires requires { typename Term::prepare_needs; }
+requires requires { typename Term::prepare_needs; }
 struct prepare_needs<Term> {
     using type = typename Term::prepare_needs;
 };
@@ -95,7 +95,8 @@ struct flow<Given, First, Rest...> {
     using missing = unite_t<typename from_parts<lacking>::type, typename after::missing>;
     using inputs = unite_t<minus_t<lacking, typename from_parts<lacking>::type>, typename after::inputs>;
     /// A part that reads a column and writes it again amends it, which is no conflict.
-    using twice = unite_t<common_t<minus_t<typename First::gives, typename First::needs>, Given>, typename after::twice>;
+    using twice =
+        unite_t<common_t<minus_t<typename First::gives, typename First::needs>, Given>, typename after::twice>;
 };
 
 template <class... S>
@@ -109,8 +110,8 @@ struct unread<First, Rest...> {
 };
 
 template <class Part>
-using shaping_stage = std::conditional_t<ShapesReward<Part>, Stage<needs_of<Part>, gives_of<Part>>,
-                                         Stage<columns<>, columns<>>>;
+using shaping_stage =
+    std::conditional_t<ShapesReward<Part>, Stage<needs_of<Part>, gives_of<Part>>, Stage<columns<>, columns<>>>;
 
 template <class Term, class Default>
 struct aggregate {
@@ -118,7 +119,7 @@ struct aggregate {
     static Default of(const Term&, const Default& otherwise) { return otherwise; }
 };
 template <class Term, class Default>
-    requires requires(const Term& term) { term.aggregate; }
+requires requires(const Term& term) { term.aggregate; }
 struct aggregate<Term, Default> {
     using type = std::remove_cvref_t<decltype(std::declval<const Term&>().aggregate)>;
     static type of(const Term& term, const Default&) { return term.aggregate; }
@@ -127,7 +128,9 @@ struct aggregate<Term, Default> {
 /// A term whose loss needs numbers of the whole batch before its gradient: reduce(run, batch) gives its Sums, which add
 /// up over micro-batches; with(sums) then gives the term that knows them, or prepare(run, batch, sums) the columns.
 template <class Term>
-concept TwoPhase = requires { typename Term::Sums; };
+concept TwoPhase = requires {
+    typename Term::Sums;
+};
 template <class Term>
 struct sums {
     using type = NoState;
@@ -196,11 +199,25 @@ private:
 /// batch exactly the united columns. Nothing is dispatched at run time.
 template <class Sampler_, class Reward_, class Advantage_, class Regularizer_, class Optimizer_>
 struct Algorithm {
-    static_assert(SamplerPart<Sampler_>, "roars: the first part is not a SamplerPart: it has no collect(run, state, source, batch, score)");
+    static_assert(Part<Sampler_>,
+                  "roars: the first part is no Part: its settings must be copyable as bytes and have defaults");
+    static_assert(Part<Reward_>,
+                  "roars: the second part is no Part: its settings must be copyable as bytes and have defaults");
+    static_assert(Part<Advantage_>,
+                  "roars: the third part is no Part: its settings must be copyable as bytes and have defaults");
+    static_assert(Part<Regularizer_>,
+                  "roars: the fourth part is no Part: its settings must be copyable as bytes and have defaults");
+    static_assert(Part<Optimizer_>,
+                  "roars: the fifth part is no Part: its settings must be copyable as bytes and have defaults");
+    static_assert(SamplerPart<Sampler_>,
+                  "roars: the first part is not a SamplerPart: it has no collect(run, state, source, batch, score)");
     static_assert(RewardPart<Reward_>, "roars: the second part is not a RewardPart: it has no score(run, batch)");
-    static_assert(AdvantagePart<Advantage_>, "roars: the third part is not an AdvantagePart: it has no estimate(run, batch)");
-    static_assert(RegularizerPart<Regularizer_>, "roars: the fourth part is not a RegularizerPart: it has neither shape(run, batch) nor terms");
-    static_assert(OptimizerPart<Optimizer_>, "roars: the fifth part is not an OptimizerPart: it has no terms, aggregate and step");
+    static_assert(AdvantagePart<Advantage_>,
+                  "roars: the third part is not an AdvantagePart: it has no estimate(run, batch)");
+    static_assert(RegularizerPart<Regularizer_>,
+                  "roars: the fourth part is not a RegularizerPart: it has neither shape(run, batch) nor terms");
+    static_assert(OptimizerPart<Optimizer_>,
+                  "roars: the fifth part is not an OptimizerPart: it has no terms, aggregate and step");
 
     using Sampler = Sampler_;
     using Reward = Reward_;
@@ -250,19 +267,24 @@ struct Algorithm {
     static_assert(column_needed_but_given_by_no_part_or_actor<typename Flow::missing>::value,
                   "roars: a part needs a column that no earlier part gives");
     static_assert(column_given_by_two_parts<typename Flow::twice>::value, "roars: two parts give the same column");
-    static_assert(column_given_but_read_by_no_part<typename detail::unread<
-                      SamplerStage, RewardStage, ShapeStage, AdvantageStage,
-                      detail::Stage<unite_t<typename OfTerms::needs, typename OfTerms::gives, typename OfTerms::masks>,
-                                    columns<>>>::type>::value,
-                  "roars: a part gives a column that no later part reads: its work and its settings would have no effect");
+    static_assert(
+        column_given_but_read_by_no_part<typename detail::unread<
+            SamplerStage, RewardStage, ShapeStage, AdvantageStage,
+            detail::Stage<unite_t<typename OfTerms::needs, typename OfTerms::gives, typename OfTerms::masks>,
+                          columns<>>>::type>::value,
+        "roars: a part gives a column that no later part reads: its work and its settings would have no effect");
 
     /// What must come from outside: from the actor (log-probabilities, values) and from the task (outcomes).
     using Inputs = typename Flow::inputs;
     /// d loss / d column, for each column that a term differentiates.
     using Gradients = decltype(detail::gradients_of(typename OfTerms::slopes{}));
-    /// Exactly the columns of this algorithm's batch. The mask comes from the task: without one every token counts.
-    using Columns = unite_t<Inputs, typename OfTerms::masks, gives_of<Sampler>, gives_of<Reward>,
-                            typename ShapeStage::gives, gives_of<Advantage>, typename OfTerms::gives, Gradients>;
+    /// What the parts write.
+    using Gives = unite_t<gives_of<Sampler>, gives_of<Reward>, typename ShapeStage::gives, gives_of<Advantage>,
+                          typename OfTerms::gives>;
+    /// Masks that no part writes: they come from the task, and without one every token counts.
+    using Masks = minus_t<typename OfTerms::masks, Gives>;
+    /// Exactly the columns of this algorithm's batch.
+    using Columns = unite_t<Inputs, Masks, Gives, Gradients>;
     template <class Real = float>
     using BatchFor = Batch<Real, Columns>;
 
@@ -327,7 +349,9 @@ private:
             using Aggregate = detail::aggregate<Term, Default>;
             return Weighed<Term, typename Aggregate::type>{bound, Aggregate::of(term, optimizer.aggregate)};
         };
-        return evaluate(run.backend, batch, whole.counts, ready(std::get<k>(all), std::get<k>(whole.sums))...);
+        // In braces, because terms are prepared in their order: one may read what an earlier one gives.
+        std::tuple weighed{ready(std::get<k>(all), std::get<k>(whole.sums))...};
+        return evaluate(run.backend, batch, whole.counts, std::get<k>(weighed)...);
     }
 };
 
@@ -336,16 +360,30 @@ ROARS_FIELDS_OF((Algorithm<S, R, A, G, O>), sampler, reward, advantage, regulari
 
 /// An actor and a task that bring everything that an algorithm asks from outside.
 template <class A, class... Provider>
-inline constexpr bool fits_v = column_needed_but_given_by_no_part_or_actor<
-    minus_t<typename A::Inputs, unite_t<gives_of<Provider>...>>>::value;
+inline constexpr bool fits_v =
+    column_needed_but_given_by_no_part_or_actor<minus_t<typename A::Inputs, unite_t<gives_of<Provider>...>>>::value;
 
-/// A zero-initialised batch for `algorithm`'s type whose inputs are in the caller's memory: everything else is owned.
+/// The batch of an algorithm whose inputs are in the caller's memory. It owns what else the algorithm writes, zero at
+/// first; whatever of that the caller has borrowed too (a gradient, say) is written there.
 template <class A, class BatchType>
 auto complete(BatchType&& borrowed) {
     static_assert(column_needed_but_given_by_no_part_or_actor<
                       minus_t<typename A::Inputs, typename std::remove_cvref_t<BatchType>::Columns>>::value,
                   "roars: the batch lacks a column that the algorithm asks from outside");
-    return std::forward<BatchType>(borrowed).with(minus_t<typename A::Columns, unite_t<typename A::Inputs, columns<col::mask>>>{});
+    return std::forward<BatchType>(borrowed).with(
+        minus_t<typename A::Columns, unite_t<typename A::Inputs, typename A::Masks>>{});
+}
+
+/// Rewards, advantages, loss, gradients and metrics of a batch in one call, for an engine that keeps no run and no
+/// State: the parts see their first iteration.
+template <class A, class BatchType>
+auto loss(const A& algorithm, BatchType& batch) {
+    backend::Host host;
+    Run run{host};
+    typename A::State state;
+    algorithm.score(run, state, batch);
+    algorithm.estimate(run, state, batch);
+    return algorithm.objective(run, state, batch);
 }
 
 }  // namespace roars

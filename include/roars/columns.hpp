@@ -84,66 +84,72 @@ using common_t = typename detail::common<Set, Other>::type;
 template <class Set, class Other>
 inline constexpr bool within_v = minus_t<Set, Other>::size == 0;
 
+/// Calls visit(Column{}) for each member of a set.
+template <class... Column, class Visit>
+constexpr void for_each_column(columns<Column...>, Visit&& visit) {
+    (visit(Column{}), ...);
+}
+
 /// The columns. A column is a type: its name, what there is one of, who brings it, what a value is.
 namespace col {
 
-#define ROARS_COLUMN(NAME, EXTENT, ORIGIN, KIND)                 \
-    struct NAME {                                                \
-        static constexpr std::string_view name = #NAME;          \
-        static constexpr Extent extent = Extent::EXTENT;         \
-        static constexpr Origin origin = Origin::ORIGIN;         \
-        static constexpr Kind kind = Kind::KIND;                 \
+#define ROARS_COLUMN(NAME, EXTENT, ORIGIN, KIND)         \
+    struct NAME {                                        \
+        static constexpr std::string_view name = #NAME;  \
+        static constexpr Extent extent = Extent::EXTENT; \
+        static constexpr Origin origin = Origin::ORIGIN; \
+        static constexpr Kind kind = Kind::KIND;         \
     }
 
 // Structure. The offsets of sequences into tokens are always there; groups and turns only where a part needs them.
-ROARS_COLUMN(groups, group, task, offsets);     ///< group g owns sequences [o_g, o_g+1)
-ROARS_COLUMN(turns, turn, task, offsets);       ///< turn k owns tokens [o_k, o_k+1)
+ROARS_COLUMN(groups, group, task, offsets);         ///< group g owns sequences [o_g, o_g+1)
+ROARS_COLUMN(turns, turn, task, offsets);           ///< turn k owns tokens [o_k, o_k+1)
 ROARS_COLUMN(turn_owner, sequence, task, offsets);  ///< sequence i owns turns [o_i, o_i+1)
 
 // Tokens, as the actor sees them.
-ROARS_COLUMN(token, token, task, index);        ///< the token's number in the vocabulary, or the discrete action
-ROARS_COLUMN(mask, token, task, real);          ///< 1 = trainable, 0 = never touches a loss
-ROARS_COLUMN(logp, token, actor, real);         ///< log-probability under the policy now
-ROARS_COLUMN(logp_old, token, actor, real);     ///< under the policy that began this update
+ROARS_COLUMN(token, token, task, index);           ///< the token's number in the vocabulary, or the discrete action
+ROARS_COLUMN(mask, token, task, real);             ///< 1 = trainable, 0 = never touches a loss
+ROARS_COLUMN(logp, token, actor, real);            ///< log-probability under the policy now
+ROARS_COLUMN(logp_old, token, actor, real);        ///< under the policy that began this update
 ROARS_COLUMN(logp_behaviour, token, actor, real);  ///< under whatever really drew the token
-ROARS_COLUMN(logp_ref, token, actor, real);     ///< under the reference policy
-ROARS_COLUMN(logp_teacher, token, actor, real);  ///< under a teacher
-ROARS_COLUMN(entropy, token, actor, real);      ///< of the policy's distribution at the token, nats
+ROARS_COLUMN(logp_ref, token, actor, real);        ///< under the reference policy
+ROARS_COLUMN(logp_teacher, token, actor, real);    ///< under a teacher
+ROARS_COLUMN(entropy, token, actor, real);         ///< of the policy's distribution at the token, nats
 ROARS_COLUMN(sum_pi_squared, token, actor, real);  ///< sum of squared probabilities of that distribution
-ROARS_COLUMN(value, token, actor, real);        ///< the critic's estimate before the token
-ROARS_COLUMN(value_old, token, actor, real);    ///< the same when the batch was collected
-ROARS_COLUMN(next_value, token, actor, real);   ///< the critic's estimate of the state after the token
-ROARS_COLUMN(q, token, actor, real);            ///< action value of (state, action)
-ROARS_COLUMN(external, token, task, real);      ///< 1 = not written by this policy (a hint, a given solution)
+ROARS_COLUMN(value, token, actor, real);           ///< the critic's estimate before the token
+ROARS_COLUMN(value_old, token, actor, real);       ///< the same when the batch was collected
+ROARS_COLUMN(next_value, token, actor, real);      ///< the critic's estimate of the state after the token
+ROARS_COLUMN(q, token, actor, real);               ///< action value of (state, action)
+ROARS_COLUMN(external, token, task, real);         ///< 1 = not written by this policy (a hint, a given solution)
 
 // What the task says of an answer.
-ROARS_COLUMN(outcome, sequence, task, real);    ///< raw verdict or score of the task, before any shaping
-ROARS_COLUMN(truncated, sequence, task, real);  ///< 1 = cut by the length limit
-ROARS_COLUMN(answer, sequence, task, index);    ///< identifier of the final answer: equal answers, equal numbers
-ROARS_COLUMN(prompt, sequence, task, index);    ///< identifier of the prompt
+ROARS_COLUMN(outcome, sequence, task, real);         ///< raw verdict or score of the task, before any shaping
+ROARS_COLUMN(truncated, sequence, task, real);       ///< 1 = cut by the length limit
+ROARS_COLUMN(answer, sequence, task, index);         ///< identifier of the final answer: equal answers, equal numbers
+ROARS_COLUMN(prompt, sequence, task, index);         ///< identifier of the prompt
 ROARS_COLUMN(greedy_outcome, sequence, task, real);  ///< outcome of the greedy answer to the same prompt
-ROARS_COLUMN(chosen, sequence, task, real);     ///< 1 = the preferred one of a pair or a desirable answer, 0 = the other
+ROARS_COLUMN(chosen, sequence, task, real);  ///< 1 = the preferred one of a pair or a desirable answer, 0 = the other
 ROARS_COLUMN(mismatched, sequence, task, real);  ///< 1 = an answer to another prompt: it measures, and is never learnt
-ROARS_COLUMN(step_reward, token, task, real);   ///< reward of an environment's step
-ROARS_COLUMN(terminated, token, task, real);    ///< 1 = the episode ended here, nothing follows
-ROARS_COLUMN(done, token, task, real);          ///< 1 = terminated, or cut here for another reason
-ROARS_COLUMN(turn_outcome, turn, task, real);   ///< raw score of a turn
+ROARS_COLUMN(step_reward, token, task, real);    ///< reward of an environment's step
+ROARS_COLUMN(terminated, token, task, real);     ///< 1 = the episode ended here, nothing follows
+ROARS_COLUMN(done, token, task, real);           ///< 1 = terminated, or cut here for another reason
+ROARS_COLUMN(turn_outcome, turn, task, real);    ///< raw score of a turn
 
 // What the parts make of it.
-ROARS_COLUMN(reward, sequence, part, real);       ///< shaped reward of a sequence
-ROARS_COLUMN(component_reward, sequence, part, real);  ///< a row, one reward for each of several aims
-ROARS_COLUMN(token_reward, token, part, real);    ///< shaped reward of a token
-ROARS_COLUMN(turn_reward, turn, part, real);      ///< shaped reward of a turn
-ROARS_COLUMN(advantage, token, part, real);       ///< the signal that the surrogate raises
-ROARS_COLUMN(advantage_global, token, part, real);  ///< a second signal, across prompts
-ROARS_COLUMN(blend, sequence, part, real);        ///< weight of the first of two signals
-ROARS_COLUMN(returns, token, part, real);         ///< the critic's target
-ROARS_COLUMN(importance_weight, token, part, real);  ///< a constant factor of the surrogate
+ROARS_COLUMN(reward, sequence, part, real);              ///< shaped reward of a sequence
+ROARS_COLUMN(component_reward, sequence, part, real);    ///< a row, one reward for each of several aims
+ROARS_COLUMN(token_reward, token, part, real);           ///< shaped reward of a token
+ROARS_COLUMN(turn_reward, turn, part, real);             ///< shaped reward of a turn
+ROARS_COLUMN(advantage, token, part, real);              ///< the signal that the surrogate raises
+ROARS_COLUMN(advantage_global, token, part, real);       ///< a second signal, across prompts
+ROARS_COLUMN(blend, sequence, part, real);               ///< weight of the first of two signals
+ROARS_COLUMN(returns, token, part, real);                ///< the critic's target
+ROARS_COLUMN(importance_weight, token, part, real);      ///< a constant factor of the surrogate
 ROARS_COLUMN(sequence_log_ratio, sequence, part, real);  ///< a sequence's mean or sum of logp - logp_old
-ROARS_COLUMN(sequence_loss, sequence, part, real);      ///< a loss that belongs to a whole sequence
-ROARS_COLUMN(sequence_gradient, sequence, part, real);  ///< its derivative by each of the sequence's log-probabilities
-ROARS_COLUMN(keep, token, part, real);            ///< 1 = the token's loss counts
-ROARS_COLUMN(penalised, token, part, real);       ///< 1 = the token carries an extra penalty
+ROARS_COLUMN(sequence_loss, sequence, part, real);       ///< a loss that belongs to a whole sequence
+ROARS_COLUMN(sequence_gradient, sequence, part, real);   ///< its derivative by each of the sequence's log-probabilities
+ROARS_COLUMN(keep, token, part, real);                   ///< 1 = the token's loss counts
+ROARS_COLUMN(penalised, token, part, real);              ///< 1 = the token carries an extra penalty
 
 /// d loss / d Column: what an objective gives.
 template <class Column>
@@ -172,7 +178,7 @@ struct needs {
     using type = columns<>;
 };
 template <class Part>
-    requires requires { typename Part::needs; }
+requires requires { typename Part::needs; }
 struct needs<Part> {
     using type = typename Part::needs;
 };
@@ -181,7 +187,7 @@ struct gives {
     using type = columns<>;
 };
 template <class Part>
-    requires requires { typename Part::gives; }
+requires requires { typename Part::gives; }
 struct gives<Part> {
     using type = typename Part::gives;
 };

@@ -129,7 +129,10 @@ std::vector<std::int64_t> trainable_lengths(backend::Host& backend, const BatchT
 [[noreturn]] inline void throw_not_finite(std::string_view column, std::int64_t token, std::int64_t sequence,
                                           double value) {
     throw Error(std::string(column) + " of token " + std::to_string(token) + " (sequence " + std::to_string(sequence) +
-                ") is " + (std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf") +
+                ") is " +
+                (std::isnan(value) ? "nan"
+                 : value > 0       ? "inf"
+                                   : "-inf") +
                 ", expected a finite number at a trainable token");
 }
 
@@ -150,6 +153,19 @@ Counts count(backend::Host& backend, const BatchType& batch) {
 
 namespace detail {
 
+/// Named in the compiler's message when a term asks for a column that is no number of a token or of its sequence.
+template <class Column>
+struct column_that_no_term_can_read {
+    static constexpr bool value =
+        Column::kind == Kind::real && (Column::extent == Extent::token || Column::extent == Extent::sequence);
+};
+template <class... Column>
+constexpr bool terms_can_read(columns<Column...>) {
+    static_assert((column_that_no_term_can_read<Column>::value && ...),
+                  "roars: a term of the loss reads real columns of tokens and of sequences only");
+    return true;
+}
+
 /// One pass over a batch for a fixed list of terms. Tokens are walked in blocks that fit the first-level cache: values
 /// of sequences (and weights that differ by sequence) are spread over the block's tokens first, then everything is a
 /// flat loop over lanes.
@@ -167,6 +183,7 @@ class ObjectivePass {
     using Absent = minus_t<common_t<Wanted, Masks>, typename BatchType::Columns>;
     using Read = minus_t<Wanted, Absent>;
     using Slopes = unite_t<typename Entry::Term::differentiates...>;
+    static_assert(terms_can_read(Wanted{}));
 
 public:
     using Sum = Result<typename Entry::Term...>;
@@ -174,6 +191,7 @@ public:
     ObjectivePass(backend::Host& backend, BatchType& batch, const std::array<Counts, terms>& counts,
                   const Entry&... entry)
         : backend_(backend), batch_(batch), counts_(counts), term_(entry...) {
+        check_widths(Read{});
         if constexpr (any_per_sequence) find_lengths(std::index_sequence_for<Entry...>{});
     }
 
@@ -201,14 +219,25 @@ private:
     }
     static constexpr bool walks_sequences = any_per_sequence || any_sequence_column(Read{});
 
+    template <class... Column>
+    void check_widths(columns<Column...>) const {
+        (expect(batch_.width(Column{}) == 1,
+                [&] {
+                    return std::string(Column::name) + ": has rows of " + std::to_string(batch_.width(Column{})) +
+                           " values, expected one number each for a term of the loss";
+                }),
+         ...);
+    }
     template <std::size_t... k>
     void find_lengths(std::index_sequence<k...>) {
-        ((lengths_[k] = same_mask_as_first<k> ? std::vector<std::int64_t>{}
-                                              : trainable_lengths<mask_at<k>>(backend_, batch_)),
+        ((lengths_[k] =
+              same_mask_as_first<k> ? std::vector<std::int64_t>{} : trainable_lengths<mask_at<k>>(backend_, batch_)),
          ...);
     }
     template <std::size_t k>
-    using mask_at = mask_of<typename std::tuple_element_t<k, std::tuple<Entry...>>::Term>;
+    using term_at = typename std::tuple_element_t<k, std::tuple<Entry...>>::Term;
+    template <std::size_t k>
+    using mask_at = mask_of<term_at<k>>;
     template <std::size_t k>
     static constexpr bool same_mask_as_first = k > 0 && std::is_same_v<mask_at<k>, mask_at<0>>;
     template <std::size_t k>
@@ -234,21 +263,29 @@ private:
     template <class... Column>
     struct Buffers<columns<Column...>> : Buffer<Column>... {};
 
+    /// What the loop over a block works with, a local variable of its own: a gradient that is stored is then seen to
+    /// change none of it, and all of it stays in registers.
+    struct Loop {
+        std::tuple<Entry...> entry;
+        std::array<V, terms> constant{};
+        std::array<const Real*, terms> weight{};
+        Sources<Read> source{};
+        std::array<Real*, Slopes::size> gradient{};
+        std::array<V, terms> loss{};
+        std::array<V, Sum::measured> metric{};
+        V tokens{}, not_finite{};
+    };
+
     class Piece {
     public:
-        Piece(ObjectivePass& pass, Sum& sum) : pass_(pass), sum_(sum) { constant_weights(index{}); }
+        Piece(ObjectivePass& pass, Sum& sum) : pass_(pass), sum_(sum) {}
 
         /// False if a value at a trainable token is not finite.
         bool walk(std::int64_t begin, std::int64_t end) {
             for (std::int64_t first = begin; first < end; first += block) {
                 std::int64_t size = std::min(block, end - first);
                 if constexpr (walks_sequences) spread(first, size);
-                place(first, Read{});
-                for (auto& lane : loss_) lane = V(Real(0));
-                for (auto& lane : metric_) lane = V(Real(0));
-                tokens_ = V(Real(0));
-                for (std::int64_t i = 0; i < size; i += lanes) lane_step(first, i, std::min(lanes, size - i));
-                flush();
+                walk_block(first, size);
             }
             return std::isfinite(finite_);
         }
@@ -256,13 +293,18 @@ private:
     private:
         using index = std::index_sequence_for<Entry...>;
 
-        template <std::size_t... k>
-        void constant_weights(std::index_sequence<k...>) {
-            auto one = [&](const auto& term, const Counts& counts, std::size_t which) {
-                if constexpr (!std::remove_cvref_t<decltype(term)>::Aggregate::per_sequence)
-                    constant_[which] = static_cast<Real>(term.aggregate.weight(counts, 0));
-            };
-            (one(std::get<k>(pass_.term_), pass_.counts_[k], k), ...);
+        void walk_block(std::int64_t first, std::int64_t size) {
+            Loop loop{pass_.entries(index{})};
+            place(loop, first, Read{});
+            place_weights(loop, index{});
+            place_gradients(loop, first, Slopes{});
+            loop.loss.fill(V(Real(0)));
+            loop.metric.fill(V(Real(0)));
+            loop.tokens = loop.not_finite = V(Real(0));
+            std::int64_t i = 0;
+            for (; i + lanes <= size; i += lanes) lane_step(loop, i, lanes);
+            if (i < size) lane_step(loop, i, size - i);
+            flush(loop);
         }
 
         /// Fills the block's buffers with what belongs to whole sequences.
@@ -302,37 +344,54 @@ private:
         }
 
         template <class... Column>
-        void place(std::int64_t first, columns<Column...>) {
+        void place(Loop& loop, std::int64_t first, columns<Column...>) {
             auto one = [&]<class C>(C) {
                 static_assert(C::kind == Kind::real, "a term of the loss reads real columns only");
                 if constexpr (C::extent == Extent::sequence)
-                    static_cast<Source<C>&>(source_).from = static_cast<Buffer<C>&>(buffer_).values.data();
+                    static_cast<Source<C>&>(loop.source).from = static_cast<Buffer<C>&>(buffer_).values.data();
                 else
-                    static_cast<Source<C>&>(source_).from = pass_.batch_[C{}].data() + first;
+                    static_cast<Source<C>&>(loop.source).from = pass_.batch_[C{}].data() + first;
+            };
+            (one(Column{}), ...);
+        }
+        template <std::size_t... k>
+        void place_weights(Loop& loop, std::index_sequence<k...>) {
+            auto one = [&](const auto& term, std::size_t which) {
+                if constexpr (std::remove_cvref_t<decltype(term)>::Aggregate::per_sequence)
+                    loop.weight[which] = weight_[which].data();
+                else
+                    loop.constant[which] = V(static_cast<Real>(term.aggregate.weight(pass_.counts_[which], 0)));
+            };
+            (one(std::get<k>(pass_.term_), k), ...);
+        }
+        template <class... Column>
+        void place_gradients(Loop& loop, std::int64_t first, columns<Column...>) {
+            auto one = [&]<class C>(C) {
+                if constexpr (BatchType::template has<col::grad<C>>)
+                    loop.gradient[position<C>] = pass_.batch_[col::grad<C>{}].data() + first;
             };
             (one(Column{}), ...);
         }
 
-        /// `used` tokens from `i` on. A last, partial step reads through the buffers, filled up with zeros.
-        ROARS_INLINE void lane_step(std::int64_t first, std::int64_t i, std::int64_t used) {
-            auto token = gather(i, used, Wanted{});
+        /// `used` tokens from `i` on. A last, partial step reads through buffers filled up with zeros.
+        static ROARS_INLINE void lane_step(Loop& loop, std::int64_t i, std::int64_t used) {
+            auto token = gather(loop, i, used, Wanted{});
             std::array<V, Slopes::size> slope;
             slope.fill(V(Real(0)));
-            std::size_t metric = 0;
-            add_terms(token, i, used, slope, metric, index{});
-            store(first + i, used, slope, Slopes{});
+            add_terms(loop, token, i, slope, index{});
+            store(loop, i, used, slope, Slopes{});
         }
 
         template <class... Column>
-        ROARS_INLINE auto gather(std::int64_t i, std::int64_t used, columns<Column...>) {
-            return Token<V, columns<Column...>>{{load<Column>(i, used)}...};
+        static ROARS_INLINE auto gather(const Loop& loop, std::int64_t i, std::int64_t used, columns<Column...>) {
+            return Token<V, columns<Column...>>{{load<Column>(loop, i, used)}...};
         }
         template <class C>
-        ROARS_INLINE V load(std::int64_t i, std::int64_t used) {
+        static ROARS_INLINE V load(const Loop& loop, std::int64_t i, std::int64_t used) {
             if constexpr (contains_v<C, Absent>) {
                 return used == lanes ? V(Real(1)) : partial_ones(used);
             } else {
-                const Real* from = static_cast<Source<C>&>(source_).from + i;
+                const Real* from = static_cast<const Source<C>&>(loop.source).from + i;
                 if (used == lanes) return math::load<V>(from);
                 alignas(64) std::array<Real, lanes> rest{};
                 std::copy(from, from + used, rest.begin());
@@ -346,53 +405,55 @@ private:
         }
 
         template <class X, std::size_t... k>
-        ROARS_INLINE void add_terms(const X& token, std::int64_t i, std::int64_t used, std::array<V, Slopes::size>& slope,
-                                    std::size_t& metric, std::index_sequence<k...>) {
-            (add_term(std::integral_constant<std::size_t, k>{}, token, i, used, slope, metric), ...);
+        static ROARS_INLINE void add_terms(Loop& loop, const X& token, std::int64_t i, std::array<V, Slopes::size>& slope,
+                                           std::index_sequence<k...>) {
+            (add_term<k>(loop, token, i, slope), ...);
         }
         template <std::size_t k, class X>
-        ROARS_INLINE void add_term(std::integral_constant<std::size_t, k>, const X& token, std::int64_t i,
-                                   std::int64_t used, std::array<V, Slopes::size>& slope, std::size_t& metric) {
-            const auto& weighed = std::get<k>(pass_.term_);
+        static ROARS_INLINE void add_term(Loop& loop, const X& token, std::int64_t i,
+                                          std::array<V, Slopes::size>& slope) {
+            const auto& weighed = std::get<k>(loop.entry);
             using T = typename std::remove_cvref_t<decltype(weighed)>::Term;
             const V zero(Real(0));
             auto counts = token[mask_of<T>{}] != zero;
-            check_finite(token, counts, needs_of<T>{});
+            check_finite(loop, token, counts, minus_t<needs_of<T>, checked_before<k>>{});
             auto said = weighed.term.token(token);
-            V weight(constant_[k]);
-            if constexpr (std::remove_cvref_t<decltype(weighed)>::Aggregate::per_sequence) weight = load_weight(k, i, used);
-            loss_[k] = loss_[k] + math::select(counts, weight * said.loss, zero);
+            V weight = loop.constant[k];
+            // The weights' buffer is a whole block: its end is zero or stale, and masked.
+            if constexpr (std::remove_cvref_t<decltype(weighed)>::Aggregate::per_sequence)
+                weight = math::load<V>(loop.weight[k] + i);
+            loop.loss[k] = loop.loss[k] + math::select(counts, weight * said.loss, zero);
             add_slopes(said.slope, counts, weight, slope, typename T::differentiates{});
-            for (std::size_t m = 0; m < metrics_of<T>.size(); ++m) {
-                if constexpr (metrics_of<T>.size() > 0)
-                    metric_[metric] = metric_[metric] + math::select(counts, said.metric[m], zero);
-                ++metric;
-            }
-            if constexpr (k == 0) tokens_ = tokens_ + math::select(counts, V(Real(1)), zero);
-        }
-        ROARS_INLINE V load_weight(std::size_t k, std::int64_t i, std::int64_t used) {
-            (void)used;  // the weights' buffer is a whole block, its end is zero or stale, and masked
-            return math::load<V>(weight_[k].data() + i);
+            if constexpr (metrics_of<T>.size() > 0)
+                for (std::size_t m = 0; m < metrics_of<T>.size(); ++m) {
+                    V& sum = loop.metric[first_metric<k> + m];
+                    sum = sum + math::select(counts, said.metric[m], zero);
+                }
+            if constexpr (k == 0) loop.tokens = loop.tokens + math::select(counts, V(Real(1)), zero);
         }
         template <class Slope, class Mask, class... Column>
-        ROARS_INLINE void add_slopes(const Slope& said, const Mask& counts, const V& weight,
-                                     std::array<V, Slopes::size>& slope, columns<Column...>) {
+        static ROARS_INLINE void add_slopes(const Slope& said, const Mask& counts, const V& weight,
+                                            std::array<V, Slopes::size>& slope, columns<Column...>) {
             std::size_t j = 0;
             ((slope[position<Column>] =
                   slope[position<Column>] + math::select(counts, weight * said[j++], V(Real(0)))),
              ...);
         }
+        /// 0 x is 0 for a finite x, NaN for any other.
         template <class X, class Mask, class... Column>
-        ROARS_INLINE void check_finite(const X& token, const Mask& counts, columns<Column...>) {
-            ((not_finite_ = not_finite_ + math::select(counts, token[Column{}] - token[Column{}], V(Real(0)))), ...);
+        static ROARS_INLINE void check_finite(Loop& loop, const X& token, const Mask& counts, columns<Column...>) {
+            const V zero(Real(0));
+            V all = zero;
+            ((all = xsimd::fma(zero, token[Column{}], all)), ...);
+            loop.not_finite = loop.not_finite + math::select(counts, all, zero);
         }
 
         template <class... Column>
-        ROARS_INLINE void store(std::int64_t at, std::int64_t used, const std::array<V, Slopes::size>& slope,
-                                columns<Column...>) {
+        static ROARS_INLINE void store(const Loop& loop, std::int64_t i, std::int64_t used,
+                                       const std::array<V, Slopes::size>& slope, columns<Column...>) {
             auto one = [&]<class C>(C) {
                 if constexpr (BatchType::template has<col::grad<C>>) {
-                    Real* to = pass_.batch_[col::grad<C>{}].data() + at;
+                    Real* to = loop.gradient[position<C>] + i;
                     if (used == lanes) return math::store(to, slope[position<C>]);
                     alignas(64) std::array<Real, lanes> rest;
                     math::store(rest.data(), slope[position<C>]);
@@ -403,12 +464,27 @@ private:
         }
 
         /// From the real type's lanes to sums in double, once a block.
-        void flush() {
-            for (std::size_t k = 0; k < terms; ++k) sum_.term_loss[k] += double(math::sum(loss_[k]));
-            for (std::size_t m = 0; m < Sum::measured; ++m) sum_.metric_sum[m] += double(math::sum(metric_[m]));
-            sum_.tokens += static_cast<std::int64_t>(math::sum(tokens_));
-            finite_ += double(math::sum(not_finite_));
+        void flush(const Loop& loop) {
+            for (std::size_t k = 0; k < terms; ++k) sum_.term_loss[k] += double(math::sum(loop.loss[k]));
+            for (std::size_t m = 0; m < Sum::measured; ++m) sum_.metric_sum[m] += double(math::sum(loop.metric[m]));
+            sum_.tokens += static_cast<std::int64_t>(math::sum(loop.tokens));
+            finite_ += double(math::sum(loop.not_finite));
         }
+
+        /// Where the metrics of term k begin.
+        template <std::size_t k>
+        static constexpr std::size_t first_metric = [] {
+            constexpr std::array<std::size_t, terms> sizes{metrics_of<typename Entry::Term>.size()...};
+            std::size_t before = 0;
+            for (std::size_t j = 0; j < k; ++j) before += sizes[j];
+            return before;
+        }();
+        /// The columns that a term before term k has looked at, under the same mask.
+        template <std::size_t k>
+        using checked_before = decltype([]<std::size_t... j>(std::index_sequence<j...>) {
+            return unite_t<columns<>, std::conditional_t<(j < k) && std::is_same_v<mask_at<j>, mask_at<k>>,
+                                                         needs_of<term_at<j>>, columns<>>...>{};
+        }(index{}));
 
         template <class Column, class... All>
         static constexpr std::size_t position_in(columns<All...>) {
@@ -422,15 +498,15 @@ private:
 
         ObjectivePass& pass_;
         Sum& sum_;
-        Sources<Read> source_{};
         Buffers<Read> buffer_{};
         std::array<std::array<Real, any_per_sequence ? block : 1>, terms> weight_{};
-        std::array<Real, terms> constant_{};
-        std::array<V, terms> loss_{};
-        std::array<V, Sum::measured> metric_{};
-        V tokens_ = V(Real(0)), not_finite_ = V(Real(0));
         double finite_ = 0;
     };
+
+    template <std::size_t... k>
+    std::tuple<Entry...> entries(std::index_sequence<k...>) const {
+        return {std::get<k>(term_)...};
+    }
 
     /// The pass met a value that is not finite: find the first one and say where it is. What came from outside goes
     /// before what a part made of it.
