@@ -310,8 +310,8 @@ private:
         /// Fills the block's buffers with what belongs to whole sequences.
         void spread(std::int64_t first, std::int64_t size) {
             Offsets offsets = pass_.batch_.token_offsets();
-            auto sequence = static_cast<std::size_t>(
-                std::upper_bound(offsets.begin(), offsets.end(), first) - offsets.begin() - 1);
+            auto sequence =
+                static_cast<std::size_t>(std::upper_bound(offsets.begin(), offsets.end(), first) - offsets.begin() - 1);
             for (std::int64_t i = 0; i < size; ++sequence) {
                 std::int64_t stop = std::min(size, offsets[sequence + 1] - first);
                 if (stop <= i) continue;
@@ -346,7 +346,6 @@ private:
         template <class... Column>
         void place(Loop& loop, std::int64_t first, columns<Column...>) {
             auto one = [&]<class C>(C) {
-                static_assert(C::kind == Kind::real, "a term of the loss reads real columns only");
                 if constexpr (C::extent == Extent::sequence)
                     static_cast<Source<C>&>(loop.source).from = static_cast<Buffer<C>&>(buffer_).values.data();
                 else
@@ -405,8 +404,8 @@ private:
         }
 
         template <class X, std::size_t... k>
-        static ROARS_INLINE void add_terms(Loop& loop, const X& token, std::int64_t i, std::array<V, Slopes::size>& slope,
-                                           std::index_sequence<k...>) {
+        static ROARS_INLINE void add_terms(Loop& loop, const X& token, std::int64_t i,
+                                           std::array<V, Slopes::size>& slope, std::index_sequence<k...>) {
             (add_term<k>(loop, token, i, slope), ...);
         }
         template <std::size_t k, class X>
@@ -435,8 +434,7 @@ private:
         static ROARS_INLINE void add_slopes(const Slope& said, const Mask& counts, const V& weight,
                                             std::array<V, Slopes::size>& slope, columns<Column...>) {
             std::size_t j = 0;
-            ((slope[position<Column>] =
-                  slope[position<Column>] + math::select(counts, weight * said[j++], V(Real(0)))),
+            ((slope[position<Column>] = slope[position<Column>] + math::select(counts, weight * said[j++], V(Real(0)))),
              ...);
         }
         /// 0 x is 0 for a finite x, NaN for any other.
@@ -480,11 +478,15 @@ private:
             return before;
         }();
         /// The columns that a term before term k has looked at, under the same mask.
+        template <std::size_t k, class Indices>
+        struct CheckedBefore;
+        template <std::size_t k, std::size_t... j>
+        struct CheckedBefore<k, std::index_sequence<j...>> {
+            using type = unite_t<columns<>, std::conditional_t<(j < k) && std::is_same_v<mask_at<j>, mask_at<k>>,
+                                                               needs_of<term_at<j>>, columns<>>...>;
+        };
         template <std::size_t k>
-        using checked_before = decltype([]<std::size_t... j>(std::index_sequence<j...>) {
-            return unite_t<columns<>, std::conditional_t<(j < k) && std::is_same_v<mask_at<j>, mask_at<k>>,
-                                                         needs_of<term_at<j>>, columns<>>...>{};
-        }(index{}));
+        using checked_before = typename CheckedBefore<k, index>::type;
 
         template <class Column, class... All>
         static constexpr std::size_t position_in(columns<All...>) {
