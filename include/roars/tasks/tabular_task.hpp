@@ -1,0 +1,145 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "roars/error.hpp"
+#include "roars/random.hpp"
+
+/// Tasks that are small enough to be evaluated without sampling: the answer to a prompt is a walk through a few states,
+/// and the policy is a table of logits [rows x actions] of which every state reads one row.
+namespace roars::tasks {
+
+/// A start logit of this size forbids its action: probability 0, no gradient. Finite, so that a step rule that scales
+/// every parameter keeps it a number.
+inline constexpr double forbidden_logit = -1e9;
+
+/// The states of a prompt are numbered so that `next` is always larger: one pass in that order meets every walk. In a
+/// state whose row is below 0 the answer has ended: success is the probability that it is right, outcome the verdict
+/// that one answer gets (drawn, where it is drawn). Errors: none; numbers are taken as valid.
+template <class T>
+concept TabularTask = requires(const T& task, std::int64_t prompt, std::int64_t state, std::int64_t action,
+                               std::span<const std::int32_t> actions, RandomStream& noise) {
+    { task.prompts() } -> std::convertible_to<std::int64_t>;
+    { task.rows() } -> std::convertible_to<std::int64_t>;
+    { task.actions() } -> std::convertible_to<std::int64_t>;
+    { task.states() } -> std::convertible_to<std::int64_t>;           // of one prompt
+    { task.longest_answer() } -> std::convertible_to<std::int64_t>;   // tokens
+    { task.start_logits() } -> std::convertible_to<std::span<const double>>;
+    { task.start(prompt) } -> std::convertible_to<std::int64_t>;
+    { task.row(prompt, state) } -> std::convertible_to<std::int64_t>;
+    { task.next(prompt, state, action) } -> std::convertible_to<std::int64_t>;
+    { task.truncated(prompt, state) } -> std::convertible_to<bool>;
+    { task.success(prompt, state) } -> std::convertible_to<double>;
+    { task.outcome(prompt, state, noise) } -> std::convertible_to<double>;
+    { task.answer(prompt, actions) } -> std::convertible_to<std::int32_t>;  // equal answers, equal numbers
+    { task.solution(prompt) } -> std::convertible_to<std::vector<std::int32_t>>;
+};
+
+/// What a policy is worth, without sampling.
+struct ExactScore {
+    double success = 0;    ///< probability of a right answer
+    double pass = 0;       ///< of at least one right answer among `samples`
+    double coverage = 0;   ///< expected share of the right endings that `samples` answers meet
+    double entropy = 0;    ///< of the whole answer's distribution, nats
+    double length = 0;     ///< expected tokens
+    double truncated = 0;  ///< probability of an answer cut by the length limit
+
+    ExactScore& operator+=(const ExactScore& other) {
+        success += other.success;
+        pass += other.pass;
+        coverage += other.coverage;
+        entropy += other.entropy;
+        length += other.length;
+        truncated += other.truncated;
+        return *this;
+    }
+    ExactScore operator/(double n) const {
+        return {success / n, pass / n, coverage / n, entropy / n, length / n, truncated / n};
+    }
+};
+
+namespace detail {
+
+/// softmax of one row in double; returns its entropy.
+template <class Real>
+double softmax(std::span<const Real> logits, std::span<double> probability) {
+    double largest = static_cast<double>(*std::max_element(logits.begin(), logits.end())), sum = 0, entropy = 0;
+    for (std::size_t a = 0; a < logits.size(); ++a) sum += probability[a] = std::exp(double(logits[a]) - largest);
+    for (double& p : probability) {
+        p /= sum;
+        if (p > 0) entropy -= p * std::log(p);
+    }
+    return entropy;
+}
+
+/// 1 - (1 - p)^samples: an event of probability p at least once.
+inline double at_least_once(double p, double samples) {
+    return p >= 1 ? 1.0 : -std::expm1(samples * std::log1p(-p));
+}
+
+}  // namespace detail
+
+/// One prompt under the policy softmax(logits): one pass over its states,
+///     reach(start) = 1,   reach(next(s, a)) += reach(s) p(a | row(s)),
+///     success = sum over endings e of reach(e) success(e),   pass = 1 - (1 - success)^samples,
+///     coverage = mean over endings with success(e) > 0 of 1 - (1 - reach(e) success(e))^samples,
+///     entropy = sum over the others of reach(s) H(row(s)),   length = their sum of reach(s).
+/// Shapes: logits [rows x actions]. Errors: a table or a prompt that is not the task's, samples below 1.
+template <TabularTask Task, class Real>
+ExactScore exact_score(const Task& task, std::span<const Real> logits, std::int64_t prompt, std::int64_t samples = 64) {
+    const auto actions = static_cast<std::size_t>(task.actions());
+    expect(logits.size() == static_cast<std::size_t>(task.rows()) * actions, [&] {
+        return "exact score: " + std::to_string(logits.size()) + " logits, expected " + std::to_string(task.rows()) +
+               " rows of " + std::to_string(task.actions());
+    });
+    expect(prompt >= 0 && prompt < task.prompts() && samples > 0, [&] {
+        return "exact score: prompt " + std::to_string(prompt) + " and " + std::to_string(samples) +
+               " samples, expected a prompt from 0 to " + std::to_string(task.prompts() - 1) + " and at least 1 sample";
+    });
+    std::vector<double> reach(static_cast<std::size_t>(task.states())), probability(actions);
+    reach[static_cast<std::size_t>(task.start(prompt))] = 1;
+    ExactScore score;
+    std::int64_t right_endings = 0;
+    for (std::int64_t state = 0; state < task.states(); ++state) {
+        const double here = reach[static_cast<std::size_t>(state)];
+        const std::int64_t row = task.row(prompt, state);
+        if (row < 0) {
+            const double right = here * task.success(prompt, state);
+            score.success += right;
+            if (task.success(prompt, state) > 0) {
+                ++right_endings;
+                score.coverage += detail::at_least_once(right, double(samples));
+            }
+            if (task.truncated(prompt, state)) score.truncated += here;
+        } else if (here > 0) {
+            score.length += here;
+            auto logits_here = logits.subspan(static_cast<std::size_t>(row) * actions, actions);
+            score.entropy += here * detail::softmax(logits_here, std::span<double>(probability));
+            for (std::size_t a = 0; a < actions; ++a)
+                if (probability[a] > 0)
+                    reach[static_cast<std::size_t>(task.next(prompt, state, std::int64_t(a)))] += here * probability[a];
+        }
+    }
+    if (right_endings > 0) score.coverage /= double(right_endings);
+    score.pass = detail::at_least_once(score.success, double(samples));
+    return score;
+}
+
+/// The mean over prompts [first, last); over all of them without any.
+template <TabularTask Task, class Real>
+ExactScore mean_exact_score(const Task& task, std::span<const Real> logits, std::int64_t samples = 64,
+                            std::int64_t first = 0, std::int64_t last = -1) {
+    if (last < 0) last = task.prompts();
+    ExactScore sum;
+    for (std::int64_t prompt = first; prompt < last; ++prompt) sum += exact_score(task, logits, prompt, samples);
+    return last > first ? sum / double(last - first) : sum;
+}
+
+}  // namespace roars::tasks

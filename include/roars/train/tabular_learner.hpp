@@ -1,0 +1,298 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include "roars/actors/tabular.hpp"
+#include "roars/objective_logits.hpp"
+#include "roars/primitives/sampling.hpp"
+#include "roars/random.hpp"
+#include "roars/tasks/tabular_task.hpp"
+
+namespace roars::train {
+
+struct TabularSettings {
+    bool in_turn = true;                ///< prompts come one after the other, round and round; false: at random
+    std::int64_t coverage_samples = 64;  ///< k of pass@k and of the coverage that are reported
+};
+ROARS_FIELDS(TabularSettings, in_turn, coverage_samples)
+
+/// A table of logits at work on a small task: rolls out, demonstrates, fills the columns that an actor brings, turns an
+/// objective into gradients, and measures itself exactly. There is no value head, so an algorithm that asks for `value`
+/// does not compile. Real is float where a step rule trains the table; in double, accumulate() gives gradients to check
+/// against.
+template <tasks::TabularTask Task, class Real_ = float>
+class TabularLearner {
+public:
+    using Real = Real_;
+    using gives = columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour,
+                          col::logp_ref, col::entropy, col::sum_pi_squared, col::external, col::outcome, col::truncated,
+                          col::answer, col::prompt, col::greedy_outcome>;
+    /// What it needs in any batch of its own.
+    using keeps = columns<col::token, col::mask, col::prompt, col::logp>;
+
+    explicit TabularLearner(const Task& task, const TabularSettings& settings = {})
+        : task_(&task), settings_(settings), policy_(task.rows(), task.actions()) {
+        std::span<const double> start = task.start_logits();
+        std::vector<Real> logits(start.begin(), start.end());
+        policy_.set_logits(logits);
+    }
+
+    actor::Parameters<Real>& parameters() { return policy_.parameters(); }
+    const actor::Parameters<Real>& parameters() const { return policy_.parameters(); }
+    actor::Tabular<Real>& policy() { return policy_; }
+    const Task& task() const { return *task_; }
+    std::int64_t prompt_count() const { return task_->prompts(); }
+
+    /// From now on the reference is the policy as it is.
+    void set_reference() { reference_.emplace(policy_.snapshot()); }
+
+    /// Rollouts and prompts drawn so far: where the random numbers go on, saved in the checkpoint.
+    struct Position {
+        std::int64_t prompts = 0;
+        std::int64_t rollouts = 0;
+    };
+    friend constexpr auto roars_fields(const Position*) {
+        return std::make_tuple(Field{"prompts", &Position::prompts}, Field{"rollouts", &Position::rollouts});
+    }
+    Position position;
+
+    /// `prompts` prompts, group_size answers to each, as one batch of groups.
+    template <class RunType, class BatchType>
+    void roll_out(RunType& run, BatchType& batch, std::int64_t prompts, std::int64_t group_size,
+                  const Generation& generation) {
+        auto numbers = draw_prompts(run, prompts);
+        roll_out(run, batch, std::span<const std::int64_t>(numbers), group_size, generation);
+    }
+    /// The same for these prompts.
+    template <class RunType, class BatchType>
+    void roll_out(RunType& run, BatchType& batch, std::span<const std::int64_t> prompts, std::int64_t group_size,
+                  const Generation& generation) {
+        temperature_ = generation.temperature > 0 ? generation.temperature : 1.0;
+        auto answers = generate(run, prompts, group_size, generation);
+        batch = to_batch<BatchType>(prompts, group_size, answers);
+        fill_outcomes(run, batch, answers);
+        position.rollouts += std::ssize(answers);
+    }
+
+    /// `count` prompts with a right answer each, which no policy wrote.
+    template <class RunType, class BatchType>
+    void demonstrate(RunType& run, BatchType& batch, std::int64_t count) {
+        temperature_ = 1.0;
+        auto prompts = draw_prompts(run, count);
+        std::vector<Answer> answers;
+        for (std::int64_t prompt : prompts) {
+            Answer answer{task_->solution(prompt), {}, task_->start(prompt)};
+            for (std::int32_t action : answer.actions) answer.state = task_->next(prompt, answer.state, action);
+            answer.logp.resize(answer.actions.size());
+            answers.push_back(std::move(answer));
+        }
+        batch = to_batch<BatchType>(prompts, 1, answers);
+        if constexpr (BatchType::template has<col::external>)
+            std::fill(batch[col::external{}].begin(), batch[col::external{}].end(), Real(1));
+        fill_outcomes(run, batch, answers);
+    }
+
+    /// Fills what the actor says before the update: of the policy and of the reference.
+    template <class RunType, class BatchType>
+    void refresh(RunType& run, BatchType& batch) {
+        find_rows(batch);
+        std::vector<Real> log_sum_exp(rows_.size());
+        gather(policy_);
+        read_logits(run, batch, std::span<const Real>(logits_), policy_.actions(), temperature_,
+                    std::span<Real>(log_sum_exp));
+        if constexpr (BatchType::template has<col::logp_old>) copy(batch[col::logp_old{}], batch[col::logp{}]);
+        if constexpr (BatchType::template has<col::logp_ref>) {
+            if (!reference_) set_reference();
+            gather(*reference_);
+            std::span<const std::int32_t> token = batch[col::token{}];
+            selective_log_softmax(run.backend, std::span<const Real>(logits_), policy_.actions(), token, temperature_,
+                                  LogSoftmaxColumns<Real>{.logp = batch[col::logp_ref{}], .log_sum_exp = log_sum_exp});
+        }
+    }
+
+    /// Adds d loss / d logits of an algorithm's objective to the gradients, token by token in their order.
+    template <class A, class RunType, class BatchType>
+    auto accumulate(const A& algorithm, RunType& run, const typename A::State& state, BatchType& batch) {
+        find_rows(batch);
+        gather(policy_);
+        std::vector<Real> log_sum_exp(rows_.size());
+        read_logits(run, batch, std::span<const Real>(logits_), policy_.actions(), temperature_,
+                    std::span<Real>(log_sum_exp));  // sums of the whole batch may look at logp
+        auto totals = algorithm.totals(run, state, batch);
+        auto result = objective_from_logits(algorithm, run, state, batch, totals, std::span<Real>(logits_),
+                                            policy_.actions(), temperature_);
+        const auto actions = static_cast<std::size_t>(policy_.actions());
+        std::span<Real> gradients = policy_.parameters().gradients();
+        for (std::size_t t = 0; t < rows_.size(); ++t)
+            for (std::size_t a = 0; a < actions; ++a)
+                gradients[static_cast<std::size_t>(rows_[t]) * actions + a] += logits_[t * actions + a];
+        return result;
+    }
+
+    using Score = tasks::ExactScore;
+    /// The mean over all prompts, without sampling.
+    template <class RunType>
+    Score evaluate(RunType&) const {
+        std::span<const Real> logits = policy_.parameters().values();
+        return tasks::mean_exact_score(*task_, logits, settings_.coverage_samples);
+    }
+
+    void write(SafeTensors& file) const {
+        policy_.parameters().write(file, "policy.");
+        if (reference_) reference_->parameters().write(file, "reference.");
+    }
+    void read(const SafeTensors& file) {
+        policy_.parameters().read(file, "policy.");
+        reference_.reset();
+        if (!file.contains("reference.logits")) return;
+        set_reference();
+        reference_->parameters().read(file, "reference.");
+    }
+
+private:
+    struct Answer {
+        std::vector<std::int32_t> actions;
+        std::vector<Real> logp;  ///< as drawn
+        std::int64_t state;      ///< where it stands
+    };
+
+    template <class RunType>
+    std::vector<std::int64_t> draw_prompts(RunType& run, std::int64_t count) {
+        RandomStream stream(run.random.of(Purpose::prompt).at(0), static_cast<std::uint64_t>(position.prompts));
+        std::vector<std::int64_t> prompts(static_cast<std::size_t>(count));
+        for (auto& prompt : prompts) {
+            prompt = settings_.in_turn ? position.prompts % task_->prompts() : stream.below(task_->prompts());
+            ++position.prompts;
+        }
+        return prompts;
+    }
+
+    /// One token of every living answer at a time; number u of (rollout, token) chooses it.
+    template <class RunType>
+    std::vector<Answer> generate(RunType& run, std::span<const std::int64_t> prompts, std::int64_t copies,
+                                 const Generation& generation) {
+        std::vector<Answer> answers(prompts.size() * static_cast<std::size_t>(copies));
+        std::vector<std::size_t> living(answers.size());
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            living[i] = i;
+            answers[i].state = task_->start(prompts[i / static_cast<std::size_t>(copies)]);
+        }
+        const Random random = run.random.of(Purpose::sample);
+        std::vector<double> u;
+        std::vector<Sampled> drawn;
+        for (std::uint32_t t = 0; !living.empty(); ++t) {
+            rows_.clear();
+            u.clear();
+            for (std::size_t i : living) {
+                auto rollout = static_cast<std::uint64_t>(position.rollouts) + i;
+                u.push_back(random.at(std::uint32_t(rollout >> 32)).uniform(std::uint32_t(rollout), t));
+                rows_.push_back(task_->row(prompts[i / static_cast<std::size_t>(copies)], answers[i].state));
+            }
+            gather(policy_);
+            drawn.resize(living.size());
+            sample_rows(run.backend, std::span<const Real>(logits_), policy_.actions(), generation,
+                        std::span<const double>(u), std::span<Sampled>(drawn));
+            std::size_t left = 0;
+            for (std::size_t k = 0; k < living.size(); ++k) {
+                Answer& answer = answers[living[k]];
+                const std::int64_t prompt = prompts[living[k] / static_cast<std::size_t>(copies)];
+                answer.actions.push_back(static_cast<std::int32_t>(drawn[k].token));
+                answer.logp.push_back(static_cast<Real>(drawn[k].logp));
+                answer.state = task_->next(prompt, answer.state, drawn[k].token);
+                if (task_->row(prompt, answer.state) >= 0) living[left++] = living[k];
+            }
+            living.resize(left);
+        }
+        return answers;
+    }
+
+    template <class BatchType>
+    BatchType to_batch(std::span<const std::int64_t> prompts, std::int64_t copies, const std::vector<Answer>& answers) {
+        std::vector<std::int64_t> offsets{0}, groups{0};
+        for (const Answer& answer : answers) offsets.push_back(offsets.back() + std::ssize(answer.actions));
+        for (std::size_t g = 0; g < prompts.size(); ++g) groups.push_back(groups.back() + copies);
+        BatchType batch(offsets, groups);
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            const Answer& answer = answers[i];
+            const std::int64_t prompt = prompts[i / static_cast<std::size_t>(copies)];
+            copy(batch[col::token{}].subspan(static_cast<std::size_t>(offsets[i])), answer.actions);
+            batch[col::prompt{}][i] = static_cast<std::int32_t>(prompt);
+            if constexpr (BatchType::template has<col::logp_behaviour>)
+                copy(batch[col::logp_behaviour{}].subspan(static_cast<std::size_t>(offsets[i])), answer.logp);
+            if constexpr (BatchType::template has<col::truncated>)
+                batch[col::truncated{}][i] = task_->truncated(prompt, answer.state);
+            if constexpr (BatchType::template has<col::answer>)
+                batch[col::answer{}][i] = task_->answer(prompt, answer.actions);
+        }
+        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
+        return batch;
+    }
+
+    /// The verdicts, each with random numbers of its rollout; and what the greedy answers are worth.
+    template <class RunType, class BatchType>
+    void fill_outcomes(RunType& run, BatchType& batch, const std::vector<Answer>& answers) {
+        const Random random = run.random.of(Purpose::noise);
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            const std::int64_t prompt = batch[col::prompt{}][i];
+            auto rollout = static_cast<std::uint64_t>(position.rollouts) + i;
+            if constexpr (BatchType::template has<col::outcome>) {
+                constexpr std::uint64_t apart = 256;  // random numbers that a verdict may take
+                RandomStream noise(random.at(0), rollout * apart);
+                batch[col::outcome{}][i] = static_cast<Real>(task_->outcome(prompt, answers[i].state, noise));
+            }
+            if constexpr (BatchType::template has<col::greedy_outcome>)
+                batch[col::greedy_outcome{}][i] = static_cast<Real>(greedy_success(prompt));
+        }
+    }
+    double greedy_success(std::int64_t prompt) const {
+        std::int64_t state = task_->start(prompt);
+        for (std::int64_t row; (row = task_->row(prompt, state)) >= 0;) {
+            std::span<const Real> logits = policy_.logits(row);
+            state = task_->next(prompt, state, std::max_element(logits.begin(), logits.end()) - logits.begin());
+        }
+        return task_->success(prompt, state);
+    }
+
+    /// The row of the table that each token was chosen from: the walk of its answer again.
+    template <class BatchType>
+    void find_rows(const BatchType& batch) {
+        rows_.clear();
+        for (std::size_t i = 0; i < static_cast<std::size_t>(batch.sequences()); ++i) {
+            const std::int64_t prompt = batch[col::prompt{}][i];
+            std::int64_t state = task_->start(prompt);
+            for (std::int64_t t = batch.token_offsets()[i]; t < batch.token_offsets()[i + 1]; ++t) {
+                rows_.push_back(task_->row(prompt, state));
+                state = task_->next(prompt, state, batch[col::token{}][static_cast<std::size_t>(t)]);
+            }
+        }
+    }
+    /// logits_ [rows_ x actions]: a copy, which a gradient may overwrite.
+    void gather(const actor::Tabular<Real>& policy) {
+        logits_.clear();
+        for (std::int64_t row : rows_) {
+            std::span<const Real> logits = policy.logits(row);
+            logits_.insert(logits_.end(), logits.begin(), logits.end());
+        }
+    }
+
+    template <class To, class From>
+    static void copy(To to, const From& from) {
+        std::copy(from.begin(), from.end(), to.begin());
+    }
+
+    const Task* task_;
+    TabularSettings settings_;
+    actor::Tabular<Real> policy_;
+    std::optional<actor::Tabular<Real>> reference_;
+    double temperature_ = 1.0;
+    std::vector<std::int64_t> rows_;
+    std::vector<Real> logits_;
+};
+
+}  // namespace roars::train
