@@ -1,0 +1,14 @@
+// expect: column_given_but_read_by_no_part.*token_reward
+// A penalty in the tokens' rewards, of which the group's advantage sees nothing: its coefficient would do nothing.
+#include "roars/advantage/normalise.hpp"
+#include "roars/algorithm.hpp"
+#include "roars/optimizer/policy_gradient.hpp"
+#include "roars/optimizer/step/adamw.hpp"
+#include "roars/regularizer/kl.hpp"
+#include "roars/reward/outcome.hpp"
+#include "roars/sampler/groups.hpp"
+
+using namespace roars;
+Algorithm<sampler::Groups, reward::Verified, advantage::GroupZScore, regularizer::KlInReward,
+          optimizer::PolicyGradient<surrogate::Clip, aggregate::TokenMean, step::AdamW>>
+    method;
