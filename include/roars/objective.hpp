@@ -153,17 +153,15 @@ Counts count(backend::Host& backend, const BatchType& batch) {
 
 namespace detail {
 
-/// Named in the compiler's message when a term asks for a column that is no number of a token or of its sequence.
+/// A term reads real columns of tokens and of sequences only. Incomplete, so that the compiler's message names the column.
 template <class Column>
-struct column_that_no_term_can_read {
-    static constexpr bool value =
-        Column::kind == Kind::real && (Column::extent == Extent::token || Column::extent == Extent::sequence);
-};
+struct column_that_no_term_can_read;
 template <class... Column>
 constexpr bool terms_can_read(columns<Column...>) {
-    static_assert((column_that_no_term_can_read<Column>::value && ...),
-                  "roars: a term of the loss reads real columns of tokens and of sequences only");
-    return true;
+    return (std::conditional_t<Column::kind == Kind::real &&
+                                   (Column::extent == Extent::token || Column::extent == Extent::sequence),
+                               std::true_type, column_that_no_term_can_read<Column>>::value &&
+            ...);
 }
 
 /// One pass over a batch for a fixed list of terms. Tokens are walked in blocks that fit the first-level cache: values
@@ -416,7 +414,7 @@ private:
             const V zero(Real(0));
             auto counts = token[mask_of<T>{}] != zero;
             check_finite(loop, token, counts, minus_t<needs_of<T>, checked_before<k>>{});
-            auto said = weighed.term.token(token);
+            auto said = weighed.term.token(only(token, needs_of<T>{}));
             V weight = loop.constant[k];
             // The weights' buffer is a whole block: its end is zero or stale, and masked.
             if constexpr (std::remove_cvref_t<decltype(weighed)>::Aggregate::per_sequence)
