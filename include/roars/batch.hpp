@@ -14,11 +14,9 @@
 
 namespace roars {
 
-/// A column is asked of a batch that has not got it. The type's name in the compiler's message says which one.
+/// A column is asked of a batch that has not got it. Incomplete, so that the compiler's message names the column.
 template <class Column>
-struct column_is_not_in_this_batch {
-    static constexpr bool value = false;
-};
+struct column_is_not_in_this_batch;
 
 namespace detail {
 
@@ -298,9 +296,7 @@ private:
         } else if constexpr (contains_v<const Column, Borrowed>) {
             return static_cast<detail::copy_const<Self, detail::BorrowedColumn<const Column, Real>>&>(self.columns_);
         } else {
-            static_assert(
-                contains_v<Column, Borrowed> || column_is_not_in_this_batch<Column>::value,
-                "roars: this column is not in the batch; its name stands in column_is_not_in_this_batch<...>");
+            static_assert(std::conditional_t<has<Column>, std::true_type, column_is_not_in_this_batch<Column>>::value);
             return static_cast<detail::copy_const<Self, detail::BorrowedColumn<Column, Real>>&>(self.columns_);
         }
     }
@@ -317,10 +313,8 @@ private:
 
     template <class Self, class Column>
     static auto get(Self& self, Column) {
+        static_assert(std::conditional_t<has<Column>, std::true_type, column_is_not_in_this_batch<Column>>::value);
         if constexpr (Column::kind == Kind::offsets) {
-            static_assert(
-                has<Column> || column_is_not_in_this_batch<Column>::value,
-                "roars: this column is not in the batch; its name stands in column_is_not_in_this_batch<...>");
             return Offsets(offsets_of<Column>(self));
         } else {
             return slot<Column>(self).span();

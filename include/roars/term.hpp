@@ -9,6 +9,10 @@
 
 namespace roars {
 
+/// A term reads a column that it does not list in its `needs`. Incomplete, so that the compiler's message names the column.
+template <class Column>
+struct column_read_but_not_in_needs;
+
 /// One token as a term of a loss sees it: x[col::logp{}] is the token's value of that column, a scalar in a kernel and
 /// in a reference, a batch of lanes on the CPU. A sequence's column reads the same for each of its tokens.
 template <class V, class Set>
@@ -26,12 +30,20 @@ struct Token<V, columns<Column...>> : detail::Cell<V, Column>... {
     using value_type = V;
     template <class Asked>
     ROARS_FN const V& operator[](Asked) const {
+        static_assert(std::conditional_t<contains_v<Asked, columns<Column...>>, std::true_type,
+                                         column_read_but_not_in_needs<Asked>>::value);
         return static_cast<const detail::Cell<V, Asked>&>(*this).value;
     }
 };
 
 template <class X>
 using value_t = typename X::value_type;
+
+/// The columns of a token that a term has asked for, and no others.
+template <class V, class Set, class... Column>
+ROARS_FN ROARS_INLINE Token<V, columns<Column...>> only(const Token<V, Set>& x, columns<Column...>) {
+    return {{x[Column{}]}...};
+}
 
 /// What a term says of one token: its loss, the slopes d loss / d column in the order of the term's `differentiates`,
 /// and values whose mean over the trainable tokens people plot, in the order of the term's `metrics`.

@@ -1,0 +1,12 @@
+// expect: column_needed_but_given_by_no_part_or_actor<.*columns<.*col::value
+#include "roars/methods/ppo.hpp"
+#include "roars/train/trainer.hpp"
+
+using namespace roars;
+
+struct Learner {
+    using Real = float;
+    using gives = columns<col::groups, col::mask, col::logp, col::logp_old, col::logp_ref, col::outcome>;
+    using keeps = columns<>;
+};
+using Columns = train::Trainer<methods::Ppo, Learner>::BatchType::Columns;
