@@ -30,15 +30,17 @@ struct Sums {
     }
 };
 
-/// The clipped surrogate, with_kl: plus 0.04 k3, with its gradient and its metrics, as one would write it for these terms
-/// alone. [begin, end) is a whole number of lanes.
+/// The clipped surrogate, with_kl: plus 0.04 k3, with its gradient and its metrics, as one would write it for these
+/// terms alone. [begin, end) is a whole number of lanes.
 template <bool with_kl>
 Sums by_hand(const Columns& x, std::int64_t begin, std::int64_t end, float weight) {
     constexpr std::int64_t lanes = math::lanes<V>, block = 1024;
-    const V zero(0.0f), one(1.0f), low(0.8f), high(1.28f), bound(20.0f), coefficient(0.04f), most(10.0f), weights(weight);
+    const V zero(0.0f), one(1.0f), low(0.8f), high(1.28f), bound(20.0f), coefficient(0.04f), most(10.0f),
+        weights(weight);
     Sums sums;
     for (std::int64_t first = begin; first < end; first += block) {
-        V policy_loss(0.0f), ratios(0.0f), clips(0.0f), approx_kl(0.0f), kl_loss(0.0f), kl(0.0f), tokens(0.0f), bad(0.0f);
+        V policy_loss(0.0f), ratios(0.0f), clips(0.0f), approx_kl(0.0f), kl_loss(0.0f), kl(0.0f), tokens(0.0f),
+            bad(0.0f);
         for (std::int64_t i = first, stop = std::min(first + block, end); i < stop; i += lanes) {
             V logp = V::load_unaligned(x.logp + i), old = V::load_unaligned(x.logp_old + i);
             V advantage = V::load_unaligned(x.advantage + i);
@@ -83,15 +85,17 @@ Sums by_hand(backend::Host& backend, const Columns& x, std::int64_t tokens, floa
     return all;
 }
 
-using Batches = Batch<float, columns<col::logp, col::logp_old, col::logp_ref, col::advantage, col::mask, col::grad<col::logp>>>;
+using Batches =
+    Batch<float, columns<col::logp, col::logp_old, col::logp_ref, col::advantage, col::mask, col::grad<col::logp>>>;
 
 template <bool with_kl>
 void composition(benchmark::State& state) {
     auto batch = bench::rollouts<Batches>(state.range(0) / 1024, 1024);
     backend::Host backend;
     Counts counts = count(backend, batch);
-    Columns columns{batch[col::logp{}].data(),      batch[col::logp_old{}].data(), batch[col::logp_ref{}].data(),
-                    batch[col::advantage{}].data(), batch[col::mask{}].data(),     batch[col::grad<col::logp>{}].data()};
+    Columns columns{batch[col::logp{}].data(),     batch[col::logp_old{}].data(),
+                    batch[col::logp_ref{}].data(), batch[col::advantage{}].data(),
+                    batch[col::mask{}].data(),     batch[col::grad<col::logp>{}].data()};
     surrogate::Clip clip{.low = 0.2, .high = 0.28};
     double straight_loss = 0, composed_loss = 0;
     auto straight = [&] {

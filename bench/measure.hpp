@@ -13,7 +13,8 @@
 #include "roars/backend.hpp"
 #include "roars/random.hpp"
 
-/// What every benchmark reports is a ratio of two times of one run: the machine and its other users stand on both sides.
+/// What every benchmark reports is a ratio of two times of one run: the machine and its other users stand on both
+/// sides.
 namespace bench {
 
 template <class Work>
@@ -23,8 +24,8 @@ double seconds(Work&& work) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Two works in turn, once an iteration, each one's shortest time kept: what it takes when nobody disturbs it. `prepare`
-/// comes before each work and is not timed.
+/// Two works in turn, once an iteration, each one's shortest time kept: what it takes when nobody disturbs it.
+/// `prepare` comes before each work and is not timed.
 class Race {
 public:
     template <class First, class Second, class Prepare>
@@ -48,12 +49,12 @@ private:
 /// A copy that moves `bytes`, half of them read and half written, by as many threads as the parts have.
 class Copy {
 public:
-    explicit Copy(std::int64_t bytes)
-        : from_(static_cast<std::size_t>(bytes / 2 / 8), 1.0), to_(from_.size(), 2.0) {}
+    explicit Copy(std::int64_t bytes) : from_(static_cast<std::size_t>(bytes / 2 / 8), 1.0), to_(from_.size(), 2.0) {}
 
     void operator()() {
         roars::parallel_pieces(backend_, std::ssize(from_), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-            std::memcpy(to_.data() + begin, from_.data() + begin, static_cast<std::size_t>(end - begin) * sizeof(double));
+            std::memcpy(to_.data() + begin, from_.data() + begin,
+                        static_cast<std::size_t>(end - begin) * sizeof(double));
         });
     }
 

@@ -14,7 +14,8 @@ template <class BatchType>
 BatchType rollouts(std::int64_t sequences, std::int64_t length) {
     using namespace roars;
     BatchType batch(equal_segments(sequences, length));
-    if constexpr (BatchType::template has<col::groups>) batch.set_offsets(col::groups{}, equal_segments(sequences / 8, 8));
+    if constexpr (BatchType::template has<col::groups>)
+        batch.set_offsets(col::groups{}, equal_segments(sequences / 8, 8));
     auto normal = [&]<class Column>(Column column, std::uint32_t which, double mean, double spread) {
         if constexpr (BatchType::template has<Column>) fill_normal(batch[column], which, mean, spread);
     };

@@ -28,6 +28,7 @@ struct Functions {
     static ROARS_FN V log1p(V x) { return std::log1p(x); }
     static ROARS_FN V sqrt(V x) { return std::sqrt(x); }
     static ROARS_FN V tanh(V x) { return std::tanh(x); }
+    static ROARS_FN constexpr V fma(V x, V y, V z) { return x * y + z; }
     static ROARS_FN constexpr V abs(V x) { return x < V(0) ? -x : x + V(0); }
     static ROARS_FN constexpr V min(V a, V b) { return b < a ? b : a; }
     static ROARS_FN constexpr V max(V a, V b) { return a < b ? b : a; }
@@ -97,6 +98,11 @@ ROARS_FN ROARS_INLINE V tanh(const V& x) {
 template <class V>
 ROARS_FN ROARS_INLINE constexpr V abs(const V& x) {
     return Functions<V>::abs(x);
+}
+/// x y + z, rounded once where that costs nothing.
+template <class V>
+ROARS_FN ROARS_INLINE constexpr V fma(const V& x, const detail::Same<V>& y, const detail::Same<V>& z) {
+    return Functions<V>::fma(x, y, z);
 }
 /// Which of the two a NaN yields is not said: select it away first.
 template <class V>

@@ -153,15 +153,15 @@ Counts count(backend::Host& backend, const BatchType& batch) {
 
 namespace detail {
 
-/// A term reads real columns of tokens and of sequences only. Incomplete, so that the compiler's message names the column.
+/// A term reads real columns of tokens and of sequences only. Incomplete, so that the compiler's message names the
+/// column.
 template <class Column>
 struct column_that_no_term_can_read;
 template <class... Column>
 constexpr bool terms_can_read(columns<Column...>) {
-    return (std::conditional_t<Column::kind == Kind::real &&
-                                   (Column::extent == Extent::token || Column::extent == Extent::sequence),
-                               std::true_type, column_that_no_term_can_read<Column>>::value &&
-            ...);
+    return (std::conditional_t < Column::kind == Kind::real &&
+                (Column::extent == Extent::token || Column::extent == Extent::sequence),
+            std::true_type, column_that_no_term_can_read < Column >> ::value && ...);
 }
 
 /// One pass over a batch for a fixed list of terms. Tokens are walked in blocks that fit the first-level cache: values
@@ -292,17 +292,19 @@ private:
         using index = std::index_sequence_for<Entry...>;
 
         void walk_block(std::int64_t first, std::int64_t size) {
-            Loop loop{pass_.entries(index{})};
-            place(loop, first, Read{});
-            place_weights(loop, index{});
-            place_gradients(loop, first, Slopes{});
-            loop.loss.fill(V(Real(0)));
-            loop.metric.fill(V(Real(0)));
-            loop.tokens = loop.not_finite = V(Real(0));
+            Loop placed{pass_.entries(index{})};
+            place(placed, first, Read{});
+            place_weights(placed, index{});
+            place_gradients(placed, first, Slopes{});
+            placed.loss.fill(V(Real(0)));
+            placed.metric.fill(V(Real(0)));
+            placed.tokens = placed.not_finite = V(Real(0));
+            Loop loop = placed;  // a copy, and one again below: nobody but the loop has its address
             std::int64_t i = 0;
             for (; i + lanes <= size; i += lanes) lane_step(loop, i, lanes);
             if (i < size) lane_step(loop, i, size - i);
-            flush(loop);
+            Loop done = loop;
+            flush(done);
         }
 
         /// Fills the block's buffers with what belongs to whole sequences.
@@ -419,29 +421,36 @@ private:
             // The weights' buffer is a whole block: its end is zero or stale, and masked.
             if constexpr (std::remove_cvref_t<decltype(weighed)>::Aggregate::per_sequence)
                 weight = math::load<V>(loop.weight[k] + i);
-            loop.loss[k] = loop.loss[k] + math::select(counts, weight * said.loss, zero);
+            add(loop.loss[k], counts, weight, said.loss);
             add_slopes(said.slope, counts, weight, slope, typename T::differentiates{});
             if constexpr (metrics_of<T>.size() > 0)
-                for (std::size_t m = 0; m < metrics_of<T>.size(); ++m) {
-                    V& sum = loop.metric[first_metric<k> + m];
-                    sum = sum + math::select(counts, said.metric[m], zero);
-                }
-            if constexpr (k == 0) loop.tokens = loop.tokens + math::select(counts, V(Real(1)), zero);
+                for (std::size_t m = 0; m < metrics_of<T>.size(); ++m)
+                    add(loop.metric[first_metric<k> + m], counts, said.metric[m]);
+            if constexpr (k == 0) add(loop.tokens, counts, V(Real(1)));
+        }
+        /// sum + x, or sum + weight x, where the token counts. The sum itself is selected: one instruction where sums
+        /// have masks.
+        template <class Mask>
+        static ROARS_INLINE void add(V& sum, const Mask& counts, const V& x) {
+            sum = math::select(counts, sum + x, sum);
+        }
+        template <class Mask>
+        static ROARS_INLINE void add(V& sum, const Mask& counts, const V& weight, const V& x) {
+            sum = math::select(counts, math::fma(weight, x, sum), sum);
         }
         template <class Slope, class Mask, class... Column>
         static ROARS_INLINE void add_slopes(const Slope& said, const Mask& counts, const V& weight,
                                             std::array<V, Slopes::size>& slope, columns<Column...>) {
             std::size_t j = 0;
-            ((slope[position<Column>] = slope[position<Column>] + math::select(counts, weight * said[j++], V(Real(0)))),
-             ...);
+            (add(slope[position<Column>], counts, weight, said[j++]), ...);
         }
         /// 0 x is 0 for a finite x, NaN for any other.
         template <class X, class Mask, class... Column>
         static ROARS_INLINE void check_finite(Loop& loop, const X& token, const Mask& counts, columns<Column...>) {
             const V zero(Real(0));
             V all = zero;
-            ((all = xsimd::fma(zero, token[Column{}], all)), ...);
-            loop.not_finite = loop.not_finite + math::select(counts, all, zero);
+            ((all = math::fma(zero, token[Column{}], all)), ...);
+            add(loop.not_finite, counts, all);
         }
 
         template <class... Column>

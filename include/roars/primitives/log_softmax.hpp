@@ -91,8 +91,8 @@ void add_block(SoftmaxRow<Real>& row, const Real* block, std::int64_t count, dou
         V e = math::exp(z);
         sum += e;
         if constexpr (with_entropy) {
-            weighted = xsimd::fma(e, math::max(floor, z), weighted);
-            squares = xsimd::fma(e, e, squares);
+            weighted = math::fma(e, math::max(floor, z), weighted);
+            squares = math::fma(e, e, squares);
         }
     });
     SoftmaxRow<Real> other{static_cast<double>(block_max) / temperature, math::sum(sum), math::sum(weighted),
@@ -148,7 +148,7 @@ void softmax_row_gradient(Real* logits, std::int64_t vocabulary, std::int64_t to
     V slope(static_cast<Real>(-grad_entropy / temperature));
     auto gradient = [&](const V& x) {
         V logp = xsimd::fms(x, scale, shift);
-        return math::exp(logp) * xsimd::fma(slope, math::max(floor, logp), constant);
+        return math::exp(logp) * math::fma(slope, math::max(floor, logp), constant);
     };
     std::int64_t i = 0;
     for (; i + width <= vocabulary; i += width) math::store(logits + i, gradient(math::load<V>(logits + i)));
