@@ -83,20 +83,38 @@ void for_each_member(T& object, Visit&& visit) {
 template <class T>
 inline constexpr bool has_members_v = HasFields<std::remove_const_t<T>> || is_pack_v<std::remove_const_t<T>>;
 
-/// Calls visit(path, value) for each setting, depth first: visit("optimizer.surrogate.high", 0.28).
-template <class T, class Visit>
-void for_each_setting(T& object, Visit&& visit, const std::string& path = "") {
+namespace detail {
+
+/// Depth first; a member named `base` under its own name or, for flags, under none.
+template <bool base_is_named, class T, class Visit>
+void walk_settings(T& object, Visit&& visit, const std::string& path) {
     for_each_member(object, [&](const std::string& name, auto& member) {
         using Member = std::remove_cvref_t<decltype(member)>;
         std::string inside = path.empty() ? name : path + "." + name;
-        if constexpr (has_members_v<Member>)
-            for_each_setting(member, visit, inside);
-        else {
-            static_assert(!std::is_class_v<Member> || std::is_same_v<Member, std::string> || requires { member.size(); },
-                          "roars: a setting's type lists no fields: ROARS_FIELDS is missing");
+        if constexpr (has_members_v<Member>) {
+            walk_settings<base_is_named>(member, visit, !base_is_named && name == "base" ? path : inside);
+        } else {
+            static_assert(
+                !std::is_class_v<Member> || std::is_same_v<Member, std::string> || requires { member.size(); },
+                "roars: a setting's type lists no fields: ROARS_FIELDS is missing");
             visit(inside, member);
         }
     });
+}
+
+}  // namespace detail
+
+/// Calls visit(path, value) for each member that holds a value: visit("optimizer.surrogate.high", 0.28).
+template <class T, class Visit>
+void for_each_setting(T& object, Visit&& visit) {
+    detail::walk_settings<true>(object, visit, "");
+}
+
+/// The same by the names of flags: what a part wraps (`base`) is reached without a word for the wrapper, so that
+/// --optimizer.step.learning_rate stays what it is when the step is clipped and scheduled.
+template <class T, class Visit>
+void for_each_flag(T& object, Visit&& visit) {
+    detail::walk_settings<false>(object, visit, "");
 }
 
 namespace detail {
@@ -138,12 +156,12 @@ void parse_setting(const std::string& path, const std::string& text, Value& valu
 
 }  // namespace detail
 
-/// Sets a setting from text, found by its path: set("optimizer.surrogate.high", "0.3"); lists are written 1,2,3. False if
-/// there is none of that path. Errors: text that is no value of the setting's type.
+/// Sets a setting from text, found by its flag: set("optimizer.surrogate.high", "0.3"); lists are written 1,2,3. False
+/// if there is none of that path. Errors: text that is no value of the setting's type.
 template <class T>
 bool set_setting(T& object, const std::string& path, const std::string& text) {
     bool found = false;
-    for_each_setting(object, [&](const std::string& each, auto& value) {
+    for_each_flag(object, [&](const std::string& each, auto& value) {
         if (each != path) return;
         found = true;
         detail::parse_setting(path, text, value);

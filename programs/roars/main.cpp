@@ -1,4 +1,4 @@
-// roars list | show NAME | train --method NAME --task random-calculation ...
+// roars list | show NAME | train --method NAME --task TASK ...
 
 #include <csignal>
 #include <cstdio>
@@ -26,18 +26,11 @@ void list() {
     });
 }
 
-template <class... Column>
-std::string names(columns<Column...>) {
-    std::string text;
-    ((text += std::string(text.empty() ? "" : " ") + (is_gradient_v<Column> ? "grad_" : "") + std::string(Column::name)), ...);
-    return text.empty() ? "-" : text;
-}
-
 template <class Part, class Stage>
 void show_part(const char* slot) {
     std::printf("%-12s %s\n", slot, type_name<Part>().c_str());
-    std::printf("%-12s   reads %s; gives %s\n", "", names(typename Stage::needs{}).c_str(),
-                names(typename Stage::gives{}).c_str());
+    std::printf("%-12s   reads %s; gives %s\n", "", column_names(typename Stage::needs{}).c_str(),
+                column_names(typename Stage::gives{}).c_str());
 }
 
 template <class M>
@@ -50,9 +43,9 @@ void show_method(const methods::Entry<M>& entry) {
     show_part<typename M::Regularizer, typename M::ShapeStage>("regularizer");
     show_part<typename M::Advantage, typename M::AdvantageStage>("advantage");
     show_part<typename M::Optimizer, typename M::ObjectiveStage>("optimizer");
-    std::printf("\nfrom actor and task: %s\ngradients: %s\n\nsettings (the paper's):\n", names(typename M::Inputs{}).c_str(),
-                names(typename M::Gradients{}).c_str());
-    for_each_setting(entry.method, [](const std::string& path, const auto& value) {
+    std::printf("\nfrom actor and task: %s\ngradients: %s\n\nsettings (the paper's):\n", column_names(typename M::Inputs{}).c_str(),
+                column_names(typename M::Gradients{}).c_str());
+    for_each_flag(entry.method, [](const std::string& path, const auto& value) {
         std::printf("  --%s %s\n", path.c_str(), to_json(value).dump().c_str());
     });
 }
@@ -89,20 +82,37 @@ std::vector<std::pair<std::string, std::string>> settings_of(const std::vector<s
 
 void interrupt(int) { interrupted = 1; }
 
-int train(Request request, const std::vector<std::string>& words) {
-    request.settings = settings_of(words);
-    expect(request.task == "random-calculation",
-           [&] { return "no task is named '" + request.task + "', expected random-calculation"; });
+Programs all_programs() {
     Programs programs;
     add_baselines(programs);
     add_sequence_methods(programs);
+    add_weight_methods(programs);
+    add_critic_methods(programs);
+    add_even_tabular_methods(programs);
+    add_odd_tabular_methods(programs);
+    return programs;
+}
+
+int train(Request request, const std::vector<std::string>& words) {
+    request.settings = settings_of(words);
+    Programs programs = all_programs();
+    auto task = programs.find(request.task);
+    expect(task != programs.end(), [&] {
+        std::string known;
+        for (const auto& each : programs) known += " " + std::string(each.first);
+        return "no task is named '" + request.task + "', expected one of:" + known;
+    });
     std::signal(SIGINT, interrupt);
     std::signal(SIGTERM, interrupt);
     int code = 0;
     with_method(request.method, [&](const auto& entry) {
-        auto found = programs.find(entry.facts.name);
-        expect(found != programs.end(), [&] { return request.method + ": has no training program"; });
-        code = found->second(entry.facts, request);
+        const Program& program = task->second[entry.facts.name];
+        expect(program.train || program.missing.empty(), [&] {
+            return request.method + " cannot be trained on " + request.task + ": it asks for " + program.missing +
+                   ", which neither this task nor its policy brings";
+        });
+        expect(program.train, [&] { return request.method + " has no training program for " + request.task; });
+        code = program.train(entry.facts, request);
     });
     return code;
 }
@@ -119,7 +129,7 @@ int run(int argc, char** argv) {
     Request request;
     auto* learn = app.add_subcommand("train", "trains a method; every setting that `roars show` prints is a flag");
     learn->add_option("--method", request.method, "as `roars list` prints it")->required();
-    learn->add_option("--task", request.task, "random-calculation")->default_val("random-calculation");
+    learn->add_option("--task", request.task, "random-calculation, bandit, chain, factorised or stop-time")->default_val("random-calculation");
     learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")->required();
     learn->add_option("--seed", request.seed, "a run is a function of its seed")->default_val(0);
     learn->add_flag("--resume", request.resume, "goes on from the checkpoint in --out, bit for bit");

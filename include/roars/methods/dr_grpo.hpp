@@ -3,7 +3,7 @@
 #include "roars/advantage/normalise.hpp"
 #include "roars/algorithm.hpp"
 #include "roars/optimizer/policy_gradient.hpp"
-#include "roars/optimizer/step/adamw.hpp"
+#include "roars/optimizer/step/recipe.hpp"
 #include "roars/regularizer/none.hpp"
 #include "roars/reward/outcome.hpp"
 #include "roars/sampler/groups.hpp"
@@ -15,11 +15,11 @@ using DrGrpo = Algorithm<sampler::Groups,       // several answers to each promp
                          reward::Verified,      // right or wrong
                          advantage::GroupMean,  // not divided by the spread
                          regularizer::None,     // free to leave the reference
-                         optimizer::PolicyGradient<surrogate::Clip, aggregate::ConstantLength, step::AdamW>>;
+                         optimizer::PolicyGradient<surrogate::Clip, aggregate::ConstantLength, step::Recipe>>;
 
-inline constexpr DrGrpo dr_grpo{
-    .sampler = {.prompts = 128, .group_size = 8},
-    .optimizer = {
-        .surrogate = {.low = 0.2, .high = 0.2}, .aggregate = {.max_length = 3000}, .step = {.learning_rate = 1e-6}}};
+inline constexpr DrGrpo dr_grpo{.sampler = {.prompts = 128, .group_size = 8},
+                                .optimizer = {.surrogate = {.low = 0.2, .high = 0.2},
+                                              .aggregate = {.max_length = 3000},
+                                              .step = step::recipe({.learning_rate = 1e-6})}};
 
 }  // namespace roars::methods

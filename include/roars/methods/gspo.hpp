@@ -3,7 +3,7 @@
 #include "roars/advantage/normalise.hpp"
 #include "roars/algorithm.hpp"
 #include "roars/optimizer/policy_gradient.hpp"
-#include "roars/optimizer/step/adamw.hpp"
+#include "roars/optimizer/step/recipe.hpp"
 #include "roars/optimizer/surrogates/sequence_clip.hpp"
 #include "roars/regularizer/none.hpp"
 #include "roars/reward/outcome.hpp"
@@ -16,10 +16,11 @@ using Gspo = Algorithm<sampler::Groups,         // several answers to each promp
                        reward::Verified,        // right or wrong
                        advantage::GroupZScore,  // the group is the baseline
                        regularizer::None,       // the narrow clip holds it
-                       optimizer::PolicyGradient<surrogate::SequenceClip, aggregate::SequenceMean, step::AdamW>>;
+                       optimizer::PolicyGradient<surrogate::SequenceClip, aggregate::SequenceMean, step::Recipe>>;
 
 inline constexpr Gspo gspo{
     .sampler = {.prompts = 64, .group_size = 8},
-    .optimizer = {.surrogate = {.low = 3e-4, .high = 4e-4}, .step = {.learning_rate = 1e-6}, .minibatches = 4}};
+    .optimizer = {
+        .surrogate = {.low = 3e-4, .high = 4e-4}, .step = step::recipe({.learning_rate = 1e-6}), .minibatches = 4}};
 
 }  // namespace roars::methods

@@ -3,12 +3,16 @@
 #include <string_view>
 #include <tuple>
 
+#include "roars/methods/cispo.hpp"
 #include "roars/methods/dapo.hpp"
 #include "roars/methods/dr_grpo.hpp"
+#include "roars/methods/gmpo.hpp"
 #include "roars/methods/grpo.hpp"
 #include "roars/methods/gspo.hpp"
+#include "roars/methods/ppo.hpp"
 #include "roars/methods/reinforce.hpp"
 #include "roars/methods/rloo.hpp"
+#include "roars/methods/sapo.hpp"
 #include "roars/methods/supervised.hpp"
 
 /// All methods: a compile-time map from name to type, settings and facts. The program's list, the tests and the tables
@@ -35,8 +39,9 @@ template <class Method>
 Entry(Facts, Method) -> Entry<Method>;
 
 inline constexpr std::tuple all{
-    Entry{Facts{"supervised", "Supervised likelihood of demonstrations: the warm start", "supervised", "", 0, "00-peers"},
-          supervised},
+    Entry{
+        Facts{"supervised", "Supervised likelihood of demonstrations: the warm start", "supervised", "", 0, "00-peers"},
+        supervised},
     Entry{Facts{"reinforce", "REINFORCE with the batch's mean as baseline", "baseline", "doi 10.1007/BF00992696", 1992,
                 "00-peers"},
           reinforce},
@@ -48,6 +53,18 @@ inline constexpr std::tuple all{
           rloo},
     Entry{Facts{"dapo", "DAPO: decoupled clip and dynamic sampling", "baseline", "2503.14476", 2025, "00-peers"}, dapo},
     Entry{Facts{"gspo", "GSPO: the ratio of a whole sequence", "baseline", "2507.18071", 2025, "00-peers"}, gspo},
+    Entry{Facts{"cispo", "CISPO: clipped importance weights, every token keeps its gradient", "baseline", "2506.13585",
+                2025, "00-peers"},
+          cispo},
+    Entry{Facts{"gmpo", "GMPO: the geometric mean of a sequence's ratios", "baseline", "2507.20673", 2025, "00-peers"},
+          gmpo},
+    Entry{Facts{"sapo", "SAPO: a soft gate instead of a clip", "baseline", "2511.20347", 2025, "00-peers"}, sapo},
+    Entry{Facts{"ppo", "PPO: a critic per token, the divergence in the reward", "baseline", "1707.06347", 2017,
+                "00-peers"},
+          ppo},
+    Entry{Facts{"ppo-verified", "PPO without a reference: the verdict on the last token", "baseline", "1707.06347", 2017,
+                "00-peers"},
+          ppo_verified},
 };
 
 /// Calls visit(entry) for each method, in order.

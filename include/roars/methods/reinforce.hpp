@@ -3,7 +3,7 @@
 #include "roars/advantage/normalise.hpp"
 #include "roars/algorithm.hpp"
 #include "roars/optimizer/policy_gradient.hpp"
-#include "roars/optimizer/step/adamw.hpp"
+#include "roars/optimizer/step/recipe.hpp"
 #include "roars/regularizer/none.hpp"
 #include "roars/reward/outcome.hpp"
 #include "roars/sampler/groups.hpp"
@@ -15,9 +15,9 @@ using Reinforce = Algorithm<sampler::Groups,           // one answer to each pro
                             reward::Verified,          // right or wrong
                             advantage::BatchBaseline,  // better or worse than the batch
                             regularizer::None,         // free to leave the reference
-                            optimizer::PolicyGradient<surrogate::PolicyGradient, aggregate::TokenMean, step::AdamW>>;
+                            optimizer::PolicyGradient<surrogate::PolicyGradient, aggregate::TokenMean, step::Recipe>>;
 
 inline constexpr Reinforce reinforce{.sampler = {.prompts = 512, .group_size = 1},
-                                     .optimizer = {.step = {.learning_rate = 1e-6}}};
+                                     .optimizer = {.step = step::recipe({.learning_rate = 1e-6})}};
 
 }  // namespace roars::methods

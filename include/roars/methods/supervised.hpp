@@ -3,7 +3,7 @@
 #include "roars/advantage/none.hpp"
 #include "roars/algorithm.hpp"
 #include "roars/optimizer/policy_gradient.hpp"
-#include "roars/optimizer/step/adamw.hpp"
+#include "roars/optimizer/step/recipe.hpp"
 #include "roars/regularizer/none.hpp"
 #include "roars/reward/none.hpp"
 #include "roars/sampler/demonstrations.hpp"
@@ -16,9 +16,9 @@ using SupervisedLikelihood =
               reward::None,             // nothing is judged
               advantage::None,          // every token counts the same
               regularizer::None,        // free to leave the reference
-              optimizer::PolicyGradient<surrogate::Likelihood, aggregate::TokenMean, step::AdamW>>;
+              optimizer::PolicyGradient<surrogate::Likelihood, aggregate::TokenMean, step::Recipe>>;
 
 inline constexpr SupervisedLikelihood supervised{.sampler = {.batch_size = 256},
-                                                 .optimizer = {.step = {.learning_rate = 1e-5}}};
+                                                 .optimizer = {.step = step::recipe({.learning_rate = 1e-5})}};
 
 }  // namespace roars::methods

@@ -35,6 +35,15 @@ ROARS_FIELDS(Cosine, last)
 
 }  // namespace decay
 
+/// Warm-up alone: t / w if t <= w, 1 beyond. w = warmup_steps.
+struct LinearWarmUp {
+    std::int64_t warmup_steps = 0;
+    double factor(std::int64_t t) const {
+        return t < warmup_steps ? static_cast<double>(t) / static_cast<double>(warmup_steps) : 1.0;
+    }
+};
+ROARS_FIELDS(LinearWarmUp, warmup_steps)
+
 /// Warm-up, then decay. Step t counts from 1, w = warmup_steps, T = total_steps:
 ///     t / w if t <= w,   decay.at((t - w) / (T - w)) beyond, held at its end from t = T on.
 template <class Decay>
