@@ -159,7 +159,8 @@ Json off_policy_sequence_mask(const Inputs& in) {
     std::vector<int> kept(std::size_t(batch.sequences()), 1);
     backend::Host host;
     segmented_for_each(host, batch.token_offsets(), [&](std::int64_t i, std::int64_t t) {
-        if (batch[col::keep{}][std::size_t(t)] == 0.0) kept[std::size_t(i)] = 0;
+        bool counts = roars::detail::trainable<col::mask>(batch, t);
+        if (counts && batch[col::keep{}][std::size_t(t)] == 0.0) kept[std::size_t(i)] = 0;
     });
     return {{"loss", result.loss()}, {"grad_logp", batch[col::grad<col::logp>{}]}, {"kept", kept}};
 }
