@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
+#include <map>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -68,13 +70,20 @@ namespace roars {
 template <class T>
 inline constexpr bool is_pack_v = decltype(detail::is_pack(static_cast<const T*>(nullptr)))::value;
 
-/// Calls visit(name, member) for each member that a type lists, and for each part of a pack under its type's name.
+/// Calls visit(name, member) for each member that a type lists, and for each part of a pack under its type's name: kl, and
+/// kl_2 for a second one.
 template <class T, class Visit>
 void for_each_member(T& object, Visit&& visit) {
     using Plain = std::remove_const_t<T>;
-    if constexpr (is_pack_v<Plain>)
-        apply(object, [&](auto&... part) { (visit(short_name<std::remove_cvref_t<decltype(part)>>(), part), ...); });
-    else
+    if constexpr (is_pack_v<Plain>) {
+        std::map<std::string, int> seen;
+        auto one = [&](auto& part) {
+            std::string name = short_name<std::remove_cvref_t<decltype(part)>>();
+            int number = ++seen[name];
+            visit(number > 1 ? name + "_" + std::to_string(number) : name, part);
+        };
+        apply(object, [&](auto&... part) { (one(part), ...); });
+    } else
         boost::hana::for_each(boost::hana::accessors<Plain>(), boost::hana::fuse([&](auto key, auto access) {
                                   visit(std::string(key.name()), access(object));
                               }));
@@ -140,8 +149,9 @@ void parse_setting(const std::string& path, const std::string& text, Value& valu
         double number = parse_number(path, text);
         expect(number == std::floor(number) && std::abs(number) < 9e15,
                [&] { return "--" + path + ": '" + text + "', expected a whole number"; });
+        expect(std::in_range<Value>(static_cast<std::int64_t>(number)),
+               [&] { return "--" + path + ": '" + text + "' is out of range"; });
         value = static_cast<Value>(number);
-        expect(static_cast<double>(value) == number, [&] { return "--" + path + ": '" + text + "' is out of range"; });
     } else if constexpr (std::is_floating_point_v<Value>) {
         value = static_cast<Value>(parse_number(path, text));
     } else {
@@ -169,7 +179,7 @@ bool set_setting(T& object, const std::string& path, const std::string& text) {
     return found;
 }
 
-/// Settings or a State as JSON, by the names of its fields.
+/// Settings or a State as JSON, by the names of its fields. JSON knows no infinity: what is not finite is a word.
 template <class T>
 nlohmann::json to_json(const T& object) {
     if constexpr (has_members_v<T>) {
@@ -180,10 +190,38 @@ nlohmann::json to_json(const T& object) {
         auto json = nlohmann::json::array();
         for (const auto& value : object) json.push_back(to_json(value));
         return json;
+    } else if constexpr (std::is_floating_point_v<T>) {
+        if (std::isfinite(object)) return object;
+        return std::isnan(object) ? "nan" : object > 0 ? "inf" : "-inf";
     } else {
         return object;
     }
 }
+
+namespace detail {
+
+/// False if the JSON is no value of this type: nothing is rounded, cut off or taken for something else.
+template <class T>
+bool read_value(const nlohmann::json& json, T& value) {
+    if constexpr (std::is_same_v<T, bool>) {
+        if (!json.is_boolean()) return false;
+    } else if constexpr (std::is_integral_v<T>) {
+        if (json.is_number_unsigned() ? !std::in_range<T>(json.get<std::uint64_t>())
+                                      : !json.is_number_integer() || !std::in_range<T>(json.get<std::int64_t>()))
+            return false;
+    } else if constexpr (std::is_floating_point_v<T>) {
+        using limits = std::numeric_limits<T>;
+        if (json == "nan") return value = limits::quiet_NaN(), true;
+        if (json == "inf" || json == "-inf") return value = json == "inf" ? limits::infinity() : -limits::infinity(), true;
+        if (!json.is_number()) return false;
+    } else if (!json.is_string()) {
+        return false;
+    }
+    json.get_to(value);
+    return true;
+}
+
+}  // namespace detail
 
 /// The way back. Errors name the field that is missing or of the wrong type.
 template <class T>
@@ -203,11 +241,7 @@ void from_json(const nlohmann::json& json, T& object, const std::string& path = 
             object[i] = std::move(value);
         }
     } else {
-        try {
-            json.get_to(object);
-        } catch (const nlohmann::json::exception&) {
-            throw Error(path + ": '" + json.dump() + "' is of the wrong type");
-        }
+        expect(detail::read_value(json, object), [&] { return path + ": '" + json.dump() + "' is of the wrong type"; });
     }
 }
 
