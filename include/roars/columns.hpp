@@ -121,15 +121,20 @@ ROARS_COLUMN(value_old, token, actor, real);       ///< the same when the batch 
 ROARS_COLUMN(next_value, token, actor, real);      ///< the critic's estimate of the state after the token
 ROARS_COLUMN(q, token, actor, real);               ///< action value of (state, action)
 ROARS_COLUMN(external, token, task, real);         ///< 1 = not written by this policy (a hint, a given solution)
+ROARS_COLUMN(planning, token, task, real);          ///< 1 = says what to do next, 0 = does it
 
 // What the task says of an answer.
 ROARS_COLUMN(outcome, sequence, task, real);         ///< raw verdict or score of the task, before any shaping
 ROARS_COLUMN(truncated, sequence, task, real);       ///< 1 = cut by the length limit
+ROARS_COLUMN(format, sequence, task, real);          ///< 1 = has the form that was asked for
+ROARS_COLUMN(verifiable, sequence, task, real);      ///< 1 = the task could judge the answer, 0 = it has no verdict
 ROARS_COLUMN(answer, sequence, task, index);         ///< identifier of the final answer: equal answers, equal numbers
 ROARS_COLUMN(prompt, sequence, task, index);         ///< identifier of the prompt
 ROARS_COLUMN(greedy_outcome, sequence, task, real);  ///< outcome of the greedy answer to the same prompt
 ROARS_COLUMN(chosen, sequence, task, real);  ///< 1 = the preferred one of a pair or a desirable answer, 0 = the other
 ROARS_COLUMN(mismatched, sequence, task, real);  ///< 1 = an answer to another prompt: it measures, and is never learnt
+ROARS_COLUMN(preference, sequence, task, real);  ///< of a pair's chosen answer: the probability that it is the better one
+ROARS_COLUMN(model_score, sequence, actor, real);  ///< what a learned reward model says of an answer
 ROARS_COLUMN(step_reward, token, task, real);    ///< reward of an environment's step
 ROARS_COLUMN(terminated, token, task, real);     ///< 1 = the episode ended here, nothing follows
 ROARS_COLUMN(done, token, task, real);           ///< 1 = terminated, or cut here for another reason
@@ -142,6 +147,7 @@ ROARS_COLUMN(token_reward, token, part, real);           ///< shaped reward of a
 ROARS_COLUMN(turn_reward, turn, part, real);             ///< shaped reward of a turn
 ROARS_COLUMN(advantage, token, part, real);              ///< the signal that the surrogate raises
 ROARS_COLUMN(advantage_global, token, part, real);       ///< a second signal, across prompts
+ROARS_COLUMN(sequence_advantage, sequence, part, real);  ///< the signal of a whole sequence
 ROARS_COLUMN(blend, sequence, part, real);               ///< weight of the first of two signals
 ROARS_COLUMN(returns, token, part, real);                ///< the critic's target
 ROARS_COLUMN(importance_weight, token, part, real);      ///< a constant factor of the surrogate
@@ -149,6 +155,9 @@ ROARS_COLUMN(sequence_log_ratio, sequence, part, real);  ///< a sequence's mean 
 ROARS_COLUMN(sequence_loss, sequence, part, real);       ///< a loss that belongs to a whole sequence
 ROARS_COLUMN(sequence_gradient, sequence, part, real);   ///< its derivative by each of the sequence's log-probabilities
 ROARS_COLUMN(keep, token, part, real);                   ///< 1 = the token's loss counts
+ROARS_COLUMN(selected, sequence, part, real);            ///< 1 = the sequence is learnt from
+ROARS_COLUMN(penalty_weight, sequence, part, real);      ///< a constant factor of a regularizer's loss
+ROARS_COLUMN(token_gradient, token, part, real);         ///< a derivative that was found for the token beforehand
 ROARS_COLUMN(penalised, token, part, real);              ///< 1 = the token carries an extra penalty
 
 /// d loss / d Column: what an objective gives.

@@ -42,7 +42,9 @@ using EveryColumn =
             col::prompt, col::greedy_outcome, col::chosen, col::step_reward, col::terminated, col::done,
             col::turn_outcome, col::reward, col::component_reward, col::token_reward, col::turn_reward, col::advantage,
             col::advantage_global, col::blend, col::returns, col::importance_weight, col::sequence_log_ratio, col::sequence_loss,
-            col::sequence_gradient, col::keep, col::penalised, col::mismatched, col::grad<col::logp>,
+            col::sequence_gradient, col::keep, col::penalised, col::mismatched, col::planning,
+            col::format, col::verifiable, col::preference, col::model_score, col::sequence_advantage, col::selected,
+            col::penalty_weight, col::token_gradient, col::grad<col::logp>,
             col::grad<col::entropy>, col::grad<col::value>>;
 }  // namespace detail
 
