@@ -8,9 +8,10 @@
 
 namespace roars::program {
 
-/// Draws the learning curve (held-out accuracy and the rollouts' mean outcome over iterations) as SVG with gnuplot. False
+/// Draws the learning curve (accuracy, named by `legend`, and the rollouts' mean outcome over iterations) as SVG with gnuplot. False
 /// if gnuplot is not there.
-inline bool draw_curve(const std::vector<nlohmann::json>& metrics, const std::string& title, const std::string& file) {
+inline bool draw_curve(const std::vector<nlohmann::json>& metrics, const std::string& title, const std::string& legend,
+                       const std::string& file) {
     std::FILE* gnuplot = popen("gnuplot 2>/dev/null", "w");
     if (!gnuplot) return false;
     std::string data[2];
@@ -23,10 +24,10 @@ inline bool draw_curve(const std::vector<nlohmann::json>& metrics, const std::st
                  "set terminal svg size 720,420 enhanced background rgb 'white' font 'sans,13'\n"
                  "set output '%s'\nset title '%s' noenhanced\nset xlabel 'iteration'\nset ylabel 'share of right answers'\n"
                  "set yrange [0:1]\nset grid\nset key bottom right\n"
-                 "$held_out << EOD\n%sEOD\n$rollouts << EOD\n%sEOD\n",
+                 "$accuracy << EOD\n%sEOD\n$rollouts << EOD\n%sEOD\n",
                  file.c_str(), title.c_str(), data[0].c_str(), data[1].c_str());
     std::string plots;
-    if (!data[0].empty()) plots += "$held_out with linespoints lw 2 pt 7 ps 0.6 title 'held-out, greedy'";
+    if (!data[0].empty()) plots += "$accuracy with linespoints lw 2 pt 7 ps 0.6 title '" + legend + "'";
     if (!data[1].empty()) plots += std::string(plots.empty() ? "" : ", ") + "$rollouts with lines title 'rollouts'";
     std::fprintf(gnuplot, "plot %s\n", plots.empty() ? "0 notitle" : plots.c_str());
     return pclose(gnuplot) == 0;

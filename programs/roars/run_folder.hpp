@@ -45,14 +45,14 @@ public:
         finish(stream, name);
     }
 
-    /// The lines of metrics.jsonl up to and with `iteration`; later ones, which a killed run left behind, are cut off.
-    std::vector<nlohmann::json> keep_metrics(std::int64_t iteration) const {
+    /// The lines of metrics.jsonl before step `steps`; later ones, which a killed run left behind, are cut off.
+    std::vector<nlohmann::json> keep_metrics(std::int64_t steps) const {
         std::vector<nlohmann::json> kept;
         std::ifstream stream(path_ / "metrics.jsonl");
         std::string text;
         for (std::string line; std::getline(stream, line);) {
             auto json = nlohmann::json::parse(line, nullptr, false);
-            if (json.is_discarded() || json.value("iteration", std::int64_t(0)) > iteration) break;
+            if (json.is_discarded() || json.value("step", std::int64_t(0)) >= steps) break;
             kept.push_back(json);
             text += line + '\n';
         }

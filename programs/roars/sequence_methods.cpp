@@ -3,9 +3,7 @@
 namespace roars::program {
 
 void add_sequence_methods(Programs& programs) {
-    programs["dr-grpo"] = train_text<methods::DrGrpo>;
-    programs["rloo"] = train_text<methods::Rloo>;
-    programs["gspo"] = train_text<methods::Gspo>;
+    add_text<methods::DrGrpo, methods::Rloo, methods::Gspo, methods::Gmpo>(programs);
 }
 
 }  // namespace roars::program

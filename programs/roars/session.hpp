@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -38,9 +39,56 @@ inline volatile std::sig_atomic_t interrupted = 0;
 
 /// Trains a method; returns the exit code.
 using TrainFunction = int (*)(const methods::Facts&, const Request&);
-/// Method -> its program, filled by the translation units that instantiate them.
-using Programs = std::map<std::string_view, TrainFunction>;
+
+/// How a method is trained on a task; or, without a function, which columns it asks for that the task's learner does
+/// not bring.
+struct Program {
+    TrainFunction train = nullptr;
+    std::string missing{};
+};
+/// Task -> method -> its program, filled by the translation units that instantiate them.
+using Programs = std::map<std::string_view, std::map<std::string_view, Program>>;
 void add_baselines(Programs& programs);
 void add_sequence_methods(Programs& programs);
+void add_weight_methods(Programs& programs);
+void add_critic_methods(Programs& programs);
+void add_even_tabular_methods(Programs& programs);
+void add_odd_tabular_methods(Programs& programs);
+
+/// Names of columns, with spaces between them; - where there are none.
+template <class... Column>
+std::string column_names(columns<Column...>) {
+    std::string text;
+    ((text += std::string(text.empty() ? "" : " ") + (is_gradient_v<Column> ? "grad_" : "") + std::string(Column::name)), ...);
+    return text.empty() ? "-" : text;
+}
+
+/// The program of a method and a learner; train() gives its function, and is only asked where they fit.
+template <class Method, class Learner, class Train>
+Program program_of(Train&& train) {
+    if constexpr (within_v<typename Method::Inputs, gives_of<Learner>>)
+        return {train(static_cast<const Method*>(nullptr)), {}};
+    else
+        return {nullptr, column_names(minus_t<typename Method::Inputs, gives_of<Learner>>{})};
+}
+
+/// Calls add(name) for each name under which the registry holds a method of this type.
+template <class Method, class Add>
+void for_each_name(Add&& add) {
+    methods::for_each([&](const auto& entry) {
+        if constexpr (std::is_same_v<typename std::remove_cvref_t<decltype(entry)>::Method, Method>) add(entry.facts.name);
+    });
+}
+
+/// The settings of the method that the registry holds under that name.
+template <class Method>
+Method registered(const methods::Facts& facts) {
+    Method method{};
+    methods::for_each([&](const auto& entry) {
+        if constexpr (std::is_same_v<typename std::remove_cvref_t<decltype(entry)>::Method, Method>)
+            if (entry.facts.name == facts.name) method = entry.method;
+    });
+    return method;
+}
 
 }  // namespace roars::program

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "roars/tasks/bandit_prompts.hpp"
+#include "roars/tasks/chain.hpp"
+#include "roars/tasks/factorised_targets.hpp"
+#include "roars/tasks/stop_time.hpp"
+#include "roars/train/tabular_learner.hpp"
+#include "session.hpp"
+
+namespace roars::program {
+
+/// Any of the tabular tasks behind one type, so that a method is compiled once for all of them.
+class AnyTabularTask {
+    using Which = std::variant<tasks::BanditPrompts, tasks::Chain, tasks::FactorisedTargets, tasks::StopTime>;
+    Which task_;
+
+    template <class Question>
+    auto ask(Question&& question) const {
+        return std::visit(question, task_);
+    }
+
+public:
+    explicit AnyTabularTask(Which task) : task_(std::move(task)) {}
+
+    std::int64_t prompts() const { return ask([](auto& t) { return t.prompts(); }); }
+    std::int64_t rows() const { return ask([](auto& t) { return t.rows(); }); }
+    std::int64_t actions() const { return ask([](auto& t) { return t.actions(); }); }
+    std::int64_t states() const { return ask([](auto& t) { return t.states(); }); }
+    std::int64_t longest_answer() const { return ask([](auto& t) { return t.longest_answer(); }); }
+    std::span<const double> start_logits() const { return ask([](auto& t) { return t.start_logits(); }); }
+    std::int64_t start(std::int64_t prompt) const { return ask([=](auto& t) { return t.start(prompt); }); }
+    std::int64_t row(std::int64_t prompt, std::int64_t state) const {
+        return ask([=](auto& t) { return t.row(prompt, state); });
+    }
+    std::int64_t next(std::int64_t prompt, std::int64_t state, std::int64_t action) const {
+        return ask([=](auto& t) { return t.next(prompt, state, action); });
+    }
+    bool truncated(std::int64_t prompt, std::int64_t state) const {
+        return ask([=](auto& t) { return t.truncated(prompt, state); });
+    }
+    double success(std::int64_t prompt, std::int64_t state) const {
+        return ask([=](auto& t) { return t.success(prompt, state); });
+    }
+    double outcome(std::int64_t prompt, std::int64_t state, RandomStream& noise) const {
+        return ask([&](auto& t) { return t.outcome(prompt, state, noise); });
+    }
+    std::int32_t answer(std::int64_t prompt, std::span<const std::int32_t> actions) const {
+        return ask([=](auto& t) { return t.answer(prompt, actions); });
+    }
+    std::vector<std::int32_t> solution(std::int64_t prompt) const {
+        return ask([=](auto& t) { return t.solution(prompt); });
+    }
+};
+static_assert(tasks::TabularTask<AnyTabularTask>);
+
+/// What the flags say of everything but the method.
+struct TabularWork {
+    AnyTabularTask task;
+    train::TabularSettings tabular;
+    RunSettings run;
+    nlohmann::json settings;  ///< all of these, by their flags
+    std::vector<std::pair<std::string, std::string>> rest{};  ///< flags that can only be the method's
+};
+/// Errors: a value that is none, settings that the task refuses.
+TabularWork tabular_work(const Request& request);
+/// The flags of the task and of the run: "--task.prompts --task.answers ...".
+std::string flags_of(const TabularWork& work);
+
+}  // namespace roars::program

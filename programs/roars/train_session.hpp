@@ -1,0 +1,131 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "roars/reflect.hpp"
+#include "roars/train/checkpoint.hpp"
+#include "roars/train/trainer.hpp"
+#include "run_folder.hpp"
+#include "session.hpp"
+
+namespace roars::program {
+
+using Json = nlohmann::json;
+
+/// What a session measures its policy by.
+struct Yardstick {
+    std::string name;    ///< "accuracy on 300 held-out problems"
+    std::string legend;  ///< of the curve
+    /// Measures, puts the numbers into the record, and returns the one that is the session's accuracy, in [0, 1].
+    std::function<double(Run<backend::Host>&, train::Record&)> measure;
+};
+
+/// Sets every setting whose path ends with that name.
+template <class Settings>
+void set_everywhere(Settings& settings, std::string_view name, double number) {
+    for_each_setting(settings, [&](const std::string& path, auto& value) {
+        using Value = std::remove_reference_t<decltype(value)>;
+        if constexpr (std::is_arithmetic_v<Value>)
+            if (path.ends_with(name)) value = static_cast<Value>(number);
+    });
+}
+
+/// A run from its first line to its summary: a warm start, then the method; metrics, checkpoints, resuming, the picture.
+/// Knows neither method nor learner: they are behind the functions below, once an iteration or less.
+class TrainSession {
+public:
+    TrainSession(const methods::Facts& facts, const Request& request, const Json& settings, const RunSettings& run,
+                 Yardstick yardstick)
+        : facts_(facts),
+          request_(request),
+          run_(run),
+          folder_(request.out),
+          asked_{{"method", facts.name}, {"task", request.task}, {"seed", request.seed}, {"settings", settings}},
+          yardstick_(std::move(yardstick)) {}
+    virtual ~TrainSession() = default;
+
+    /// The exit code: 0, or 130 for a run that was interrupted and can go on.
+    int train();
+
+protected:
+    virtual train::Record warm_start(Run<backend::Host>& run) = 0;
+    virtual train::Record iterate(Run<backend::Host>& run) = 0;
+    virtual void set_reference() = 0;
+    virtual std::int64_t rollouts() const = 0;
+    virtual void write(SafeTensors& file) const = 0;
+    virtual void read(const SafeTensors& file) = 0;
+
+private:
+    void begin();
+    bool phase(const std::string& name, std::int64_t iterations);
+    void begin_training();
+    void evaluate(train::Record& record);
+    void note(const train::Record& record, double seconds);
+    void checkpoint();
+    void restore();
+    int stopped() const;
+    void finish();
+
+    const methods::Facts& facts_;
+    const Request& request_;
+    RunSettings run_;
+    RunFolder folder_;
+    Json asked_;
+    Yardstick yardstick_;
+    backend::Host host_;
+    std::string phase_ = "warm_start";
+    std::int64_t iteration_ = 0, step_ = 0;
+    double accuracy_ = 0, accuracy_before_ = 0;
+};
+
+/// The session of one method and one learner, which the caller keeps.
+template <class Method, class Learner>
+class MethodSession final : public TrainSession {
+    using WarmStart = methods::SupervisedLikelihood;
+
+public:
+    MethodSession(const methods::Facts& facts, const Request& request, const Json& settings, const RunSettings& run,
+                  Yardstick yardstick, const Method& method, Learner& learner)
+        : TrainSession(facts, request, settings, run, std::move(yardstick)),
+          learner_(learner),
+          warm_start_(warm_start_of(run), learner),
+          trainer_(method, learner) {}
+
+private:
+    static WarmStart warm_start_of(const RunSettings& run) {
+        WarmStart method = methods::supervised;
+        method.sampler.batch_size = run.warm_start_batch;
+        method.optimizer.step = step::recipe({.learning_rate = run.warm_start_learning_rate});
+        return method;
+    }
+
+    train::Record warm_start(Run<backend::Host>& run) override { return warm_start_.iterate(run); }
+    train::Record iterate(Run<backend::Host>& run) override { return trainer_.iterate(run); }
+    void set_reference() override { learner_.set_reference(); }
+    std::int64_t rollouts() const override { return learner_.position.rollouts; }
+    void write(SafeTensors& file) const override {
+        learner_.write(file);
+        train::write_state(file, warm_start_.state, "warm_start");
+        train::write_state(file, trainer_.state, "method");
+        train::write_state(file, learner_.position, "position");
+    }
+    void read(const SafeTensors& file) override {
+        learner_.read(file);
+        train::read_state(file, warm_start_.state, "warm_start");
+        train::read_state(file, trainer_.state, "method");
+        train::read_state(file, learner_.position, "position");
+    }
+
+    Learner& learner_;
+    train::Trainer<WarmStart, Learner> warm_start_;
+    train::Trainer<Method, Learner> trainer_;
+};
+
+}  // namespace roars::program

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "roars/methods/registry.hpp"
+#include "roars/reflect.hpp"
+#include "roars/train/tabular_learner.hpp"
+#include "tabular_tasks.hpp"
+#include "train_session.hpp"
+
+namespace roars::program {
+
+inline constexpr std::string_view tabular_task_names[] = {"bandit", "chain", "factorised", "stop-time"};
+using AnyTabularLearner = train::TabularLearner<AnyTabularTask>;
+
+/// The papers' settings are for policies of 10^9 parameters. These are for a table, of which a batch shows every row.
+template <class Method>
+Method tabular_settings(Method method, const AnyTabularTask& task) {
+    auto longest = static_cast<double>(task.longest_answer());
+    set_everywhere(method, ".learning_rate", 0.05);
+    set_everywhere(method, ".weight_decay", 0);
+    set_everywhere(method, ".minibatches", 1);
+    set_everywhere(method, "sampler.max_draws", 4);
+    set_everywhere(method, "soft_overlong.max_length", longest);
+    set_everywhere(method, "soft_overlong.buffer", 0);
+    set_everywhere(method, "aggregate.max_length", longest);
+    if constexpr (requires { method.sampler.group_size; }) {
+        bool groups = method.sampler.group_size > 1;
+        method.sampler.prompts = groups ? 32 : 256;
+        method.sampler.group_size = groups ? 8 : 1;
+    }
+    return method;
+}
+
+/// roars train --method NAME --task bandit, chain, factorised or stop-time.
+template <class Method>
+int train_tabular(const methods::Facts& facts, const Request& request) {
+    TabularWork work = tabular_work(request);
+    Method method = tabular_settings(registered<Method>(facts), work.task);
+    for (const auto& [flag, text] : work.rest)
+        expect(set_setting(method, flag, text), [&, &name = flag] {
+            return "--" + name + ": no such setting, expected one that `roars show " + request.method + "` lists, or " +
+                   flags_of(work);
+        });
+    work.settings["method"] = to_json(method);
+    AnyTabularLearner learner(work.task, work.tabular);
+    Yardstick yardstick{"exact success over " + std::to_string(work.task.prompts()) + " prompts", "exact",
+                        [&](auto& run, train::Record& record) {
+                            auto score = learner.evaluate(run);
+                            record.emplace_back("accuracy", score.success);
+                            record.emplace_back("pass", score.pass);
+                            record.emplace_back("coverage", score.coverage);
+                            record.emplace_back("answer_entropy", score.entropy);
+                            record.emplace_back("answer_length", score.length);
+                            record.emplace_back("answer_truncated", score.truncated);
+                            return score.success;
+                        }};
+    return MethodSession(facts, request, work.settings, work.run, yardstick, method, learner).train();
+}
+
+/// Every `parts`-th method of the registry, from number `part` on: the registry is cut so that compilers share it.
+template <std::size_t part, std::size_t parts>
+void add_tabular(Programs& programs) {
+    auto add = [&]<class Entry>(const Entry& entry) {
+        Program program = program_of<typename Entry::Method, AnyTabularLearner>(
+            []<class Fitting>(const Fitting*) { return train_tabular<Fitting>; });
+        for (std::string_view task : tabular_task_names) programs[task][entry.facts.name] = program;
+    };
+    [&]<std::size_t... index>(std::index_sequence<index...>) {
+        auto one = [&](auto number) {
+            if constexpr (number % parts == part) add(std::get<number>(methods::all));
+        };
+        (one(std::integral_constant<std::size_t, index>{}), ...);
+    }(std::make_index_sequence<std::tuple_size_v<decltype(methods::all)>>{});
+}
+
+}  // namespace roars::program
