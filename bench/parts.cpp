@@ -1,0 +1,162 @@
+/// Each part alone against a copy of the bytes it moves, in one run: share_of_copy = 1 at the limit of the memory.
+#include <string>
+#include <tuple>
+
+#include "roars/advantage/gae.hpp"
+#include "roars/advantage/normalise.hpp"
+#include "roars/advantage/v_trace.hpp"
+#include "roars/objective.hpp"
+#include "roars/optimizer/aggregate.hpp"
+#include "roars/optimizer/step/adamw.hpp"
+#include "roars/optimizer/surrogate.hpp"
+#include "roars/optimizer/surrogates/clip_variants.hpp"
+#include "roars/optimizer/surrogates/geometric_mean.hpp"
+#include "roars/optimizer/surrogates/sequence_clip.hpp"
+#include "roars/optimizer/surrogates/weighted_likelihood.hpp"
+#include "roars/primitives/sampling.hpp"
+#include "roars/regularizer/kl.hpp"
+#include "roars/run.hpp"
+#include "roars/type_name.hpp"
+#include "rollouts.hpp"
+
+namespace {
+
+using namespace roars;
+
+constexpr std::int64_t sequences = 1024, length = 1024, tokens = sequences * length;
+
+template <class... Column>
+std::int64_t bytes_of(columns<Column...>) {
+    return ((Column::extent == Extent::sequence ? sequences : tokens) + ... + 0) * std::int64_t(sizeof(float));
+}
+
+template <class... Column>
+columns<col::grad<Column>...> gradients(columns<Column...>);
+
+/// The objective of some terms: loss, gradient and metrics in one pass.
+template <class... Term>
+void objective(benchmark::State& state, const Term&... weighed) {
+    using Wanted = detail::columns_of_terms<typename Term::Term...>;
+    using Gradients = decltype(gradients(unite_t<typename Term::Term::differentiates...>{}));
+    auto batch = bench::rollouts<Batch<float, unite_t<Wanted, Gradients>>>(sequences, length);
+    backend::Host backend;
+    Run run{backend};
+    Counts counts = count(backend, batch);
+    std::array<Counts, sizeof...(Term)> all;
+    all.fill(counts);
+    auto prepare = [&](const auto& term) {
+        if constexpr (requires { term.prepare(run, batch); }) term.prepare(run, batch);
+    };
+    (prepare(weighed.term), ...);
+    bench::against_copy(state, {bytes_of(Wanted{}), bytes_of(Gradients{})}, tokens,
+                        [&] { benchmark::DoNotOptimize(evaluate(backend, batch, all, weighed...).loss()); });
+}
+
+/// An advantage: columns in, columns out.
+template <class Advantage>
+void advantage(benchmark::State& state) {
+    auto batch = bench::rollouts<Batch<float, unite_t<needs_of<Advantage>, gives_of<Advantage>>>>(sequences, length);
+    backend::Host backend;
+    Run run{backend};
+    Advantage part{};
+    using Read = minus_t<needs_of<Advantage>, columns<col::groups>>;
+    bench::Bytes bytes{bytes_of(Read{}), bytes_of(gives_of<Advantage>{})};
+    bytes.read = std::max(bytes.read, bytes.written);  // a copy has to read what it writes
+    bench::against_copy(state, bytes, tokens, [&] { part.estimate(run, batch); });
+}
+
+/// Reads gradient, parameter and two moments, writes three of them.
+void adamw(benchmark::State& state) {
+    constexpr std::int64_t parameters = 1 << 22;
+    std::vector<float> theta(parameters), gradient(parameters);
+    bench::fill_normal(std::span(theta), 1, 0.0, 1.0);
+    bench::fill_normal(std::span(gradient), 2, 0.0, 1e-3);
+    step::AdamW rule{.weight_decay = 0.1};
+    step::AdamW::State moments;
+    constexpr std::int64_t column = parameters * std::int64_t(sizeof(float));
+    bench::against_copy(state, {4 * column, 3 * column}, parameters,
+                        [&] { rule.step(moments, std::span(theta), std::span(gradient)); });
+}
+
+/// A token for each row of 32,000 logits: the rows are read, next to nothing is written.
+void sampler(benchmark::State& state, const Generation& generation) {
+    constexpr std::int64_t rows = 64, vocabulary = 32000;
+    std::vector<float> logits(rows * vocabulary);
+    std::vector<double> uniform(rows);
+    bench::fill_normal(std::span(logits), 1, 0.0, 3.0);
+    bench::fill(std::span(uniform), 2,
+                [](const Random& random, std::uint32_t s, std::uint32_t t) { return random.uniform(s, t); });
+    std::vector<Sampled> result(rows);
+    backend::Host backend;
+    bench::against_copy(state, {rows * vocabulary * std::int64_t(sizeof(float)), 0}, rows, [&] {
+        sample_rows(backend, std::span<const float>(logits), vocabulary, generation, std::span<const double>(uniform),
+                    std::span(result));
+    });
+}
+
+template <class Visit, class... T>
+void for_types(std::tuple<T...>, Visit&& visit) {
+    (visit(T{}), ...);
+}
+
+using Surrogates = std::tuple<surrogate::PolicyGradient, surrogate::Likelihood, surrogate::Clip, surrogate::DualClip,
+                              surrogate::TwoSidedClip, surrogate::SoftGate, surrogate::SquaredLogRatio,
+                              surrogate::ClippedWeight, surrogate::VariationalWeight, surrogate::TaperedWeight,
+                              surrogate::DivergenceGate<>, surrogate::SequenceClip, surrogate::GeometricMean>;
+using Aggregates = std::tuple<aggregate::TokenMean, aggregate::TokenSum, aggregate::SequenceMean,
+                              aggregate::SequenceMeanOfAll, aggregate::SequenceSum, aggregate::SequenceSumOverLength,
+                              aggregate::ConstantLength, aggregate::Constant>;
+using Penalties = std::tuple<regularizer::Kl<kl::K1>, regularizer::Kl<kl::K2>, regularizer::Kl<kl::K3>,
+                             regularizer::ImportanceKl<>, regularizer::EntropyBonus>;
+using Advantages = std::tuple<advantage::Gae<>, advantage::VTrace<>, advantage::GroupZScore, advantage::GroupMean,
+                              advantage::LeaveOneOut, advantage::BatchBaseline>;
+
+template <class T>
+std::string name_of() {
+    std::string name(type_name<T>());
+    for (std::string_view scope : {"roars::", "surrogate::", "aggregate::", "regularizer::", "advantage::", "kl::",
+                                   "critic::", "center::", "scale::", "trust::"})
+        for (std::size_t at; (at = name.find(scope)) != std::string::npos;) name.erase(at, scope.size());
+    return name;
+}
+
+template <class Work>
+void add(const std::string& name, Work work) {
+    benchmark::RegisterBenchmark(name.c_str(), work)->UseManualTime()->Unit(benchmark::kMillisecond);
+}
+
+void add_all() {
+    aggregate::TokenMean mean;
+    surrogate::Clip clip{.low = 0.2, .high = 0.28};
+    add("objective/clip + k3", [=](benchmark::State& state) {
+        objective(state, Weighed{clip, mean}, Weighed{regularizer::Kl<kl::K3>{}, mean});
+    });
+    add("objective/clip (DAPO)", [=](benchmark::State& state) { objective(state, Weighed{clip, mean}); });
+    for_types(Surrogates{}, [=]<class T>(T term) {
+        add("surrogate/" + name_of<T>(), [=](benchmark::State& state) { objective(state, Weighed{term, mean}); });
+    });
+    for_types(Aggregates{}, [=]<class T>(T aggregate) {
+        add("aggregate/" + name_of<T>(), [=](benchmark::State& state) { objective(state, Weighed{clip, aggregate}); });
+    });
+    for_types(Penalties{}, [=]<class T>(T term) {
+        add("penalty/" + name_of<T>(), [=](benchmark::State& state) { objective(state, Weighed{term, mean}); });
+    });
+    for_types(Advantages{}, []<class T>(T) { add("advantage/" + name_of<T>(), advantage<T>); });
+    add("step/AdamW", adamw);
+    auto sample = [](const char* name, const Generation& generation) {
+        add(std::string("sampler/") + name, [=](benchmark::State& state) { sampler(state, generation); });
+    };
+    sample("plain", {});
+    sample("top-k 50", {.top_k = 50});
+    sample("top-p 0.95", {.top_p = 0.95});
+    sample("top-k 50, top-p 0.95", {.top_k = 50, .top_p = 0.95});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+    add_all();
+    benchmark::RunSpecifiedBenchmarks();
+}

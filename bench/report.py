@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Writes docs/benchmarks/cpu.md from what the benchmarks measured.
+
+Usage: report.py FOLDER COMPILER FLAGS PAGE; FOLDER holds parts.json, logits.json, composition.json (Google Benchmark) and,
+where PyTorch was there, pytorch.json.
+"""
+import json
+import platform
+import sys
+from datetime import date
+from pathlib import Path
+
+
+def measured(folder, name):
+    file = folder / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def runs(report):
+    """Name without what the library of benchmarks adds -> counters."""
+    return {run["name"].removesuffix("/manual_time"): run for run in report["benchmarks"] if "error_message" not in run}
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def shares(found, prefix=""):
+    return table(["part", "share of the copy"],
+                 [[f"`{name}`", f"{run['share_of_copy']:.2f}"] for name, run in found.items() if name.startswith(prefix)])
+
+
+def processor():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def vector_width(threads_of):
+    flags = Path("/proc/cpuinfo").read_text()
+    return next((name for name in ("avx512f", "avx2", "sse4_2", "asimd") if f" {name} " in flags), threads_of)
+
+
+def main():
+    folder, compiler, flags, page = Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4])
+    parts, logits = runs(measured(folder, "parts")), runs(measured(folder, "logits"))
+    composition = runs(measured(folder, "composition"))
+    context = measured(folder, "parts")["context"]
+    pytorch = measured(folder, "pytorch")
+    samplers = {name: run for name, run in parts.items() if name.startswith("sampler/")}
+    others = {name: run for name, run in parts.items() if name not in samplers}
+
+    text = f"""# Speed on the CPU
+
+Written by `scripts/bench` on {date.today()}; every number was measured in that run. All are ratios of two times taken in
+turns in the same run with the same number of threads, each the shortest of many.
+
+Machine: {processor()}, {context['num_cpus']} cores ({vector_width('')}). Compiler: {compiler}, `{flags}`; no `-ffast-math`.
+
+"""
+    if pytorch:
+        text += f"""## Against PyTorch eager
+
+PyTorch {pytorch['pytorch']}, {pytorch['threads']} threads on both sides, the same numbers in; the results agree, the largest
+difference stands beside. PyTorch's time over ours:
+
+""" + table(["case", "times faster", "largest difference"],
+            [[row["case"], f"{row['pytorch_over_roars']:.1f}", f"{row['difference']:.0e}"] for row in pytorch["cases"]]) + "\n"
+    text += """## The cost of composition
+
+The composed objective over the same loop written by hand with the same SIMD library (`bench/composition.cpp`):
+
+""" + table(["objective / tokens", "composed over by hand"],
+            [[f"`{name}`", f"{run['composed_over_by_hand']:.2f}"] for name, run in composition.items()]) + """
+## Against the limit of the memory
+
+Time of a copy that reads and writes as many bytes as the part does, over the time of the part: 1 is a copy's speed.
+
+""" + shares(others) + """
+From logits, by the size of the vocabulary. The objective's copy reads the logits and writes as many gradients:
+
+""" + shares(logits) + """
+Samplers, one token a row of 32,000 logits; the copy only reads the logits:
+
+""" + shares(samplers)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
