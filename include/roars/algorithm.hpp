@@ -53,6 +53,21 @@ struct prepare_needs<Term> {
     using type = typename Term::prepare_needs;
 };
 
+/// A term whose loss needs numbers of the whole batch before its gradient: reduce(run, batch) gives its Sums, which add
+/// up over micro-batches; with(sums) then gives the term that knows them, or prepare(run, batch, sums) the columns.
+template <class Term>
+concept TwoPhase = requires {
+    typename Term::Sums;
+};
+template <class Term>
+struct sums {
+    using type = NoState;
+};
+template <TwoPhase Term>
+struct sums<Term> {
+    using type = typename Term::Sums;
+};
+
 template <class Tuple>
 struct of_terms;
 template <class... Term>
@@ -61,6 +76,8 @@ struct of_terms<std::tuple<Term...>> {
     using needs = unite_t<typename prepare_needs<Term>::type..., minus_t<unite_t<needs_of<Term>...>, gives>>;
     using slopes = unite_t<typename Term::differentiates...>;
     using masks = unite_t<columns<mask_of<Term>>...>;
+    /// Whether the totals of a batch depend on more than its masks.
+    static constexpr bool have_sums = (!std::is_empty_v<typename sums<Term>::type> || ...);
 };
 
 template <class... Column>
@@ -125,20 +142,14 @@ struct aggregate<Term, Default> {
     static type of(const Term& term, const Default&) { return term.aggregate; }
 };
 
-/// A term whose loss needs numbers of the whole batch before its gradient: reduce(run, batch) gives its Sums, which add
-/// up over micro-batches; with(sums) then gives the term that knows them, or prepare(run, batch, sums) the columns.
-template <class Term>
-concept TwoPhase = requires {
-    typename Term::Sums;
-};
-template <class Term>
-struct sums {
-    using type = NoState;
-};
-template <TwoPhase Term>
-struct sums<Term> {
-    using type = typename Term::Sums;
-};
+/// untold_loss(run, batch, sums) of a term: the part of its loss that stands at no trainable token, a constant.
+template <class Term, class RunType, class BatchType, class Sums>
+double untold_loss(const Term& term, RunType& run, const BatchType& batch, const Sums& sums) {
+    if constexpr (requires { term.untold_loss(run, batch, sums); })
+        return term.untold_loss(run, batch, sums);
+    else
+        return 0.0;
+}
 
 template <class P, class RunType, class State, class BatchType>
 void call_score(const P& part, RunType& run, State& state, BatchType& batch) {
@@ -165,6 +176,25 @@ void call_shape(const P& part, RunType& run, State& state, BatchType& batch) {
         part.shape(run, state, batch);
     else if constexpr (ShapesReward<P>)
         part.shape(run, batch);
+}
+
+template <class P, class RunType, class State, class ResultType>
+void call_observe(const P& part, RunType& run, State& state, const ResultType& result) {
+    if constexpr (requires { part.observe(run, state, result); }) part.observe(run, state, result);
+}
+template <class P, class RunType, class State>
+Reset call_after_iteration(const P& part, RunType& run, State& state) {
+    if constexpr (requires { part.after_iteration(run, state); })
+        return part.after_iteration(run, state);
+    else
+        return {};
+}
+template <class P, class RunType, class State>
+Reset call_after_evaluation(const P& part, RunType& run, State& state, double score) {
+    if constexpr (requires { part.after_evaluation(run, state, score); })
+        return part.after_evaluation(run, state, score);
+    else
+        return {};
 }
 
 }  // namespace detail
@@ -351,7 +381,10 @@ private:
         };
         // In braces, because terms are prepared in their order: one may read what an earlier one gives.
         std::tuple weighed{ready(std::get<k>(all), std::get<k>(whole.sums))...};
-        return evaluate(run.backend, batch, whole.counts, std::get<k>(weighed)...);
+        auto result = evaluate(run.backend, batch, whole.counts, std::get<k>(weighed)...);
+        ((result.term_loss[k] += detail::untold_loss(std::get<k>(weighed).term, run, batch, std::get<k>(whole.sums))),
+         ...);
+        return result;
     }
 };
 

@@ -42,8 +42,8 @@ class LanguageLearner {
 public:
     using Real = float;
     using gives = unite_t<columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour,
-                                  col::logp_ref, col::entropy, col::sum_pi_squared, col::outcome, col::truncated,
-                                  col::answer, col::prompt, col::greedy_outcome>,
+                                  col::logp_ref, col::entropy, col::sum_pi_squared, col::external, col::outcome,
+                                  col::truncated, col::answer, col::prompt, col::greedy_outcome>,
                           std::conditional_t<value_head, columns<col::value, col::value_old>, columns<>>>;
     /// What it needs in any batch of its own.
     using keeps = columns<col::token, col::mask, col::prompt, col::logp>;
@@ -71,20 +71,28 @@ public:
     }
     Position position;
 
+    std::int64_t prompt_count() const { return task_->train_count(); }
+
     /// `prompts` problems of the training set, group_size answers to each, as one batch of groups.
     template <class RunType, class BatchType>
     void roll_out(RunType& run, BatchType& batch, std::int64_t prompts, std::int64_t group_size,
                   const Generation& generation) {
-        temperature_ = generation.temperature > 0 ? generation.temperature : 1.0;
         auto problems = draw_problems(run, prompts);
+        roll_out(run, batch, std::span<const std::int64_t>(problems), group_size, generation);
+    }
+    /// The same for these problems.
+    template <class RunType, class BatchType>
+    void roll_out(RunType& run, BatchType& batch, std::span<const std::int64_t> problems, std::int64_t group_size,
+                  const Generation& generation) {
+        temperature_ = generation.temperature > 0 ? generation.temperature : 1.0;
         auto answers = generate(run.backend, problems, group_size, generation, run.random.of(Purpose::sample),
                                 static_cast<std::uint64_t>(position.rollouts));
-        position.rollouts += prompts * group_size;
+        position.rollouts += std::ssize(answers);
         batch = to_batch<BatchType>(problems, group_size, answers);
         if constexpr (BatchType::template has<col::greedy_outcome>) fill_greedy(run, batch, problems, group_size);
     }
 
-    /// `count` training problems with their reference answers.
+    /// `count` training problems with their reference answers, which no policy wrote.
     template <class RunType, class BatchType>
     void demonstrate(RunType& run, BatchType& batch, std::int64_t count) {
         temperature_ = 1.0;
@@ -95,6 +103,8 @@ public:
             answers.push_back({{tokens.begin(), tokens.end()}, std::vector<float>(tokens.size()), false});
         }
         batch = to_batch<BatchType>(problems, 1, answers);
+        if constexpr (BatchType::template has<col::external>)
+            std::fill(batch[col::external{}].begin(), batch[col::external{}].end(), Real(1));
     }
 
     /// Fills what the actor says before the update: logp_old and value_old of the policy, logp_ref of the reference.
@@ -121,6 +131,12 @@ public:
     /// those of the whole minibatch, so that the cut changes nothing.
     template <class A, class RunType, class BatchType>
     auto accumulate(const A& algorithm, RunType& run, const typename A::State& state, BatchType& batch) {
+        if constexpr (A::OfTerms::have_sums)  // they are of the policy as it is now, over the whole minibatch
+            read(run, batch, policy_, [&](std::int64_t first, const auto& piece) {
+                copy_to(batch[col::logp{}], first, piece[col::logp{}]);
+                if constexpr (BatchType::template has<col::entropy>)
+                    copy_to(batch[col::entropy{}], first, piece[col::entropy{}]);
+            });
         auto totals = algorithm.totals(run, state, batch);
         decltype(algorithm.objective(run, state, batch, totals)) sum;
         for_each_piece(batch, [&](std::int64_t, auto piece) {
