@@ -4,6 +4,5 @@
 #include "roars/reward/none.hpp"
 
 using namespace roars;
-using Aimless =
-    Algorithm<sampler::Groups, reward::None, advantage::None, regularizer::None, methods::Dapo::Optimizer>;
+using Aimless = Algorithm<sampler::Groups, reward::None, advantage::None, regularizer::None, methods::Dapo::Optimizer>;
 using Columns = Aimless::Columns;

@@ -4,8 +4,6 @@
 using namespace roars;
 
 auto batch(Offsets tokens, std::span<float> logp, std::span<float> outcome) {
-    return complete<methods::Dapo>(view<float>(tokens)
-                                       .borrow(col::logp{}, logp)
-                                       .borrow(col::logp_old{}, logp)
-                                       .borrow(col::outcome{}, outcome));
+    return complete<methods::Dapo>(
+        view<float>(tokens).borrow(col::logp{}, logp).borrow(col::logp_old{}, logp).borrow(col::outcome{}, outcome));
 }

@@ -13,6 +13,5 @@ struct Named {
         return 1.0;
     }
 };
-using Owner =
-    Algorithm<sampler::Groups, Named, advantage::GroupZScore, regularizer::None, methods::Dapo::Optimizer>;
+using Owner = Algorithm<sampler::Groups, Named, advantage::GroupZScore, regularizer::None, methods::Dapo::Optimizer>;
 using Columns = Owner::Columns;
