@@ -123,7 +123,22 @@ template <class P>
 concept HasTerms = TokenTerm<P> || requires(const P& part, const state_of<P>& state) {
     std::tuple_size<decltype(part.terms(state))>::value;
 };
-/// Keeps the policy near something, or spread out.
+/// What a part may ask of the trainer behind an iteration, never within the updates of one batch: the policy as it is
+/// becomes the reference; the step rule forgets its moments and counts its steps anew.
+struct Reset {
+    bool reference = false;
+    bool step = false;
+    Reset& operator|=(const Reset& other) {
+        reference = reference || other.reference;
+        step = step || other.step;
+        return *this;
+    }
+};
+
+/// Keeps the policy near something, or spread out. It may watch the run, with any of
+///     observe(run, state, result)              the result of every update,
+///     after_iteration(run, state) -> Reset     the end of an iteration,
+///     after_evaluation(run, state, score) -> Reset     what the policy was found to be worth.
 template <class P>
 concept RegularizerPart = Part<P> && (ShapesReward<P> || HasTerms<P> || requires { typename P::does_nothing; });
 

@@ -12,11 +12,6 @@ using shaping_gives = unite_t<std::conditional_t<ShapesReward<Part>, gives_of<Pa
 template <class... Part>
 using shaping_needs = unite_t<std::conditional_t<ShapesReward<Part>, needs_of<Part>, columns<>>...>;
 
-template <class Part, class RunType, class State, class ResultType>
-void call_observe(const Part& part, RunType& run, State& state, const ResultType& result) {
-    if constexpr (requires { part.observe(run, state, result); }) part.observe(run, state, result);
-}
-
 }  // namespace roars::detail
 
 namespace roars::regularizer {
@@ -41,6 +36,26 @@ struct Sum : Pack<Part...> {
         apply(*this, [&](const Part&... part) {
             apply(state, [&](auto&... own) { (roars::detail::call_observe(part, run, own, result), ...); });
         });
+    }
+    template <class RunType>
+    Reset after_iteration(RunType& run, State& state) const {
+        Reset reset;
+        apply(*this, [&](const Part&... part) {
+            apply(state, [&](auto&... own) {
+                ((reset |= roars::detail::call_after_iteration(part, run, own)), ...);
+            });
+        });
+        return reset;
+    }
+    template <class RunType>
+    Reset after_evaluation(RunType& run, State& state, double score) const {
+        Reset reset;
+        apply(*this, [&](const Part&... part) {
+            apply(state, [&](auto&... own) {
+                ((reset |= roars::detail::call_after_evaluation(part, run, own, score)), ...);
+            });
+        });
+        return reset;
     }
     auto terms(const State& state) const {
         return apply(*this, [&](const Part&... part) {

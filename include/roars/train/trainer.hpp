@@ -14,7 +14,7 @@ namespace roars::train {
 using Record = std::vector<std::pair<std::string, double>>;
 
 /// Ties an algorithm to a learner (an actor at work on a task). One iteration is
-///     collect -> score -> refresh -> estimate -> epochs x minibatches x (objective -> step) -> observe.
+///     collect -> score -> refresh -> estimate -> epochs x minibatches x (objective -> step -> observe) -> observe.
 /// The compiler refuses a learner that does not bring what the algorithm asks from outside, and names the column.
 template <class A, class Learner>
 class Trainer {
@@ -40,10 +40,22 @@ public:
         update(run, batch, record);
         if constexpr (requires { algorithm_.sampler.observe(run, state.sampler, batch); })
             algorithm_.sampler.observe(run, state.sampler, batch);
+        carry_out(roars::detail::call_after_iteration(algorithm_.regularizer, run, state.regularizer));
         return record;
     }
 
+    /// To be told what the policy is worth, behind an iteration: a part may want to begin again from it.
+    template <class RunType>
+    void evaluated(RunType& run, double score) {
+        carry_out(roars::detail::call_after_evaluation(algorithm_.regularizer, run, state.regularizer, score));
+    }
+
 private:
+    void carry_out(const Reset& reset) {
+        if (reset.reference) learner_->set_reference();
+        if (reset.step) state.optimizer = {};
+    }
+
     static Record describe(const BatchType& batch) {
         Record record{{"sequences", double(batch.sequences())}, {"tokens", double(batch.tokens())}};
         double n = std::max<double>(1.0, double(batch.sequences()));
@@ -75,9 +87,11 @@ private:
                 std::int64_t first = batch.units() * k / pieces, last = batch.units() * (k + 1) / pieces;
                 auto minibatch = pieces == 1 ? batch : pick(batch, order, first, last);
                 learner_->parameters().zero_gradients();
-                sum += learner_->accumulate(algorithm_, run, state, minibatch);
+                auto result = learner_->accumulate(algorithm_, run, state, minibatch);
+                sum += result;
                 optimizer.step.step(state.optimizer, learner_->parameters().values(),
                                     learner_->parameters().gradients());
+                roars::detail::call_observe(algorithm_.regularizer, run, state.regularizer, result);
                 ++steps;
             }
         }
