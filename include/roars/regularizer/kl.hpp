@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 #include "roars/concepts.hpp"
@@ -58,6 +59,20 @@ struct K3 {
         return {math::min(value, most), math::select(value <= most, slope, V(Real(0)))};
     }
 };
+/// k2 and k3 as they are written, of a d that is not held; k3 is held only below d = -80, where e^{-d} leaves float.
+struct ExactK2 : K2 {
+    static constexpr double bound = std::numeric_limits<float>::max();
+};
+struct ExactK3 {
+    static constexpr double bound = std::numeric_limits<float>::max();
+    template <class V>
+    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
+        using Real = math::Scalar<V>;
+        const V least(Real(-80));
+        V held = math::max(d.value, least);
+        return {K3::unbounded(held), math::select(d.value >= least, -math::expm1(-held), V(Real(0)))};
+    }
+};
 /// The value of one estimator with the gradient of k2, which is that of KL(policy || reference) on average.
 template <class Value = K3>
 struct StraightThrough {
@@ -71,32 +86,42 @@ ROARS_FIELDS(K1)
 ROARS_FIELDS(Absolute)
 ROARS_FIELDS(K2)
 ROARS_FIELDS(K3)
+ROARS_FIELDS(ExactK2)
+ROARS_FIELDS(ExactK3)
 template <class Value>
 ROARS_FIELDS_OF((StraightThrough<Value>))
+
+/// Within what an estimator wants d held: its own bound, or 20.
+template <class Estimator>
+inline constexpr double bound_of = 20.0;
+template <class Estimator>
+requires requires { Estimator::bound; }
+inline constexpr double bound_of<Estimator> = Estimator::bound;
 }  // namespace kl
 
 namespace regularizer {
 
-/// coefficient * estimator(logp - logp_ref), fused into the loss. Metric: the estimate itself.
-template <class Estimator = kl::K3>
+/// coefficient * estimator(logp - logp_ref), fused into the loss; or against another policy's column, a teacher's.
+/// Metric: the estimate itself.
+template <class Estimator = kl::K3, class Other = col::logp_ref>
 struct Kl {
     double coefficient = 0.04;
 
     static constexpr std::string_view name = "kl_loss";
-    using needs = columns<col::logp, col::logp_ref>;
+    using needs = columns<col::logp, Other>;
     using differentiates = columns<col::logp>;
     static constexpr std::array<std::string_view, 1> metrics{"kl"};
 
     template <class X>
     ROARS_FN Loss<value_t<X>, 1, 1> token(const X& x) const {
         using V = value_t<X>;
-        auto estimate = Estimator::of(log_ratio<V>(x[col::logp{}], x[col::logp_ref{}]));
+        auto estimate = Estimator::of(log_ratio<V>(x[col::logp{}], x[Other{}], kl::bound_of<Estimator>));
         V scale(static_cast<math::Scalar<V>>(coefficient));
         return {scale * estimate.value, {scale * estimate.slope}, {estimate.value}};
     }
 };
-template <class Estimator>
-ROARS_FIELDS_OF((Kl<Estimator>), coefficient)
+template <class Estimator, class Other>
+ROARS_FIELDS_OF((Kl<Estimator, Other>), coefficient)
 
 /// coefficient * e^{logp - logp_old} * estimator(logp - logp_ref): an unbiased estimate of KL(policy || reference) from
 /// tokens of the old policy, the ratio differentiated too; held only where it would overflow (|log-ratio| > 80).
