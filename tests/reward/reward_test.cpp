@@ -99,7 +99,7 @@ RC_GTEST_PROP(RewardProperty, CosineGoesFromEndToEnd, ()) {
     RC_ASSERT(std::abs(rule.of(true, 0) - 2.0) < 1e-12 && std::abs(rule.of(false, 0) + 10.0) < 1e-12);
     RC_ASSERT(std::abs(rule.of(true, rule.max_length) - 1.0) < 1e-12);
     RC_ASSERT(std::abs(rule.of(false, rule.max_length)) < 1e-12);
-    RC_ASSERT(rule.of(true, rule.max_length + 1) == rule.exceeded);
+    RC_ASSERT(rule.of(true, rule.max_length + 1) == rule.beyond.reward);
     for (double n = 1; n <= rule.max_length; ++n) {
         RC_ASSERT(rule.of(true, n) < rule.of(true, n - 1) && rule.of(false, n) > rule.of(false, n - 1));
         RC_ASSERT(rule.of(true, n) > rule.of(false, n));

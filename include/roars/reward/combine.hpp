@@ -24,7 +24,7 @@ struct Clip {
 template <class Base>
 ROARS_FIELDS_OF((Clip<Base>), base, low, high)
 
-/// factor r + shift
+/// factor r + shift. A factor of 0 removes r, whatever it is.
 template <SequenceReward Base>
 struct Scale {
     Base base{};
@@ -35,7 +35,7 @@ struct Scale {
     using gives = columns<col::reward>;
     template <class X>
     double value(const X& x) const {
-        return factor * base.value(x) + shift;
+        return factor == 0.0 ? shift : factor * base.value(x) + shift;
     }
 };
 template <class Base>

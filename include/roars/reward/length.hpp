@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "roars/concepts.hpp"
 
@@ -21,14 +22,35 @@ struct LinearLength {
 };
 ROARS_FIELDS(LinearLength, per_token, most)
 
+/// What a length-scaled reward does behind its limit.
+namespace beyond {
+/// One reward for every longer answer.
+struct Fixed {
+    double reward = -10.0;
+};
+/// It stays what it is at the limit.
+struct Held {
+    static double progress(double x) { return x < 1.0 ? x : 1.0; }
+};
+/// The cosine goes on and turns back: an answer of twice the limit is paid as an empty one.
+struct Periodic {
+    static double progress(double x) { return x; }
+};
+ROARS_FIELDS(Fixed, reward)
+ROARS_FIELDS(Held)
+ROARS_FIELDS(Periodic)
+}  // namespace beyond
+
 /// The reward at length n goes along half a cosine from that of length 0 to that of length L = max_length, for right
-/// and wrong answers apart; beyond L it is `exceeded`:
+/// and wrong answers apart:
 ///     r = at_max + (at_zero - at_max) (1 + cos(pi n / L)) / 2.
-/// A right answer does best short, a wrong one long. Right: outcome > 0.5. Source: arXiv 2502.03373, section 4.1.
-struct CosineLength {
+/// Right: outcome > 0.5. Errors: max_length of 0 or less. Sources: arXiv 2502.03373, section 4.1 (a right answer does
+/// best short, a wrong one long); arXiv 2503.16219.
+template <class Beyond>
+struct CosineLengthThen {
     double right_at_zero = 2.0, right_at_max = 1.0;
     double wrong_at_zero = -10.0, wrong_at_max = 0.0;
-    double exceeded = -10.0;
+    Beyond beyond{};
     double max_length = 16384;
 
     using needs = columns<col::outcome>;
@@ -38,11 +60,25 @@ struct CosineLength {
         return of(x[col::outcome{}] > 0.5, static_cast<double>(x.length()));
     }
     double of(bool right, double length) const {
-        if (length > max_length) return exceeded;
+        expect(max_length > 0, [&] {
+            return "cosine reward: max_length is " + std::to_string(max_length) + ", expected a number above 0";
+        });
         double zero = right ? right_at_zero : wrong_at_zero, most = right ? right_at_max : wrong_at_max;
-        return most + (zero - most) * 0.5 * (1.0 + std::cos(3.141592653589793 * length / max_length));
+        double x = length / max_length;
+        if constexpr (requires { beyond.reward; }) {
+            if (x > 1.0) return beyond.reward;
+        } else {
+            x = beyond.progress(x);
+        }
+        return most + (zero - most) * 0.5 * (1.0 + std::cos(3.141592653589793 * x));
     }
 };
-ROARS_FIELDS(CosineLength, right_at_zero, right_at_max, wrong_at_zero, wrong_at_max, exceeded, max_length)
+template <class Beyond>
+ROARS_FIELDS_OF((CosineLengthThen<Beyond>), right_at_zero, right_at_max, wrong_at_zero, wrong_at_max, beyond,
+                max_length)
+
+using CosineLength = CosineLengthThen<beyond::Fixed>;
+using HeldCosineLength = CosineLengthThen<beyond::Held>;
+using PeriodicCosineLength = CosineLengthThen<beyond::Periodic>;
 
 }  // namespace roars::reward
