@@ -24,35 +24,34 @@ struct TextSettings {
 template <class Method>
 ROARS_FIELDS_OF((TextSettings<Method>), method, run, task, actor, language)
 
-/// The papers' settings are for policies of 10^9 parameters and 10^4 tokens. These are for 10^5 and 10.
+/// The papers' settings are for policies of 10^9 parameters and answers of 10^4 tokens. These are for 10^5 and 5: sums
+/// and differences of two numbers up to 50, 2,048 answers an iteration. docs/benchmarks/demo.md says what they reach.
 template <class Method>
 TextSettings<Method> small_policy_settings(const Method& method) {
     TextSettings<Method> settings{method};
-    settings.run.warm_start = 150;
+    settings.run.iterations = 400;
+    settings.run.evaluate_every = 20;
+    settings.run.checkpoint_every = 20;
+    settings.run.warm_start = 220;
     settings.task = tasks::small_integer_calculation();
-    settings.task.largest_operand = 30;
-    settings.task.train_per_level = 1500;
+    settings.task.largest_operand = 50;
+    settings.task.train_per_level = 4500;
     settings.task.test_per_level = 300;
     settings.actor = {.layers = 2, .width = 64, .heads = 4, .hidden = 256};
-    for_each_setting(settings.method, [](const std::string& path, auto& value) {
-        auto set = [&](const char* name, double number) {
-            if (path.size() >= std::string_view(name).size() && path.ends_with(name))
-                if constexpr (std::is_arithmetic_v<std::remove_reference_t<decltype(value)>>)
-                    value = static_cast<std::remove_reference_t<decltype(value)>>(number);
-        };
-        set("learning_rate", 1e-3);
-        set("weight_decay", 0);
-        set("minibatches", 1);
-        set("sampler.max_draws", 4);
-        set("soft_overlong.max_length", 6);
-        set("soft_overlong.buffer", 2);
-        set("aggregate.max_length", 6);
+    const std::pair<std::string_view, double> small[] = {
+        {"learning_rate", 7e-4},      {"weight_decay", 0},         {"warmup_steps", 10},
+        {"optimizer.minibatches", 4}, {"sampler.max_draws", 2},    {"soft_overlong.max_length", 6},
+        {"soft_overlong.buffer", 2},  {"aggregate.max_length", 6},
+    };
+    for_each_flag(settings.method, [&](const std::string& flag, auto& value) {
+        if constexpr (std::is_arithmetic_v<std::remove_reference_t<decltype(value)>>)
+            for (const auto& [name, number] : small)
+                if (flag.ends_with(name)) value = static_cast<std::remove_reference_t<decltype(value)>>(number);
     });
     if constexpr (requires { settings.method.sampler.group_size; }) {
         auto& sampler = settings.method.sampler;
-        bool groups = sampler.group_size > 1;
-        sampler.prompts = groups ? 32 : 512;
-        sampler.group_size = groups ? 16 : 1;
+        sampler.group_size = sampler.group_size > 1 ? 4 : 1;
+        sampler.prompts = 2048 / sampler.group_size;
     }
     return settings;
 }
@@ -62,14 +61,11 @@ template <class Method>
 void set_flag(TextSettings<Method>& settings, const std::string& flag, const std::string& text) {
     bool found = set_setting(settings.method, flag, text) || set_setting(settings.run, flag, text) ||
                  (!flag.starts_with("method.") && !flag.starts_with("run.") && set_setting(settings, flag, text));
-    expect(found, [&] {
-        return "--" + flag + ": no such setting, expected one that `roars show METHOD` lists";
-    });
+    expect(found, [&] { return "--" + flag + ": no such setting, expected one that `roars show METHOD` lists"; });
 }
 
 template <class Method>
-using TextLearner =
-    train::LanguageLearner<tasks::RandomCalculation, contains_v<col::value, typename Method::Inputs>>;
+using TextLearner = train::LanguageLearner<tasks::RandomCalculation, contains_v<col::value, typename Method::Inputs>>;
 
 /// roars train --method NAME --task random-calculation.
 template <class Method>
@@ -93,7 +89,8 @@ int train_text(const methods::Facts& facts, const Request& request) {
 template <class... Method>
 void add_text(Programs& programs) {
     auto add = [&]<class M>(const M*) {
-        Program program = program_of<M, TextLearner<M>>([]<class Fitting>(const Fitting*) { return train_text<Fitting>; });
+        Program program =
+            program_of<M, TextLearner<M>>([]<class Fitting>(const Fitting*) { return train_text<Fitting>; });
         for_each_name<M>([&](std::string_view name) { programs["random-calculation"][name] = program; });
     };
     (add(static_cast<const Method*>(nullptr)), ...);
