@@ -188,7 +188,7 @@ void segmented_moments(backend::Host& backend, Offsets offsets, std::span<T> x, 
         detail::segmented_reduce(
             backend, offsets,
             [&](std::int64_t begin, std::int64_t end) { return detail::moments_over(begin, end, x, selected); },
-            detail::combine_shifted,
+            [](const auto& left, const auto& right) { return detail::combine_shifted(left, right); },
             [&](std::int64_t segment, const detail::ShiftedMoments& m) {
                 result[static_cast<std::size_t>(segment)] = m.moments();
             });
