@@ -50,6 +50,9 @@ BatchOf<Term> random_batch(std::mt19937& random, int groups) {
     fill(col::importance_weight{}, [&] { return real(0, 2); });
     fill(col::reward{}, [&] { return double(below(3)) - 1.0; });
     fill(col::mismatched{}, [&] { return double(below(4) == 0); });
+    fill(col::external{}, [&] { return double(below(2)); });
+    fill(col::advantage_global{}, [&] { return real(-2, 2); });
+    fill(col::blend{}, [&] { return real(0, 1); });
     if constexpr (BatchOf<Term>::template has<col::chosen>)
         for (std::size_t i = 0; i < batch[col::chosen{}].size(); i += 2) {
             batch[col::chosen{}][i] = below(2);

@@ -35,7 +35,8 @@ private:
     std::int64_t sequence_, token_;
 };
 
-/// weight(x): a factor for each token, from columns in its `needs`.
+/// weight(x): a factor for each token, from columns in its `needs`. One that is written over any number type weighs
+/// surrogates too (surrogate::Weighted), as the policy is at every step; here it is asked once, before the update.
 template <class W>
 concept TokenWeight = Part<W> && requires(const W& weight, const TokenView<archetype::AnyBatch>& x) {
     { weight(x) } -> std::convertible_to<double>;
@@ -55,7 +56,7 @@ template <class Source>
 struct Column {
     using needs = columns<Source>;
     template <class X>
-    double operator()(const X& x) const {
+    ROARS_FN auto operator()(const X& x) const {
         return x[Source{}];
     }
 };

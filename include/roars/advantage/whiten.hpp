@@ -10,10 +10,20 @@
 
 namespace roars::advantage {
 
+/// What whitening makes of the only trainable token of a batch, of which there is no variance.
+namespace lone {
+struct AsItIs {
+    static constexpr bool whitened = false;
+};
+/// It is its own mean.
+struct Zero {
+    static constexpr bool whitened = true;
+};
+}  // namespace lone
+
 /// The advantage of `base`, whitened over the trainable tokens of the whole batch: (A - mean) / sqrt(var + eps), var
-/// with n - ddof; masked tokens get 0. With fewer than two trainable tokens it stays as it is. Shapes: advantage
-/// [tokens].
-template <AdvantagePart Base>
+/// with n - ddof; masked tokens get 0. Long sequences weigh more. Shapes: advantage [tokens].
+template <AdvantagePart Base, class Lone = lone::AsItIs>
 struct Whiten {
     Base base{};
     double eps = 1e-8;
@@ -31,8 +41,9 @@ struct Whiten {
         std::span<const Real> mask{};
         if constexpr (BatchType::template has<col::mask>) mask = batch[col::mask{}];
         Moments all = moments(run.backend, advantage, mask);
-        double center = all.count > 1 ? all.mean : 0.0;
-        double scale = all.count > 1 ? 1.0 / std::sqrt(all.variance(ddof) + eps) : 1.0;
+        bool whitened = all.count > 1 || Lone::whitened;
+        double center = whitened ? all.mean : 0.0;
+        double scale = whitened ? 1.0 / std::sqrt(all.variance(ddof) + eps) : 1.0;
         parallel_for(run.backend, std::ssize(advantage), [&](std::int64_t t) {
             Real& own = advantage[static_cast<std::size_t>(t)];
             bool counts = roars::detail::trainable<col::mask>(batch, t);
@@ -41,12 +52,14 @@ struct Whiten {
     }
     auto terms(const State& state) const requires HasTerms<Base> { return roars::detail::terms_of(base, state); }
 };
-template <class Base>
-ROARS_FIELDS_OF((Whiten<Base>), base, eps, ddof)
+template <class Base, class Lone>
+ROARS_FIELDS_OF((Whiten<Base, Lone>), base, eps, ddof)
 
 /// REINFORCE++, arXiv 2501.03262: rewards to come, whitened over the batch.
 using ReinforcePlusPlus = Whiten<RewardToGo>;
 /// Its variant with the group's mean as baseline.
 using ReinforcePlusPlusBaseline = Whiten<GroupMean>;
+/// As DLER's code has it, arXiv 2510.15110: a group of one keeps its raw reward.
+using WhitenedGroupMean = Whiten<Normalise<center::GroupMeanUnlessAlone, scale::None>, lone::Zero>;
 
 }  // namespace roars::advantage

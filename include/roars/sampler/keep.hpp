@@ -16,6 +16,10 @@ struct Informative {
     double spread = 1e-6;
     ROARS_FN bool operator()(const Moments& outcome) const { return outcome.spread(0) > spread; }
 };
+/// The outcomes are not all equal, or there is only one. DLER, arXiv 2510.15110.
+struct InformativeOrAlone {
+    ROARS_FN bool operator()(const Moments& outcome) const { return outcome.count == 1 || !outcome.equal; }
+};
 /// Neither too easy nor too hard: lowest < mean outcome < highest.
 struct Band {
     double lowest = 0.1;
@@ -26,6 +30,7 @@ struct Band {
 };
 
 ROARS_FIELDS(Informative, spread)
+ROARS_FIELDS(InformativeOrAlone)
 ROARS_FIELDS(Band, lowest, highest)
 
 }  // namespace keep

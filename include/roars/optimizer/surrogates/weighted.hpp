@@ -1,17 +1,20 @@
 #pragma once
 
+#include "roars/advantage/times.hpp"
 #include "roars/optimizer/surrogates/wrapper.hpp"
 
 namespace roars::surrogate {
 
-/// sg(importance_weight) times another surrogate. Who gives the weight: roars/optimizer/correction.hpp. The mean weight
-/// and the mean of its square give the effective sample size, mean^2 / mean of squares, of the tokens.
-template <TokenTerm Base>
+/// sg(weight) times another surrogate; by default the importance_weight that a part of roars/optimizer/correction.hpp
+/// gives. The mean weight and the mean of its square give the effective sample size, mean^2 / mean of squares, of the
+/// tokens.
+template <TokenTerm Base, class Weight = weight::Column<col::importance_weight>>
 struct Weighted {
     Base base{};
+    Weight weight{};
 
     static constexpr std::string_view name = Base::name;
-    using needs = unite_t<needs_of<Base>, columns<col::importance_weight>>;
+    using needs = unite_t<needs_of<Base>, needs_of<Weight>>;
     using gives = gives_of<Base>;
     using prepare_needs = detail::prepare_needs_of<Base>;
     using differentiates = typename Base::differentiates;
@@ -30,12 +33,12 @@ struct Weighted {
     template <class X>
     ROARS_FN auto token(const X& x) const {
         using V = value_t<X>;
-        V weight = x[col::importance_weight{}];
-        return detail::scaled<V>(detail::scaled<V>(base.token(x), weight, weight * weight), V(math::Scalar<V>(1)),
-                                 weight);
+        V factor = weight(x);
+        return detail::scaled<V>(detail::scaled<V>(base.token(x), factor, factor * factor), V(math::Scalar<V>(1)),
+                                 factor);
     }
 };
-template <class Base>
-ROARS_FIELDS_OF((Weighted<Base>), base)
+template <class Base, class Weight>
+ROARS_FIELDS_OF((Weighted<Base, Weight>), base, weight)
 
 }  // namespace roars::surrogate
