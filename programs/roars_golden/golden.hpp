@@ -95,5 +95,16 @@ void add_peers_advantages(Registry& registry);
 void add_peers_losses(Registry& registry);
 void add_peers_rest(Registry& registry);
 void add_random_calculation(Registry& registry);
+void add_lite_ppo(Registry& registry);
+void add_rl_plus(Registry& registry);
+void add_disco(Registry& registry);
+void add_copo(Registry& registry);
+void add_dler(Registry& registry);
+void add_open_rs(Registry& registry);
+void add_llm_rl_survey(Registry& registry);
+void add_prorl(Registry& registry);
+void add_direct_advantage_po(Registry& registry);
+void add_kdrl(Registry& registry);
+void add_hicra(Registry& registry);
 
 }  // namespace roars::golden

@@ -1,4 +1,5 @@
 #include "golden.hpp"
+#include "terms.hpp"
 
 #include <numeric>
 
@@ -19,32 +20,6 @@
 
 namespace roars::golden {
 namespace {
-
-/// All that a term reads and writes, and room for its gradients.
-template <class Term>
-using ColumnsOf = unite_t<needs_of<Term>, gives_of<Term>, roars::detail::prepare_needs_of<Term>, columns<col::mask>,
-                          decltype(roars::detail::gradients_of(typename Term::differentiates{}))>;
-
-/// The batch of the inputs. A mask that is not given is all ones; without offsets there is one sequence.
-template <class Set>
-auto batch_with_mask(const Inputs& in, const std::string& per_token) {
-    auto batch = [&] {
-        if (in.has("token_offsets")) return batch_of<Set>(in);
-        Json json = in.json();
-        json["token_offsets"] = {0, json.at(per_token).size()};
-        return batch_of<Set>(Inputs(json));
-    }();
-    if (!in.has("mask")) std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), 1.0);
-    return batch;
-}
-
-template <class BatchType, class Term, class Aggregate>
-auto run_term(BatchType& batch, const Term& term, const Aggregate& aggregate) {
-    backend::Host host;
-    Run run{host};
-    roars::detail::prepare_base(term, run, batch, roars::detail::reduce_base(term, run, batch));
-    return evaluate(host, batch, {count(host, batch)}, Weighed{term, aggregate});
-}
 
 /// Loss and gradient of a surrogate, and those of its metrics that the name is given of.
 template <class Term, class Aggregate>
