@@ -22,6 +22,17 @@ inline double pass_at_k(std::int64_t samples, std::int64_t correct, std::int64_t
     return 1.0 - none;
 }
 
+/// What the mean of pass@k over problems cannot exceed: 1 - ((1 - mean rho)^2 + var rho)^(k/2), rho = correct / samples
+/// of a problem, population variance. 0 of no problem. Source: arXiv 2505.24864, appendix.
+inline double pass_at_k_bound(std::int64_t samples, std::span<const std::int64_t> correct, std::int64_t k) {
+    if (correct.empty()) return 0.0;
+    Moments all;
+    for (std::int64_t c : correct)
+        all = combine(all, {1, static_cast<double>(c) / static_cast<double>(samples), 0.0, true});
+    double wrong = 1.0 - all.mean;
+    return 1.0 - std::pow(wrong * wrong + all.variance(0), 0.5 * static_cast<double>(k));
+}
+
 /// A mean, and of how many numbers: 0 of none.
 struct CountedMean {
     double mean = 0.0;
