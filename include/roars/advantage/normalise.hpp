@@ -31,6 +31,12 @@ struct None {
     ROARS_FN double operator()(const NormaliserView&) const { return 0.0; }
     ROARS_FN bool degenerate(const NormaliserView&) const { return false; }
 };
+/// A number: REINFORCE with a constant baseline.
+struct Constant {
+    double value = 0.0;
+    ROARS_FN double operator()(const NormaliserView&) const { return value; }
+    ROARS_FN bool degenerate(const NormaliserView&) const { return false; }
+};
 /// mean_g. A group of one, or of equal rewards, leaves exactly 0.
 struct GroupMean {
     ROARS_FN double operator()(const NormaliserView& x) const { return x.group.mean; }
@@ -88,6 +94,7 @@ struct LengthWeightedMean {
 };
 
 ROARS_FIELDS(None)
+ROARS_FIELDS(Constant, value)
 ROARS_FIELDS(GroupMean)
 ROARS_FIELDS(OthersMean)
 ROARS_FIELDS(BatchMean)
@@ -230,6 +237,8 @@ using GroupZScore = Normalise<center::GroupMean, scale::GroupSpread>;
 using GroupMean = Normalise<center::GroupMean, scale::None>;
 /// RLOO, arXiv 2402.14740: mean of the others, no spread.
 using LeaveOneOut = Normalise<center::OthersMean, scale::None>;
+/// REINFORCE with a constant baseline.
+using ConstantBaseline = Normalise<center::Constant, scale::None>;
 /// REINFORCE with the mean of the batch as baseline.
 using BatchBaseline = Normalise<center::BatchMean, scale::None>;
 /// Lite PPO, arXiv 2508.08221: group mean, batch spread.

@@ -14,24 +14,27 @@ namespace roars::critic {
 struct None {};
 ROARS_FIELDS(None)
 
-/// coefficient (v - R)^2 / 2. Metric: the mean value.
-struct SquaredError {
+/// coefficient (v - R)^2 / 2, of the state's value or of another estimate, v = col::q. Metric: the mean value.
+template <class Estimate>
+struct SquaredErrorOf {
     double coefficient = 0.5;
 
     static constexpr std::string_view name = "value_loss";
-    using needs = columns<col::value, col::returns>;
-    using differentiates = columns<col::value>;
+    using needs = columns<Estimate, col::returns>;
+    using differentiates = columns<Estimate>;
     static constexpr std::array<std::string_view, 1> metrics{"value"};
 
     template <class X>
     ROARS_FN Loss<value_t<X>, 1, 1> token(const X& x) const {
         using V = value_t<X>;
         using Real = math::Scalar<V>;
-        V scale(static_cast<Real>(coefficient)), error = x[col::value{}] - x[col::returns{}];
-        return {V(Real(0.5)) * scale * error * error, {scale * error}, {x[col::value{}]}};
+        V scale(static_cast<Real>(coefficient)), error = x[Estimate{}] - x[col::returns{}];
+        return {V(Real(0.5)) * scale * error * error, {scale * error}, {x[Estimate{}]}};
     }
 };
-ROARS_FIELDS(SquaredError, coefficient)
+template <class Estimate>
+ROARS_FIELDS_OF((SquaredErrorOf<Estimate>), coefficient)
+using SquaredError = SquaredErrorOf<col::value>;
 
 /// coefficient max((v - R)^2, (clamp(v, v_old - clip, v_old + clip) - R)^2) / 2; the slope is 0 where the held value
 /// gives the larger side. Metrics: the share of such tokens, the mean value. Source: PPO's reference implementation,
