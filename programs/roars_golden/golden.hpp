@@ -96,6 +96,7 @@ void add_peers_losses(Registry& registry);
 void add_peers_rest(Registry& registry);
 void add_random_calculation(Registry& registry);
 void add_lite_ppo(Registry& registry);
+void add_lite_ppo(Registry& registry);
 void add_rl_plus(Registry& registry);
 void add_disco(Registry& registry);
 void add_copo(Registry& registry);
