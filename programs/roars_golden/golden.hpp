@@ -98,6 +98,7 @@ void add_random_calculation(Registry& registry);
 void add_lite_ppo(Registry& registry);
 void add_lite_ppo(Registry& registry);
 void add_rl_plus(Registry& registry);
+void add_rl_plus(Registry& registry);
 void add_disco(Registry& registry);
 void add_copo(Registry& registry);
 void add_dler(Registry& registry);

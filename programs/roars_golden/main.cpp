@@ -105,6 +105,7 @@ int main(int argc, char** argv) {
     roars::golden::add_lite_ppo(registry);
     roars::golden::add_lite_ppo(registry);
     roars::golden::add_rl_plus(registry);
+    roars::golden::add_rl_plus(registry);
     roars::golden::add_disco(registry);
     roars::golden::add_copo(registry);
     roars::golden::add_dler(registry);
