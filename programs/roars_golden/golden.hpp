@@ -100,6 +100,7 @@ void add_lite_ppo(Registry& registry);
 void add_rl_plus(Registry& registry);
 void add_rl_plus(Registry& registry);
 void add_disco(Registry& registry);
+void add_disco(Registry& registry);
 void add_copo(Registry& registry);
 void add_dler(Registry& registry);
 void add_open_rs(Registry& registry);

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "roars/primitives/segments.hpp"
+
+/// How much a group method makes of a prompt by its difficulty (DisCO, arXiv 2505.12366, proposition 1). With rewards 0
+/// and 1, a share p of right answers and the population's spread, the clipped surrogate of GRPO is
+///     sqrt(p (1 - p)) [mean over right of s+ - mean over wrong of s-],
+///     s+ = token mean of min(r, 1 + high),   s- = token mean of max(r, 1 - low),   r = e^{logp - logp_old},
+/// so that prompts with p near 0 or 1 are nearly ignored. Without the spread (Dr. GRPO) the weight is p (1 - p).
+namespace roars::metrics {
+
+struct DifficultyBias {
+    std::vector<double> weight;           ///< sqrt(p (1 - p)) of each group; 0 for an empty one
+    std::vector<double> weight_unscaled;  ///< p (1 - p)
+    std::vector<double> gap;              ///< the bracket; 0 where one of the two kinds is missing
+    double objective = 0.0;               ///< mean over groups of weight times gap
+};
+
+/// Right: reward above 0.5. A sequence without a token has s+ = s- = 0. Shapes: reward [sequences]; logp, logp_old
+/// [tokens].
+template <class Real>
+DifficultyBias difficulty_bias(Offsets groups, Offsets tokens, std::span<Real> reward, std::span<Real> logp,
+                               std::span<Real> logp_old, double low = 0.2, double high = 0.2) {
+    DifficultyBias bias;
+    auto clipped = [&](std::size_t i, bool right) {
+        double sum = 0.0;
+        for (auto t = std::size_t(tokens[i]); t < std::size_t(tokens[i + 1]); ++t) {
+            double ratio = std::exp(double(logp[t]) - double(logp_old[t]));
+            sum += right ? std::min(ratio, 1.0 + high) : std::max(ratio, 1.0 - low);
+        }
+        return tokens[i + 1] > tokens[i] ? sum / double(tokens[i + 1] - tokens[i]) : 0.0;
+    };
+    for (std::size_t g = 0; g + 1 < groups.size(); ++g) {
+        double right = 0.0, up = 0.0, down = 0.0, all = double(groups[g + 1] - groups[g]);
+        for (auto i = std::size_t(groups[g]); i < std::size_t(groups[g + 1]); ++i) {
+            bool is_right = double(reward[i]) > 0.5;
+            right += is_right;
+            (is_right ? up : down) += clipped(i, is_right);
+        }
+        double p = all > 0.0 ? right / all : 0.0;
+        bias.weight.push_back(std::sqrt(p * (1.0 - p)));
+        bias.weight_unscaled.push_back(p * (1.0 - p));
+        bias.gap.push_back(right > 0.0 && right < all ? up / right - down / (all - right) : 0.0);
+        bias.objective += bias.weight.back() * bias.gap.back();
+    }
+    if (!bias.gap.empty()) bias.objective /= double(bias.gap.size());
+    return bias;
+}
+
+}  // namespace roars::metrics
