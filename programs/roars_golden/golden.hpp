@@ -104,6 +104,7 @@ void add_disco(Registry& registry);
 void add_copo(Registry& registry);
 void add_copo(Registry& registry);
 void add_dler(Registry& registry);
+void add_dler(Registry& registry);
 void add_open_rs(Registry& registry);
 void add_llm_rl_survey(Registry& registry);
 void add_prorl(Registry& registry);

@@ -111,6 +111,7 @@ int main(int argc, char** argv) {
     roars::golden::add_copo(registry);
     roars::golden::add_copo(registry);
     roars::golden::add_dler(registry);
+    roars::golden::add_dler(registry);
     roars::golden::add_open_rs(registry);
     roars::golden::add_llm_rl_survey(registry);
     roars::golden::add_prorl(registry);
