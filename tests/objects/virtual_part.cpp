@@ -6,11 +6,11 @@ struct AnyReward {
     virtual ~AnyReward() = default;
     virtual double value(double outcome) const { return outcome; }
 };
-AnyReward* reward = new AnyReward;
+AnyReward* any_reward = new AnyReward;
 }  // namespace roars
 
 double dapo_loss(roars::backend::Host& host, roars::methods::Dapo::State& state,
                  roars::methods::Dapo::BatchFor<float>& batch) {
     roars::Run run{host};
-    return roars::reward->value(roars::methods::dapo.objective(run, state, batch).loss());
+    return roars::any_reward->value(roars::methods::dapo.objective(run, state, batch).loss());
 }
