@@ -103,14 +103,9 @@ int main(int argc, char** argv) {
     roars::golden::add_peers_rest(registry);
     roars::golden::add_random_calculation(registry);
     roars::golden::add_lite_ppo(registry);
-    roars::golden::add_lite_ppo(registry);
-    roars::golden::add_rl_plus(registry);
     roars::golden::add_rl_plus(registry);
     roars::golden::add_disco(registry);
-    roars::golden::add_disco(registry);
     roars::golden::add_copo(registry);
-    roars::golden::add_copo(registry);
-    roars::golden::add_dler(registry);
     roars::golden::add_dler(registry);
     roars::golden::add_open_rs(registry);
     roars::golden::add_llm_rl_survey(registry);
