@@ -121,7 +121,7 @@ ROARS_COLUMN(value_old, token, actor, real);       ///< the same when the batch 
 ROARS_COLUMN(next_value, token, actor, real);      ///< the critic's estimate of the state after the token
 ROARS_COLUMN(q, token, actor, real);               ///< action value of (state, action)
 ROARS_COLUMN(external, token, task, real);         ///< 1 = not written by this policy (a hint, a given solution)
-ROARS_COLUMN(planning, token, task, real);          ///< 1 = says what to do next, 0 = does it
+ROARS_COLUMN(planning, token, task, real);         ///< 1 = says what to do next, 0 = does it
 
 // What the task says of an answer.
 ROARS_COLUMN(outcome, sequence, task, real);         ///< raw verdict or score of the task, before any shaping
@@ -133,12 +133,13 @@ ROARS_COLUMN(prompt, sequence, task, index);         ///< identifier of the prom
 ROARS_COLUMN(greedy_outcome, sequence, task, real);  ///< outcome of the greedy answer to the same prompt
 ROARS_COLUMN(chosen, sequence, task, real);  ///< 1 = the preferred one of a pair or a desirable answer, 0 = the other
 ROARS_COLUMN(mismatched, sequence, task, real);  ///< 1 = an answer to another prompt: it measures, and is never learnt
-ROARS_COLUMN(preference, sequence, task, real);  ///< of a pair's chosen answer: the probability that it is the better one
+ROARS_COLUMN(preference, sequence, task,
+             real);  ///< of a pair's chosen answer: the probability that it is the better one
 ROARS_COLUMN(model_score, sequence, actor, real);  ///< what a learned reward model says of an answer
-ROARS_COLUMN(step_reward, token, task, real);    ///< reward of an environment's step
-ROARS_COLUMN(terminated, token, task, real);     ///< 1 = the episode ended here, nothing follows
-ROARS_COLUMN(done, token, task, real);           ///< 1 = terminated, or cut here for another reason
-ROARS_COLUMN(turn_outcome, turn, task, real);    ///< raw score of a turn
+ROARS_COLUMN(step_reward, token, task, real);      ///< reward of an environment's step
+ROARS_COLUMN(terminated, token, task, real);       ///< 1 = the episode ended here, nothing follows
+ROARS_COLUMN(done, token, task, real);             ///< 1 = terminated, or cut here for another reason
+ROARS_COLUMN(turn_outcome, turn, task, real);      ///< raw score of a turn
 
 // What the parts make of it.
 ROARS_COLUMN(reward, sequence, part, real);              ///< shaped reward of a sequence

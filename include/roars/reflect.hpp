@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdint>
@@ -70,8 +71,8 @@ namespace roars {
 template <class T>
 inline constexpr bool is_pack_v = decltype(detail::is_pack(static_cast<const T*>(nullptr)))::value;
 
-/// Calls visit(name, member) for each member that a type lists, and for each part of a pack under its type's name: kl, and
-/// kl_2 for a second one.
+/// Calls visit(name, member) for each member that a type lists, and for each part of a pack under its type's name: kl,
+/// and kl_2 for a second one.
 template <class T, class Visit>
 void for_each_member(T& object, Visit&& visit) {
     using Plain = std::remove_const_t<T>;
@@ -155,12 +156,16 @@ void parse_setting(const std::string& path, const std::string& text, Value& valu
     } else if constexpr (std::is_floating_point_v<Value>) {
         value = static_cast<Value>(parse_number(path, text));
     } else {
-        value.clear();
+        std::vector<typename Value::value_type> values;
         for (std::size_t begin = 0; begin <= text.size();) {
             std::size_t end = std::min(text.find(',', begin), text.size());
-            parse_setting(path, text.substr(begin, end - begin), value.emplace_back());
+            parse_setting(path, text.substr(begin, end - begin), values.emplace_back());
             begin = end + 1;
         }
+        if constexpr (requires { value.resize(values.size()); }) value.resize(values.size());
+        expect(values.size() == value.size(),
+               [&] { return "--" + path + ": '" + text + "', expected " + std::to_string(value.size()) + " values"; });
+        std::copy(values.begin(), values.end(), value.begin());
     }
 }
 
@@ -212,7 +217,8 @@ bool read_value(const nlohmann::json& json, T& value) {
     } else if constexpr (std::is_floating_point_v<T>) {
         using limits = std::numeric_limits<T>;
         if (json == "nan") return value = limits::quiet_NaN(), true;
-        if (json == "inf" || json == "-inf") return value = json == "inf" ? limits::infinity() : -limits::infinity(), true;
+        if (json == "inf" || json == "-inf")
+            return value = json == "inf" ? limits::infinity() : -limits::infinity(), true;
         if (!json.is_number()) return false;
     } else if (!json.is_string()) {
         return false;
