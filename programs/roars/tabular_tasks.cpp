@@ -4,6 +4,10 @@
 
 #include "roars/reflect.hpp"
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 namespace roars::program {
 namespace {
 
@@ -34,6 +38,12 @@ TabularWork tabular_work(const Request& request) {
     if (request.task == "chain") return work_on<tasks::Chain>(request);
     if (request.task == "factorised") return work_on<tasks::FactorisedTargets>(request);
     return work_on<tasks::StopTime>(request);
+}
+
+void use_one_thread() {
+#if defined(_OPENMP)
+    omp_set_num_threads(1);
+#endif
 }
 
 std::string flags_of(const TabularWork& work) {

@@ -72,6 +72,8 @@ struct TabularWork {
 };
 /// Errors: a value that is none, settings that the task refuses.
 TabularWork tabular_work(const Request& request);
+/// A table is too small to share: threads that wait for one another took ten times as long.
+void use_one_thread();
 /// The flags of the task and of the run: "--task.prompts --task.answers ...".
 std::string flags_of(const TabularWork& work);
 

@@ -44,7 +44,10 @@ bool TrainSession::phase(const std::string& name, std::int64_t iterations) {
         train::Record record = name == "train" ? iterate(run) : warm_start(run);
         ++iteration_;
         double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-        if (iteration_ % run_.evaluate_every == 0 || iteration_ == iterations) evaluate(record);
+        if (iteration_ % run_.evaluate_every == 0 || iteration_ == iterations) {
+            evaluate(record);
+            if (name == "train") evaluated(run, accuracy_);
+        }
         std::string told;
         for (const auto& [key, value] : record)
             if (key == "outcome" || key == "accuracy" || key == "loss") {

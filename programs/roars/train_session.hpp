@@ -57,6 +57,8 @@ public:
 protected:
     virtual train::Record warm_start(Run<backend::Host>& run) = 0;
     virtual train::Record iterate(Run<backend::Host>& run) = 0;
+    /// What the method's policy is worth, behind an iteration.
+    virtual void evaluated(Run<backend::Host>& run, double accuracy) = 0;
     virtual void set_reference() = 0;
     virtual std::int64_t rollouts() const = 0;
     virtual void write(SafeTensors& file) const = 0;
@@ -108,6 +110,9 @@ private:
 
     train::Record warm_start(Run<backend::Host>& run) override { return warm_start_.iterate(run); }
     train::Record iterate(Run<backend::Host>& run) override { return trainer_.iterate(run); }
+    void evaluated(Run<backend::Host>& run, double accuracy) override {
+        trainer_.evaluated(run, accuracy);
+    }
     void set_reference() override { learner_.set_reference(); }
     std::int64_t rollouts() const override { return learner_.position.rollouts; }
     void write(SafeTensors& file) const override {

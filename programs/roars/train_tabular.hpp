@@ -29,6 +29,8 @@ Method tabular_settings(Method method, const AnyTabularTask& task) {
     set_everywhere(method, "soft_overlong.max_length", longest);
     set_everywhere(method, "soft_overlong.buffer", 0);
     set_everywhere(method, "aggregate.max_length", longest);
+    set_everywhere(method, "aggregate.normalizer", longest);
+    set_everywhere(method, "door.max_length", longest);
     if constexpr (requires { method.sampler.group_size; }) {
         bool groups = method.sampler.group_size > 1;
         method.sampler.prompts = groups ? 32 : 256;
@@ -40,6 +42,7 @@ Method tabular_settings(Method method, const AnyTabularTask& task) {
 /// roars train --method NAME --task bandit, chain, factorised or stop-time.
 template <class Method>
 int train_tabular(const methods::Facts& facts, const Request& request) {
+    use_one_thread();
     TabularWork work = tabular_work(request);
     Method method = tabular_settings(registered<Method>(facts), work.task);
     for (const auto& [flag, text] : work.rest)

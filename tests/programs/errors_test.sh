@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Usage: errors_test.sh ROARS FOLDER
+# What a person may get wrong ends with exit code 2 and one line on standard error that says what was wrong.
+set -u
+roars=$1 folder=$2
+rm -rf "$folder" && mkdir -p "$folder" || exit 1
+failed=0
+
+# refuses REGEX ARGUMENT...
+refuses() {
+    local expected=$1 code
+    shift
+    "$roars" "$@" >"$folder/stdout" 2>"$folder/stderr"
+    code=$?
+    if [ $code -ne 2 ] || [ -s "$folder/stdout" ] || [ "$(wc -l <"$folder/stderr")" -ne 1 ] ||
+        ! grep -qE "^roars: .*$expected" "$folder/stderr"; then
+        echo "roars $*: exit code $code, expected 2 and one line that matches '$expected', but got:"
+        cat "$folder/stdout" "$folder/stderr"
+        failed=1
+    fi
+}
+
+bandit=(train --method grpo --task bandit --iterations 3)
+refuses "subcommand" 
+refuses "no method is named 'nothing', expected one of:.* grpo" show nothing
+refuses "method is required" train --task bandit --out "$folder/a"
+refuses "out is required" train --method grpo
+refuses "no method is named 'nothing'" train --method nothing --task bandit --out "$folder/a"
+refuses "no task is named 'nothing', expected one of: bandit chain factorised random-calculation stop-time" \
+    train --method grpo --task nothing --out "$folder/a"
+refuses "ppo cannot be trained on bandit: it asks for value value_old" train --method ppo --task bandit --out "$folder/a"
+refuses "seed" "${bandit[@]}" --seed many --out "$folder/a"
+refuses "expected a flag" "${bandit[@]}" --out "$folder/a" word
+refuses "--optimizer.surrogate.low: expected a value" "${bandit[@]}" --out "$folder/a" --optimizer.surrogate.low
+refuses "--optimizer.surrogate.lowest: no such setting" "${bandit[@]}" --out "$folder/a" --optimizer.surrogate.lowest 1
+refuses "--task.answer: no such setting.* --task.answers" "${bandit[@]}" --out "$folder/a" --task.answer 3
+refuses "--optimizer.surrogate.low: 'x' is not a number" "${bandit[@]}" --out "$folder/a" --optimizer.surrogate.low x
+refuses "--optimizer.surrogate.low: 'nan' is not a number" "${bandit[@]}" --out "$folder/a" --optimizer.surrogate.low nan
+refuses "--task.prompts: '2.5', expected a whole number" "${bandit[@]}" --out "$folder/a" --task.prompts 2.5
+refuses "bandit prompts: 0 prompts" "${bandit[@]}" --out "$folder/a" --task.prompts 0
+refuses "expected true or false" "${bandit[@]}" --out "$folder/a" --tabular.in_turn perhaps
+refuses "no such setting" train --method grpo --out "$folder/a" --task.operator +
+[ -e "$folder/a" ] && echo "a run that was refused has left a folder" && failed=1
+
+refuses "/proc/x: cannot create this folder" "${bandit[@]}" --out /proc/x
+touch "$folder/file"
+refuses "file/run: cannot create this folder: Not a directory" "${bandit[@]}" --out "$folder/file/run"
+refuses "no checkpoint.safetensors to resume from" "${bandit[@]}" --out "$folder/none" --resume
+mkdir "$folder/full" && ln -s /dev/full "$folder/full/metrics.jsonl"
+refuses "full/metrics.jsonl: cannot write: No space left on device" "${bandit[@]}" --out "$folder/full"
+
+"$roars" "${bandit[@]}" --out "$folder/run" >/dev/null 2>&1 || { echo "a sound run fails" && failed=1; }
+refuses "holds a run already" "${bandit[@]}" --out "$folder/run"
+refuses "was begun with /seed = 0" "${bandit[@]}" --out "$folder/run" --resume --seed 1
+refuses "was begun with /settings/task/prompts = 40" "${bandit[@]}" --out "$folder/run" --resume --task.prompts 41
+echo "{" >"$folder/run/settings.json"
+refuses "settings.json: is not JSON" "${bandit[@]}" --out "$folder/run" --resume
+"$roars" "${bandit[@]}" --out "$folder/cut" >/dev/null 2>&1 || failed=1
+truncate -s 100 "$folder/cut/checkpoint.safetensors"
+refuses "checkpoint.safetensors: " "${bandit[@]}" --out "$folder/cut" --resume
+exit $failed

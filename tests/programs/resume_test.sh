@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Usage: resume_test.sh ROARS FOLDER
+# A run that is killed without warning, in its warm start and again later, and goes on each time must leave the same
+# policy, bit for bit, and the same metrics, seconds aside, as one that nothing happened to.
+set -u
+roars=$1 folder=$2
+rm -rf "$folder" && mkdir -p "$folder" || exit 1
+fail() { echo "$1"; exit 1; }
+
+lines() { wc -l <"$1/metrics.jsonl" 2>/dev/null || echo 0; }
+without_seconds() { sed -E 's/"(train_)?seconds": ?[^,}]*//' "$1"; }
+
+# killed_at LINES FOLDER COMMAND...: starts the command and kills it once it has written that many lines of metrics.
+killed_at() {
+    local wanted=$1 out=$2
+    shift 2
+    "$@" >/dev/null 2>&1 &
+    local run=$!
+    until [ "$(lines "$out")" -ge "$wanted" ]; do
+        kill -0 $run 2>/dev/null || fail "$out: ended before it could be killed at line $wanted"
+        sleep 0.01
+    done
+    kill -9 $run
+    wait $run 2>/dev/null
+    [ -e "$out/summary.json" ] && fail "$out: ended before it could be killed at line $wanted"
+}
+
+# compare NAME FIRST SECOND FLAG...: FIRST and SECOND are the lines of metrics at which the second run is killed.
+compare() {
+    local name=$1 first=$2 second=$3 whole=$folder/$1-whole torn=$folder/$1-torn
+    shift 3
+    "$roars" train "$@" --out "$whole" >/dev/null 2>"$folder/errors" || fail "$name: $(cat "$folder/errors")"
+    killed_at "$first" "$torn" "$roars" train "$@" --out "$torn"
+    killed_at "$second" "$torn" "$roars" train "$@" --out "$torn" --resume
+    "$roars" train "$@" --out "$torn" --resume >/dev/null 2>"$folder/errors" || fail "$name: $(cat "$folder/errors")"
+    cmp "$whole/checkpoint.safetensors" "$torn/checkpoint.safetensors" || fail "$name: the checkpoints differ"
+    local file
+    for file in metrics.jsonl summary.json settings.json; do
+        diff <(without_seconds "$whole/$file") <(without_seconds "$torn/$file") || fail "$name: $file differs"
+    done
+    echo "$name: killed at line $first and $second of $(lines "$whole"), the same end"
+}
+
+compare bandit 130 3000 --method dapo --task bandit --seed 3 --task.reward_noise 0.1 --task.prompts 200 \
+    --task.answers 64 --warm_start 200 --iterations 4000 --checkpoint_every 70 --evaluate_every 500
+compare reference 150 1500 --method grpo --task stop-time --seed 4 --optimizer.epochs 2 --optimizer.minibatches 2 \
+    --warm_start 200 --iterations 2000 --checkpoint_every 90 --evaluate_every 500
+compare critic 15 70 --method ppo --task random-calculation --seed 5 --actor.layers 1 --actor.width 32 \
+    --actor.heads 2 --actor.hidden 64 --task.train_per_level 60 --task.test_per_level 20 --sampler.prompts 32 \
+    --warm_start 30 --iterations 60 --checkpoint_every 7 --evaluate_every 20
