@@ -7,7 +7,7 @@ namespace {
 
 using namespace roars;
 
-constexpr std::int64_t total = 1 << 24;  ///< logits, 64 MB
+constexpr std::int64_t total = 1 << 24;  ///< logits at least, 64 MB
 
 template <class BatchType>
 BatchType rows_of(std::int64_t rows, std::int64_t vocabulary) {
@@ -22,7 +22,7 @@ std::vector<float> logits_of(std::int64_t rows, std::int64_t vocabulary) {
     bench::fill_normal(std::span(logits), 21, 0.0, 2.0);
     return logits;
 }
-std::int64_t rows_for(std::int64_t vocabulary) { return total / vocabulary / 64 * 64; }
+std::int64_t rows_for(std::int64_t vocabulary) { return (total / vocabulary + 63) / 64 * 64; }
 
 /// Reads the logits, writes their gradient in their place.
 void objective(benchmark::State& state) {

@@ -193,13 +193,19 @@ public:
         if constexpr (any_per_sequence) find_lengths(std::index_sequence_for<Entry...>{});
     }
 
-    Sum run() {
-        std::int64_t tokens = batch_.tokens();
-        std::vector<Sum> partial(static_cast<std::size_t>((tokens + backend_.grain - 1) / backend_.grain));
+    /// `together` tokens at a time; before(begin, end) fills columns of theirs that come from elsewhere, after(begin,
+    /// end) finds their gradients: what both of them touch is then in the cache.
+    template <class Before, class After>
+    Sum run(std::int64_t together, Before&& before, After&& after) {
+        std::int64_t tokens = batch_.tokens(), pieces = (tokens + together - 1) / together;
+        std::vector<Sum> partial(static_cast<std::size_t>(pieces));
         std::vector<char> bad(partial.size());
-        parallel_pieces(backend_, tokens, [&](std::int64_t piece, std::int64_t begin, std::int64_t end) {
+        parallel_for(backend_, pieces, [&](std::int64_t piece) {
             auto p = static_cast<std::size_t>(piece);
+            std::int64_t begin = piece * together, end = std::min(tokens, begin + together);
+            before(begin, end);
             bad[p] = !Piece(*this, partial[p]).walk(begin, end);
+            after(begin, end);
         });
         Sum sum;
         for (std::size_t p = 0; p < partial.size(); ++p) {
@@ -207,6 +213,10 @@ public:
             sum += partial[p];
         }
         return sum;
+    }
+    Sum run() {
+        auto nothing = [](std::int64_t, std::int64_t) {};
+        return run(backend_.grain, nothing, nothing);
     }
 
 private:
@@ -547,6 +557,13 @@ private:
     std::tuple<const Entry&...> term_;
     std::array<std::vector<std::int64_t>, terms> lengths_;
 };
+
+/// `evaluate` with work around each piece of `together` tokens: before(begin, end), the terms, after(begin, end).
+template <class BatchType, class Before, class After, class... Weighed>
+auto evaluate_around(backend::Host& backend, BatchType& batch, const std::array<Counts, sizeof...(Weighed)>& counts,
+                     std::int64_t together, Before&& before, After&& after, const Weighed&... term) {
+    return ObjectivePass<BatchType, Weighed...>(backend, batch, counts, term...).run(together, before, after);
+}
 
 }  // namespace detail
 

@@ -64,6 +64,16 @@ TYPED_TEST(MathLanes, ExpIsWithinTwoUlpOverTheWholeRange) {
     EXPECT_LE(this->worst(-top - 2, -top + 2, LANES(exp), EXACT(exp)), 2.0);
 }
 
+TYPED_TEST(MathLanes, PowersOfTwoAreWithinThreeUlpOverTheWholeRange) {
+    double top = std::numeric_limits<TypeParam>::max_exponent;
+    double bottom = std::log2(static_cast<double>(std::numeric_limits<TypeParam>::denorm_min()));
+    EXPECT_LE(this->worst(-1, 1, LANES(exp2), EXACT(exp2)), 3.0);
+    EXPECT_LE(this->worst(bottom, top, LANES(exp2), EXACT(exp2)), 3.0);
+    EXPECT_LE(this->worst(bottom - 2, bottom + 2, LANES(exp2), EXACT(exp2)), 3.0);
+    for (TypeParam power : {TypeParam(-3), TypeParam(0), TypeParam(10)})
+        EXPECT_EQ(this->one(LANES(exp2), power), std::exp2(power));
+}
+
 TYPED_TEST(MathLanes, OtherFunctionsAreAccurate) {
     EXPECT_LE(this->worst(-4, 4, LANES(expm1), EXACT(expm1)), 3.0);
     EXPECT_LE(this->worst(-1e-4, 1e-4, LANES(expm1), EXACT(expm1)), 2.0);
@@ -106,6 +116,8 @@ TYPED_TEST(MathLanes, EndsOfTheRange) {
     EXPECT_EQ(this->one(LANES(log1p), -1), -huge);
     EXPECT_EQ(this->one(LANES(log1p), huge), huge);
     EXPECT_EQ(this->one(LANES(log1p), denormal), denormal);
+    EXPECT_EQ(this->one(LANES(exp2), -huge), 0);
+    EXPECT_EQ(this->one(LANES(exp2), huge), huge);
     EXPECT_EQ(this->one(LANES(expm1), -huge), -1);
     EXPECT_EQ(this->one(LANES(expm1), huge), huge);
     EXPECT_EQ(this->one(LANES(expm1), denormal), denormal);

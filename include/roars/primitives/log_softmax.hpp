@@ -41,6 +41,8 @@ namespace detail {
 template <class Real>
 inline constexpr Real forbidden = Real(-1e30);
 
+inline constexpr double log2_e = 1.4426950408889634;
+
 /// 0, 1, 2, ...: the number of each lane.
 template <class Real>
 inline constexpr auto lane_numbers = [] {
@@ -84,18 +86,23 @@ void add_block(SoftmaxRow<Real>& row, const Real* block, std::int64_t count, dou
         if (nan) row.sum = std::numeric_limits<double>::quiet_NaN();
         return;
     }
-    V sum(0), weighted(0), squares(0), largest(block_max), scale(static_cast<Real>(1.0 / temperature)),
+    // In powers of two, z = y ln 2: the difference first, which is exact where it matters, then one product.
+    V sum(0), weighted(0), squares(0), largest(block_max), scale(static_cast<Real>(log2_e / temperature)),
         floor(forbidden<Real>);
+    const Real* ahead = block + count;  // the next block comes from memory while this one is worked on
     for_lanes(block, count, -infinity, [&](const V& x) {
-        V z = (x - largest) * scale;
-        V e = math::exp(z);
+
+        math::prefetch(ahead);
+        ahead += math::lanes<V>;
+        V y = (x - largest) * scale;
+        V e = math::exp2(y);
         sum += e;
         if constexpr (with_entropy) {
-            weighted = math::fma(e, math::max(floor, z), weighted);
+            weighted = math::fma(e, math::max(floor, y), weighted);
             squares = math::fma(e, e, squares);
         }
     });
-    SoftmaxRow<Real> other{static_cast<double>(block_max) / temperature, math::sum(sum), math::sum(weighted),
+    SoftmaxRow<Real> other{static_cast<double>(block_max) / temperature, math::sum(sum), math::sum(weighted) / log2_e,
                            math::sum(squares)};
     // To the larger of the two maxima: e^(z - max) = e^c e^(z - old) and (z - max) = (z - old) + c.
     double max = std::max(row.max, other.max);
@@ -128,6 +135,25 @@ SoftmaxRow<Real> softmax_row(const Real* logits, std::int64_t vocabulary, double
     return row;
 }
 
+namespace detail {
+
+/// x = gradient(x) for a row in lanes.
+template <class Real, class Gradient>
+void overwrite_row(Real* row, std::int64_t count, Gradient&& gradient) {
+    using V = math::Lanes<Real>;
+    constexpr std::int64_t width = math::lanes<V>;
+    std::int64_t i = 0;
+    for (; i + width <= count; i += width) math::store(row + i, gradient(math::load<V>(row + i)));
+    if (i == count) return;
+    std::array<Real, static_cast<std::size_t>(width)> rest;
+    rest.fill(-std::numeric_limits<Real>::infinity());
+    std::copy(row + i, row + count, rest.begin());
+    math::store(rest.data(), gradient(math::load<V>(rest.data())));
+    std::copy_n(rest.begin(), count - i, row + i);
+}
+
+}  // namespace detail
+
 /// In place, logits -> their gradient:
 ///     (g_logp (onehot - p) - g_entropy p (log p + entropy)) / temperature, 0 at a forbidden action.
 /// A row without upstream gradient gets zeros whatever it holds (masked tokens), and so does one that is all forbidden.
@@ -135,30 +161,23 @@ template <class Real>
 void softmax_row_gradient(Real* logits, std::int64_t vocabulary, std::int64_t token, double temperature,
                           double log_sum_exp, double entropy, double grad_logp, double grad_entropy) {
     using V = math::Lanes<Real>;
-    constexpr std::int64_t width = math::lanes<V>;
-    constexpr Real infinity = std::numeric_limits<Real>::infinity();
     if ((grad_logp == 0.0 && grad_entropy == 0.0) || log_sum_exp == -std::numeric_limits<double>::infinity()) {
         std::fill_n(logits, vocabulary, Real(0));
         return;
     }
-    bool allowed = logits[token] != -infinity;
-    V scale(static_cast<Real>(1.0 / temperature)), shift(static_cast<Real>(log_sum_exp)),
-        floor(detail::forbidden<Real>);
+    bool allowed = logits[token] != -std::numeric_limits<Real>::infinity();
+    V scale(static_cast<Real>(1.0 / temperature)), shift(static_cast<Real>(-log_sum_exp)),
+        floor(detail::forbidden<Real>), to_power(static_cast<Real>(detail::log2_e));
     V constant(static_cast<Real>(-(grad_logp + grad_entropy * entropy) / temperature));
     V slope(static_cast<Real>(-grad_entropy / temperature));
-    auto gradient = [&](const V& x) {
-        V logp = xsimd::fms(x, scale, shift);
-        return math::exp(logp) * math::fma(slope, math::max(floor, logp), constant);
-    };
-    std::int64_t i = 0;
-    for (; i + width <= vocabulary; i += width) math::store(logits + i, gradient(math::load<V>(logits + i)));
-    if (i < vocabulary) {
-        std::array<Real, static_cast<std::size_t>(width)> rest;
-        rest.fill(-infinity);
-        std::copy(logits + i, logits + vocabulary, rest.begin());
-        math::store(rest.data(), gradient(math::load<V>(rest.data())));
-        std::copy_n(rest.begin(), vocabulary - i, logits + i);
-    }
+    if (grad_entropy == 0.0)
+        detail::overwrite_row(logits, vocabulary,
+                              [&](const V& x) { return math::exp2(math::fma(x, scale, shift) * to_power) * constant; });
+    else
+        detail::overwrite_row(logits, vocabulary, [&](const V& x) {
+            V logp = math::fma(x, scale, shift);
+            return math::exp2(logp * to_power) * math::fma(slope, math::max(floor, logp), constant);
+        });
     if (allowed) logits[token] += static_cast<Real>(grad_logp / temperature);
 }
 
@@ -203,6 +222,67 @@ void for_each_row(backend::Host& backend, std::int64_t rows, std::int64_t vocabu
     });
 }
 
+/// Rows of logits with their tokens and what is asked of them, checked; the same for one row, some or all.
+template <class Real, class Token>
+struct SoftmaxRows {
+    using Value = std::remove_const_t<Real>;
+    std::span<Real> logits;
+    std::int64_t vocabulary;
+    std::span<Token> token;
+    double temperature;
+    LogSoftmaxColumns<Value> columns;
+    std::int64_t rows = expect_rows(logits.size(), vocabulary);
+
+    void check() const {
+        expect_temperature(temperature);
+        expect_tokens(token, rows, vocabulary);
+        for (auto column : {columns.logp, columns.log_sum_exp, columns.entropy, columns.sum_pi_squared})
+            if (!column.empty()) expect_size("a column of the softmax", column.size(), rows);
+    }
+    Real* row(std::int64_t r) const { return logits.data() + r * vocabulary; }
+
+    /// The columns of row r.
+    void read(std::int64_t r) const {
+        if (columns.entropy.empty() && columns.sum_pi_squared.empty())
+            read_for<OnlyNormaliser>(r);
+        else
+            read_for<WithEntropy>(r);
+    }
+    /// Row r becomes its gradient, from the columns and the gradients of logp and entropy; the latter empty for none.
+    template <class Gradient>
+    void differentiate(std::int64_t r, std::span<Gradient> grad_logp, std::span<Gradient> grad_entropy) const {
+        auto i = static_cast<std::size_t>(r);
+        bool with_entropy = !grad_entropy.empty();
+        softmax_row_gradient(
+            row(r), vocabulary, static_cast<std::int64_t>(token[i]), temperature,
+            static_cast<double>(columns.log_sum_exp[i]), with_entropy ? static_cast<double>(columns.entropy[i]) : 0.0,
+            static_cast<double>(grad_logp[i]), with_entropy ? static_cast<double>(grad_entropy[i]) : 0.0);
+    }
+    template <class Gradient>
+    void check_gradients(std::span<Gradient> grad_logp, std::span<Gradient> grad_entropy) const {
+        expect_size("log_sum_exp", columns.log_sum_exp.size(), rows);
+        expect_size("grad_logp", grad_logp.size(), rows);
+        if (grad_entropy.empty()) return;
+        expect_size("grad_entropy", grad_entropy.size(), rows);
+        expect_size("entropy", columns.entropy.size(), rows);
+    }
+
+private:
+    template <class Sums>
+    void read_for(std::int64_t r) const {
+        auto i = static_cast<std::size_t>(r);
+        SoftmaxRow<Value> sums = softmax_row<Sums>(static_cast<const Value*>(row(r)), vocabulary, temperature);
+        double chosen = static_cast<double>(row(r)[token[i]]);
+        bool forbidden = chosen == -std::numeric_limits<double>::infinity();
+        double log_sum_exp = sums.log_sum_exp();
+        columns.logp[i] = static_cast<Value>(
+            forbidden && log_sum_exp == log_sum_exp ? chosen : (chosen / temperature - sums.max) - sums.log_sum);
+        if (!columns.log_sum_exp.empty()) columns.log_sum_exp[i] = static_cast<Value>(log_sum_exp);
+        if (!columns.entropy.empty()) columns.entropy[i] = static_cast<Value>(sums.entropy());
+        if (!columns.sum_pi_squared.empty()) columns.sum_pi_squared[i] = static_cast<Value>(sums.sum_pi_squared());
+    }
+};
+
 }  // namespace detail
 
 /// Of each row of logits, with z = logits / temperature and p = softmax z:
@@ -214,32 +294,10 @@ template <class Real, class Token>
 void selective_log_softmax(backend::Host& backend, std::span<Real> logits, std::int64_t vocabulary,
                            std::span<Token> token, double temperature,
                            LogSoftmaxColumns<std::remove_const_t<Real>> columns) {
-    detail::expect_temperature(temperature);
-    std::int64_t rows = detail::expect_rows(logits.size(), vocabulary);
-    detail::expect_tokens(token, rows, vocabulary);
-    detail::expect_size("logp", columns.logp.size(), rows);
-    for (auto column : {columns.log_sum_exp, columns.entropy, columns.sum_pi_squared})
-        if (!column.empty()) detail::expect_size("a column of the softmax", column.size(), rows);
-    using Value = std::remove_const_t<Real>;
-    auto run = [&]<class Sums>(Sums) {
-        detail::for_each_row(backend, rows, vocabulary, [&](std::int64_t r) {
-            auto i = static_cast<std::size_t>(r);
-            const Value* row = logits.data() + r * vocabulary;
-            SoftmaxRow<Value> sums = softmax_row<Sums>(row, vocabulary, temperature);
-            double chosen = static_cast<double>(row[token[i]]);
-            bool forbidden = chosen == -std::numeric_limits<double>::infinity();
-            double log_sum_exp = sums.log_sum_exp();
-            columns.logp[i] = static_cast<Value>(
-                forbidden && log_sum_exp == log_sum_exp ? chosen : (chosen / temperature - sums.max) - sums.log_sum);
-            if (!columns.log_sum_exp.empty()) columns.log_sum_exp[i] = static_cast<Value>(log_sum_exp);
-            if (!columns.entropy.empty()) columns.entropy[i] = static_cast<Value>(sums.entropy());
-            if (!columns.sum_pi_squared.empty()) columns.sum_pi_squared[i] = static_cast<Value>(sums.sum_pi_squared());
-        });
-    };
-    if (columns.entropy.empty() && columns.sum_pi_squared.empty())
-        run(OnlyNormaliser{});
-    else
-        run(WithEntropy{});
+    detail::SoftmaxRows<Real, Token> all{logits, vocabulary, token, temperature, columns};
+    detail::expect_size("logp", columns.logp.size(), all.rows);
+    all.check();
+    detail::for_each_row(backend, all.rows, vocabulary, [&](std::int64_t row) { all.read(row); });
 }
 
 /// log sum e^(logits / temperature) of each row, -inf for a row of forbidden actions. Shapes: [rows x vocabulary] ->
@@ -263,23 +321,11 @@ template <class Real, class Token, class Gradient>
 void selective_log_softmax_backward(backend::Host& backend, std::span<Real> logits, std::int64_t vocabulary,
                                     std::span<Token> token, double temperature, LogSoftmaxColumns<Real> columns,
                                     std::span<Gradient> grad_logp, std::span<Gradient> grad_entropy = {}) {
-    detail::expect_temperature(temperature);
-    std::int64_t rows = detail::expect_rows(logits.size(), vocabulary);
-    detail::expect_tokens(token, rows, vocabulary);
-    detail::expect_size("log_sum_exp", columns.log_sum_exp.size(), rows);
-    detail::expect_size("grad_logp", grad_logp.size(), rows);
-    bool with_entropy = !grad_entropy.empty();
-    if (with_entropy) {
-        detail::expect_size("grad_entropy", grad_entropy.size(), rows);
-        detail::expect_size("entropy", columns.entropy.size(), rows);
-    }
-    detail::for_each_row(backend, rows, vocabulary, [&](std::int64_t r) {
-        auto i = static_cast<std::size_t>(r);
-        softmax_row_gradient(
-            logits.data() + r * vocabulary, vocabulary, static_cast<std::int64_t>(token[i]), temperature,
-            static_cast<double>(columns.log_sum_exp[i]), with_entropy ? static_cast<double>(columns.entropy[i]) : 0.0,
-            static_cast<double>(grad_logp[i]), with_entropy ? static_cast<double>(grad_entropy[i]) : 0.0);
-    });
+    detail::SoftmaxRows<Real, Token> all{logits, vocabulary, token, temperature, columns};
+    all.check();
+    all.check_gradients(grad_logp, grad_entropy);
+    detail::for_each_row(backend, all.rows, vocabulary,
+                         [&](std::int64_t row) { all.differentiate(row, grad_logp, grad_entropy); });
 }
 
 }  // namespace roars
