@@ -41,10 +41,11 @@ template <TextTask Task, bool value_head = false>
 class LanguageLearner {
 public:
     using Real = float;
-    using gives = unite_t<columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour,
-                                  col::logp_ref, col::entropy, col::sum_pi_squared, col::external, col::outcome,
-                                  col::truncated, col::answer, col::prompt, col::greedy_outcome>,
-                          std::conditional_t<value_head, columns<col::value, col::value_old>, columns<>>>;
+    using gives = unite_t<
+        columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour, col::logp_ref,
+                col::entropy, col::sum_pi_squared, col::external, col::outcome, col::truncated, col::format,
+                col::verifiable, col::answer, col::prompt, col::greedy_outcome, col::chosen, col::mismatched>,
+        std::conditional_t<value_head, columns<col::value, col::value_old>, columns<>>>;
     /// What it needs in any batch of its own.
     using keeps = columns<col::token, col::mask, col::prompt, col::logp>;
 
@@ -85,7 +86,7 @@ public:
     void roll_out(RunType& run, BatchType& batch, std::span<const std::int64_t> problems, std::int64_t group_size,
                   const Generation& generation) {
         temperature_ = generation.temperature > 0 ? generation.temperature : 1.0;
-        auto answers = generate(run.backend, problems, group_size, generation, run.random.of(Purpose::sample),
+        auto answers = generate(run.backend, policy_, problems, group_size, generation, run.random.of(Purpose::sample),
                                 static_cast<std::uint64_t>(position.rollouts));
         position.rollouts += std::ssize(answers);
         batch = to_batch<BatchType>(problems, group_size, answers);
@@ -98,13 +99,39 @@ public:
         temperature_ = 1.0;
         auto problems = draw_problems(run, count);
         std::vector<Answer> answers;
-        for (std::int64_t problem : problems) {
-            std::span<const std::int32_t> tokens = task_->problem(problem).answer_tokens;
-            answers.push_back({{tokens.begin(), tokens.end()}, std::vector<float>(tokens.size()), false});
-        }
+        for (std::int64_t problem : problems) answers.push_back(reference_answer(problem));
         batch = to_batch<BatchType>(problems, 1, answers);
         if constexpr (BatchType::template has<col::external>)
             std::fill(batch[col::external{}].begin(), batch[col::external{}].end(), Real(1));
+    }
+
+    /// At most `count` pairs of answers of the reference policy that the task scores differently, the better one first.
+    /// Where no draw of a problem is the best the task's own answer is; where all are alike as good there is no pair.
+    template <class RunType, class BatchType>
+    void preference_pairs(RunType& run, BatchType& batch, std::int64_t count) {
+        temperature_ = 1.0;
+        PreferenceData data = preference_data(run, count);
+        batch = to_batch<BatchType>(data.problems, 2, data.answers);
+        fill_preferences(batch, batch.sequences());
+    }
+
+    /// At most `count` answers of such pairs one by one, each labelled, and behind them the same answers to the
+    /// problems of their neighbours.
+    template <class RunType, class BatchType>
+    void labelled_answers(RunType& run, BatchType& batch, std::int64_t count) {
+        temperature_ = 1.0;
+        PreferenceData data = preference_data(run, (count + 1) / 2);
+        std::vector<Answer>& answers = data.answers;
+        answers.resize(std::min(answers.size(), static_cast<std::size_t>(count)));
+        const std::size_t own = answers.size();
+        std::vector<std::int64_t> problems;
+        for (std::size_t i = 0; i < own; ++i) problems.push_back(data.problems[i / 2]);
+        for (std::size_t i = 0; i < own; ++i) {
+            problems.push_back(data.problems[(i / 2 + 1) % data.problems.size()]);
+            answers.push_back(Answer(answers[i]));
+        }
+        batch = to_batch<BatchType>(problems, 1, answers);
+        fill_preferences(batch, static_cast<std::int64_t>(own));
     }
 
     /// Fills what the actor says before the update: logp_old and value_old of the policy, logp_ref of the reference.
@@ -161,7 +188,8 @@ public:
         for (std::int64_t i = task_->train_count(); i < task_->problem_count(); ++i) problems.push_back(i);
         Score sum;
         if (problems.empty()) return sum;
-        auto answers = generate(run.backend, problems, 1, {.temperature = 0}, run.random.of(Purpose::evaluate), 0);
+        auto answers =
+            generate(run.backend, policy_, problems, 1, {.temperature = 0}, run.random.of(Purpose::evaluate), 0);
         for (std::size_t i = 0; i < problems.size(); ++i) {
             sum.accuracy += task_->correct(problems[i], answers[i].tokens);
             sum.score += task_->score(problems[i], answers[i].tokens);
@@ -189,6 +217,50 @@ private:
         bool truncated;
     };
 
+    /// Problems, and two answers to each: the better one, the worse one.
+    struct PreferenceData {
+        std::vector<std::int64_t> problems;
+        std::vector<Answer> answers;
+    };
+    template <class RunType>
+    PreferenceData preference_data(RunType& run, std::int64_t count) {
+        if (!reference_) set_reference();
+        constexpr std::int64_t draws = 8;  // of a problem
+        const auto first = static_cast<std::uint64_t>(position.prompts * draws);
+        auto problems = draw_problems(run, count);
+        auto answers =
+            generate(run.backend, *reference_, problems, draws, {}, run.random.of(Purpose::environment), first);
+        PreferenceData data;
+        for (std::size_t k = 0; k < problems.size(); ++k) {
+            auto worth = [&](const Answer& answer) { return task_->score(problems[k], answer.tokens); };
+            auto begin = answers.begin() + std::ptrdiff_t(k) * draws;
+            auto [worst, best] = std::minmax_element(
+                begin, begin + draws, [&](const Answer& a, const Answer& b) { return worth(a) < worth(b); });
+            Answer better = *best, worse = *worst;
+            if (worth(better) == worth(worse)) better = reference_answer(problems[k]);
+            if (!(worth(better) > worth(worse))) continue;
+            data.problems.push_back(problems[k]);
+            data.answers.push_back(std::move(better));
+            data.answers.push_back(std::move(worse));
+        }
+        return data;
+    }
+    Answer reference_answer(std::int64_t problem) const {
+        std::span<const std::int32_t> tokens = task_->problem(problem).answer_tokens;
+        return {{tokens.begin(), tokens.end()}, std::vector<float>(tokens.size()), false};
+    }
+    /// Better and worse answers by turns, of which those from `own` on are put to another problem.
+    template <class BatchType>
+    static void fill_preferences(BatchType& batch, std::int64_t own) {
+        for (std::int64_t i = 0; i < batch.sequences(); ++i) {
+            auto at = static_cast<std::size_t>(i);
+            if constexpr (BatchType::template has<col::chosen>)
+                batch[col::chosen{}][at] = i % 2 == 0 ? Real(1) : Real(0);
+            if constexpr (BatchType::template has<col::mismatched>)
+                batch[col::mismatched{}][at] = i < own ? Real(0) : Real(1);
+        }
+    }
+
     static actor::TransformerSettings fitted(actor::TransformerSettings settings, const Task& task,
                                              const LanguageSettings& language) {
         settings.vocabulary = task.vocabulary().size();
@@ -208,7 +280,8 @@ private:
         return problems;
     }
 
-    std::vector<Answer> generate(backend::Host& backend, std::span<const std::int64_t> problems, std::int64_t copies,
+    std::vector<Answer> generate(backend::Host& backend, const actor::Transformer<Real>& policy,
+                                 std::span<const std::int64_t> problems, std::int64_t copies,
                                  const Generation& generation, const Random& random, std::uint64_t first_rollout) {
         std::vector<std::int32_t> prompts;
         std::vector<std::int64_t> offsets{0};
@@ -218,7 +291,7 @@ private:
             offsets.push_back(static_cast<std::int64_t>(prompts.size()));
         }
         std::vector<Answer> answers(problems.size() * static_cast<std::size_t>(copies));
-        actor::Generator<Real> generator(policy_);
+        actor::Generator<Real> generator(policy);
         auto output = generator.begin(prompts, offsets, copies, language_.max_new_tokens);
         std::vector<double> u;
         std::vector<Sampled> drawn;
@@ -250,7 +323,8 @@ private:
     }
 
     template <class BatchType>
-    BatchType to_batch(std::span<const std::int64_t> problems, std::int64_t copies, const std::vector<Answer>& answers) {
+    BatchType to_batch(std::span<const std::int64_t> problems, std::int64_t copies,
+                       const std::vector<Answer>& answers) {
         std::vector<std::int64_t> offsets{0}, groups{0};
         for (const Answer& answer : answers) offsets.push_back(offsets.back() + std::ssize(answer.tokens));
         for (std::size_t g = 0; g < problems.size(); ++g) groups.push_back(groups.back() + copies);
@@ -263,6 +337,8 @@ private:
             if constexpr (BatchType::template has<col::logp_behaviour>)
                 copy_to(batch[col::logp_behaviour{}], offsets[i], answer.logp);
             if constexpr (BatchType::template has<col::truncated>) batch[col::truncated{}][i] = answer.truncated;
+            if constexpr (BatchType::template has<col::format>) batch[col::format{}][i] = !answer.truncated;
+            if constexpr (BatchType::template has<col::verifiable>) batch[col::verifiable{}][i] = 1;
             if constexpr (BatchType::template has<col::outcome>) batch[col::outcome{}][i] = outcome(problem, answer);
             if constexpr (BatchType::template has<col::answer>) batch[col::answer{}][i] = answer_id(answer);
         }
@@ -281,7 +357,8 @@ private:
 
     template <class RunType, class BatchType>
     void fill_greedy(RunType& run, BatchType& batch, std::span<const std::int64_t> problems, std::int64_t copies) {
-        auto greedy = generate(run.backend, problems, 1, {.temperature = 0}, run.random.of(Purpose::sample), 0);
+        auto greedy =
+            generate(run.backend, policy_, problems, 1, {.temperature = 0}, run.random.of(Purpose::sample), 0);
         for (std::size_t i = 0; i < static_cast<std::size_t>(batch.sequences()); ++i) {
             std::size_t g = i / static_cast<std::size_t>(copies);
             batch[col::greedy_outcome{}][i] = outcome(problems[g], greedy[g]);

@@ -17,7 +17,7 @@
 namespace roars::train {
 
 struct TabularSettings {
-    bool in_turn = true;                ///< prompts come one after the other, round and round; false: at random
+    bool in_turn = true;                 ///< prompts come one after the other, round and round; false: at random
     std::int64_t coverage_samples = 64;  ///< k of pass@k and of the coverage that are reported
 };
 ROARS_FIELDS(TabularSettings, in_turn, coverage_samples)
@@ -30,9 +30,10 @@ template <tasks::TabularTask Task, class Real_ = float>
 class TabularLearner {
 public:
     using Real = Real_;
-    using gives = columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour,
-                          col::logp_ref, col::entropy, col::sum_pi_squared, col::external, col::outcome, col::truncated,
-                          col::answer, col::prompt, col::greedy_outcome>;
+    using gives =
+        columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour, col::logp_ref,
+                col::entropy, col::sum_pi_squared, col::external, col::outcome, col::truncated, col::format,
+                col::verifiable, col::answer, col::prompt, col::greedy_outcome, col::chosen, col::mismatched>;
     /// What it needs in any batch of its own.
     using keeps = columns<col::token, col::mask, col::prompt, col::logp>;
 
@@ -74,7 +75,8 @@ public:
     void roll_out(RunType& run, BatchType& batch, std::span<const std::int64_t> prompts, std::int64_t group_size,
                   const Generation& generation) {
         temperature_ = generation.temperature > 0 ? generation.temperature : 1.0;
-        auto answers = generate(run, prompts, group_size, generation);
+        auto answers = generate(run, policy_, run.random.of(Purpose::sample),
+                                static_cast<std::uint64_t>(position.rollouts), prompts, group_size, generation);
         batch = to_batch<BatchType>(prompts, group_size, answers);
         fill_outcomes(run, batch, answers);
         position.rollouts += std::ssize(answers);
@@ -86,16 +88,40 @@ public:
         temperature_ = 1.0;
         auto prompts = draw_prompts(run, count);
         std::vector<Answer> answers;
-        for (std::int64_t prompt : prompts) {
-            Answer answer{task_->solution(prompt), {}, task_->start(prompt)};
-            for (std::int32_t action : answer.actions) answer.state = task_->next(prompt, answer.state, action);
-            answer.logp.resize(answer.actions.size());
-            answers.push_back(std::move(answer));
-        }
+        for (std::int64_t prompt : prompts) answers.push_back(solution(prompt));
         batch = to_batch<BatchType>(prompts, 1, answers);
         if constexpr (BatchType::template has<col::external>)
             std::fill(batch[col::external{}].begin(), batch[col::external{}].end(), Real(1));
         fill_outcomes(run, batch, answers);
+    }
+
+    /// At most `count` pairs of answers of the reference policy that the task judges differently, the better one first.
+    /// Where all of a prompt's draws are wrong the solution is the better one; where all are right there is no pair.
+    template <class RunType, class BatchType>
+    void preference_pairs(RunType& run, BatchType& batch, std::int64_t count) {
+        temperature_ = 1.0;
+        PreferenceData data = preference_data(run, count);
+        batch = to_batch<BatchType>(data.prompts, 2, data.answers);
+        fill_preferences(run, batch, data.answers, std::ssize(data.answers));
+    }
+
+    /// At most `count` answers of such pairs one by one, each labelled, and behind them the same answers to the prompts
+    /// of their neighbours.
+    template <class RunType, class BatchType>
+    void labelled_answers(RunType& run, BatchType& batch, std::int64_t count) {
+        temperature_ = 1.0;
+        PreferenceData data = preference_data(run, (count + 1) / 2);
+        std::vector<Answer>& answers = data.answers;
+        answers.resize(std::min(answers.size(), static_cast<std::size_t>(count)));
+        std::vector<std::int64_t> prompts;
+        for (std::size_t i = 0; i < answers.size(); ++i) prompts.push_back(data.prompts[i / 2]);
+        const std::size_t own = answers.size();
+        for (std::size_t i = 0; i < own; ++i) {
+            prompts.push_back(data.prompts[(i / 2 + 1) % data.prompts.size()]);
+            answers.push_back(answers[i]);
+        }
+        batch = to_batch<BatchType>(prompts, 1, answers);
+        fill_preferences(run, batch, answers, static_cast<std::int64_t>(own));
     }
 
     /// Fills what the actor says before the update: of the policy and of the reference.
@@ -162,6 +188,51 @@ private:
         std::int64_t state;      ///< where it stands
     };
 
+    /// Prompts, and two answers to each: the better one, the worse one.
+    struct PreferenceData {
+        std::vector<std::int64_t> prompts;
+        std::vector<Answer> answers;
+    };
+    template <class RunType>
+    PreferenceData preference_data(RunType& run, std::int64_t count) {
+        if (!reference_) set_reference();
+        constexpr std::int64_t draws = 8;  // of a prompt
+        const auto first = static_cast<std::uint64_t>(position.prompts * draws);
+        auto prompts = draw_prompts(run, count);
+        auto answers = generate(run, *reference_, run.random.of(Purpose::environment), first, prompts, draws, {});
+        PreferenceData data;
+        for (std::size_t k = 0; k < prompts.size(); ++k) {
+            auto worth = [&](const Answer& answer) { return task_->success(prompts[k], answer.state); };
+            auto begin = answers.begin() + std::ptrdiff_t(k) * draws;
+            auto [worst, best] = std::minmax_element(
+                begin, begin + draws, [&](const Answer& a, const Answer& b) { return worth(a) < worth(b); });
+            Answer better = *best, worse = *worst;
+            if (worth(better) == worth(worse)) better = solution(prompts[k]);
+            if (!(worth(better) > worth(worse))) continue;
+            data.prompts.push_back(prompts[k]);
+            data.answers.push_back(std::move(better));
+            data.answers.push_back(std::move(worse));
+        }
+        return data;
+    }
+    Answer solution(std::int64_t prompt) const {
+        Answer answer{task_->solution(prompt), {}, task_->start(prompt)};
+        for (std::int32_t action : answer.actions) answer.state = task_->next(prompt, answer.state, action);
+        answer.logp.resize(answer.actions.size());
+        return answer;
+    }
+    /// Better and worse answers by turns, of which those from `own` on are put to another prompt.
+    template <class RunType, class BatchType>
+    void fill_preferences(RunType& run, BatchType& batch, const std::vector<Answer>& answers, std::int64_t own) {
+        fill_outcomes(run, batch, answers);
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            if constexpr (BatchType::template has<col::chosen>)
+                batch[col::chosen{}][i] = i % 2 == 0 ? Real(1) : Real(0);
+            if constexpr (BatchType::template has<col::mismatched>)
+                batch[col::mismatched{}][i] = std::int64_t(i) < own ? Real(0) : Real(1);
+        }
+    }
+
     template <class RunType>
     std::vector<std::int64_t> draw_prompts(RunType& run, std::int64_t count) {
         RandomStream stream(run.random.of(Purpose::prompt).at(0), static_cast<std::uint64_t>(position.prompts));
@@ -173,30 +244,30 @@ private:
         return prompts;
     }
 
-    /// One token of every living answer at a time; number u of (rollout, token) chooses it.
+    /// Answers of a policy, one token of every living one at a time; number u of (first_rollout + i, token) chooses it.
     template <class RunType>
-    std::vector<Answer> generate(RunType& run, std::span<const std::int64_t> prompts, std::int64_t copies,
-                                 const Generation& generation) {
+    std::vector<Answer> generate(RunType& run, const actor::Tabular<Real>& policy, const Random& random,
+                                 std::uint64_t first_rollout, std::span<const std::int64_t> prompts,
+                                 std::int64_t copies, const Generation& generation) {
         std::vector<Answer> answers(prompts.size() * static_cast<std::size_t>(copies));
         std::vector<std::size_t> living(answers.size());
         for (std::size_t i = 0; i < answers.size(); ++i) {
             living[i] = i;
             answers[i].state = task_->start(prompts[i / static_cast<std::size_t>(copies)]);
         }
-        const Random random = run.random.of(Purpose::sample);
         std::vector<double> u;
         std::vector<Sampled> drawn;
         for (std::uint32_t t = 0; !living.empty(); ++t) {
             rows_.clear();
             u.clear();
             for (std::size_t i : living) {
-                auto rollout = static_cast<std::uint64_t>(position.rollouts) + i;
+                std::uint64_t rollout = first_rollout + i;
                 u.push_back(random.at(std::uint32_t(rollout >> 32)).uniform(std::uint32_t(rollout), t));
                 rows_.push_back(task_->row(prompts[i / static_cast<std::size_t>(copies)], answers[i].state));
             }
-            gather(policy_);
+            gather(policy);
             drawn.resize(living.size());
-            sample_rows(run.backend, std::span<const Real>(logits_), policy_.actions(), generation,
+            sample_rows(run.backend, std::span<const Real>(logits_), policy.actions(), generation,
                         std::span<const double>(u), std::span<Sampled>(drawn));
             std::size_t left = 0;
             for (std::size_t k = 0; k < living.size(); ++k) {
@@ -227,6 +298,9 @@ private:
                 copy(batch[col::logp_behaviour{}].subspan(static_cast<std::size_t>(offsets[i])), answer.logp);
             if constexpr (BatchType::template has<col::truncated>)
                 batch[col::truncated{}][i] = task_->truncated(prompt, answer.state);
+            if constexpr (BatchType::template has<col::format>)
+                batch[col::format{}][i] = !task_->truncated(prompt, answer.state);
+            if constexpr (BatchType::template has<col::verifiable>) batch[col::verifiable{}][i] = 1;
             if constexpr (BatchType::template has<col::answer>)
                 batch[col::answer{}][i] = task_->answer(prompt, answer.actions);
         }
