@@ -3,14 +3,31 @@
 #include <string_view>
 #include <tuple>
 
+#include "roars/methods/actor_critic.hpp"
 #include "roars/methods/cispo.hpp"
+#include "roars/methods/copo.hpp"
 #include "roars/methods/dapo.hpp"
+#include "roars/methods/direct_advantage.hpp"
+#include "roars/methods/disco.hpp"
+#include "roars/methods/dler.hpp"
 #include "roars/methods/dr_grpo.hpp"
 #include "roars/methods/gmpo.hpp"
 #include "roars/methods/grpo.hpp"
 #include "roars/methods/gspo.hpp"
+#include "roars/methods/hicra.hpp"
+#include "roars/methods/kdrl.hpp"
+#include "roars/methods/lite_ppo.hpp"
+#include "roars/methods/open_rs.hpp"
 #include "roars/methods/ppo.hpp"
+#include "roars/methods/preference.hpp"
+#include "roars/methods/prorl.hpp"
+#include "roars/methods/q_learning.hpp"
+#include "roars/methods/raft.hpp"
 #include "roars/methods/reinforce.hpp"
+#include "roars/methods/reinforce_plus_plus.hpp"
+#include "roars/methods/remax.hpp"
+#include "roars/methods/rl_plus.hpp"
+#include "roars/methods/rlhf.hpp"
 #include "roars/methods/rloo.hpp"
 #include "roars/methods/sapo.hpp"
 #include "roars/methods/supervised.hpp"
@@ -62,9 +79,117 @@ inline constexpr std::tuple all{
     Entry{Facts{"ppo", "PPO: a critic per token, the divergence in the reward", "baseline", "1707.06347", 2017,
                 "00-peers"},
           ppo},
-    Entry{Facts{"ppo-verified", "PPO without a reference: the verdict on the last token", "baseline", "1707.06347", 2017,
-                "00-peers"},
+    Entry{Facts{"ppo-verified", "PPO without a reference: the verdict on the last token", "baseline", "1707.06347",
+                2017, "00-peers"},
           ppo_verified},
+    Entry{Facts{"lite-ppo", "Lite PPO: centred by the group, scaled by the batch, token mean", "group", "2508.08221",
+                2025, "03-lite-ppo"},
+          lite_ppo},
+    Entry{Facts{"rl-plus", "RL-PLUS: a given solution in every group, its weight bounded", "external data",
+                "2508.00222", 2025, "26-rl-plus"},
+          rl_plus},
+    Entry{Facts{"disco", "DisCO: right answers above the wrong ones, the divergence under a bound", "discriminative",
+                "2505.12366", 2025, "45-disco"},
+          disco},
+    Entry{Facts{"disco-b", "DisCO-b: right answers above the mean of the wrong ones", "discriminative", "2505.12366",
+                2025, "45-disco"},
+          disco_mean},
+    Entry{Facts{"copo", "COPO: prompts compared with each other where answers agree", "group", "2508.04138", 2025,
+                "63-copo"},
+          copo},
+    Entry{Facts{"dler", "DLER: too long is wrong, whitened over the batch, groups drawn again", "length", "2510.15110",
+                2025, "65-dler"},
+          dler},
+    Entry{
+        Facts{"da-dler", "DA-DLER: a shorter limit for prompts that are easy", "length", "2510.15110", 2025, "65-dler"},
+        dler_difficulty},
+    Entry{Facts{"open-rs", "Open-RS: form, and correctness that is paid less when long", "length", "2503.16219", 2025,
+                "16-open-rs"},
+          open_rs},
+    Entry{Facts{"open-rs-accuracy", "Open-RS, first experiments: form and correctness", "group", "2503.16219", 2025,
+                "16-open-rs"},
+          open_rs_accuracy},
+    Entry{Facts{"prorl", "ProRL: the reference begins again where validation stands still", "prolonged", "2505.24864",
+                2025, "51-prorl"},
+          prorl},
+    Entry{Facts{"prorl-scheduled", "ProRL with resets at fixed times", "prolonged", "2505.24864", 2025, "51-prorl"},
+          prorl_scheduled},
+    Entry{Facts{"direct-advantage", "Direct advantage policy optimization: log-ratios regressed on steps' advantages",
+                "step", "2412.18279", 2024, "54-direct-advantage-po"},
+          direct_advantage},
+    Entry{Facts{"direct-advantage-critic", "Its first stage: a critic of the chance of success", "step", "2412.18279",
+                2024, "54-direct-advantage-po"},
+          direct_advantage_critic},
+    Entry{Facts{"kdrl", "KDRL: a pull to a teacher that decays, and a verifier", "distillation", "2506.02208", 2025,
+                "66-kdrl"},
+          kdrl},
+    Entry{Facts{"kdrl-constant", "KDRL with a constant pull", "distillation", "2506.02208", 2025, "66-kdrl"},
+          kdrl_constant},
+    Entry{Facts{"kdrl-wrong-answers", "KDRL that pulls on wrong answers alone", "distillation", "2506.02208", 2025,
+                "66-kdrl"},
+          kdrl_wrong_answers},
+    Entry{Facts{"kdrl-unsolved-groups", "KDRL that pulls on groups without a right answer alone", "distillation",
+                "2506.02208", 2025, "66-kdrl"},
+          kdrl_unsolved_groups},
+    Entry{Facts{"hicra", "HICRA: planning tokens get more credit and less blame", "group", "2509.03646", 2025,
+                "68-hicra"},
+          hicra},
+    Entry{Facts{"reinforce-plus-plus", "REINFORCE++: the whole batch is the baseline", "survey", "2501.03262", 2025,
+                "36-llm-rl-survey"},
+          reinforce_plus_plus},
+    Entry{Facts{"remax", "ReMax: the greedy answer is the baseline", "survey", "2310.10505", 2023, "36-llm-rl-survey"},
+          remax},
+    Entry{Facts{"actor-critic", "A2C: advantage actor-critic with an entropy bonus", "survey", "1602.01783", 2016,
+                "36-llm-rl-survey"},
+          actor_critic},
+    Entry{Facts{"q-learning", "DQN: Q-learning with a target network and a memory", "survey", "doi 10.1038/nature14236",
+                2015, "36-llm-rl-survey"},
+          deep_q},
+    Entry{Facts{"rlhf", "RLHF: PPO on the score of a reward model", "survey", "2203.02155", 2022, "36-llm-rl-survey"},
+          rlhf},
+    Entry{Facts{"reward-model", "A reward model of pairs: Bradley and Terry", "survey", "2203.02155", 2022,
+                "36-llm-rl-survey"},
+          reward_model},
+    Entry{Facts{"rlaif", "RLAIF: PPO on the score of a judge", "survey", "2309.00267", 2023, "36-llm-rl-survey"},
+          rlaif},
+    Entry{Facts{"rlaif-reward-model", "A reward model of a judge's probabilities", "survey", "2309.00267", 2023,
+                "36-llm-rl-survey"},
+          judged_reward_model},
+    Entry{Facts{"constitutional-revision", "Constitutional AI, first stage: answers revised by the principles",
+                "survey", "2212.08073", 2022, "36-llm-rl-survey"},
+          constitutional_revision},
+    Entry{Facts{"constitutional", "Constitutional AI, second stage: a judge with the principles", "survey",
+                "2212.08073", 2022, "36-llm-rl-survey"},
+          constitutional},
+    Entry{Facts{"rlvr", "RLVR: the verdict of a verifier, and PPO", "survey", "2411.15124", 2024, "36-llm-rl-survey"},
+          rlvr},
+    Entry{Facts{"process-guided", "A process reward model: an answer is as good as its worst step", "survey",
+                "2305.20050", 2023, "36-llm-rl-survey"},
+          process_guided},
+    Entry{Facts{"dpo", "DPO: direct preference optimization", "survey", "2305.18290", 2023, "36-llm-rl-survey"}, dpo},
+    Entry{Facts{"ipo", "IPO: identity preference optimization", "survey", "2310.12036", 2023, "36-llm-rl-survey"}, ipo},
+    Entry{Facts{"ipo-per-token", "IPO of means over tokens", "survey", "2310.12036", 2023, "36-llm-rl-survey"},
+          ipo_per_token},
+    Entry{Facts{"slic", "SLiC: a hinge on the pair's margin", "survey", "2305.10425", 2023, "36-llm-rl-survey"}, slic},
+    Entry{Facts{"kto", "KTO: single answers, desirable or not", "survey", "2402.01306", 2024, "36-llm-rl-survey"}, kto},
+    Entry{Facts{"simpo", "SimPO: mean log-probabilities and a margin, no reference", "survey", "2405.14734", 2024,
+                "36-llm-rl-survey"},
+          simpo},
+    Entry{Facts{"cpo", "CPO: log-probabilities and likelihood, no reference", "survey", "2401.08417", 2024,
+                "36-llm-rl-survey"},
+          cpo},
+    Entry{
+        Facts{"orpo", "ORPO: likelihood and log odds, no reference", "survey", "2403.07691", 2024, "36-llm-rl-survey"},
+        orpo},
+    Entry{Facts{"raft", "RAFT, best-of-n: imitate the best of each group", "survey", "2304.06767", 2023,
+                "36-llm-rl-survey"},
+          raft},
+    Entry{
+        Facts{"rest", "ReST: imitate what passes a rising threshold", "survey", "2308.08998", 2023, "36-llm-rl-survey"},
+        rest},
+    Entry{Facts{"online-dpo", "Online DPO: the best and the worst of the policy's own answers", "survey", "2402.04792",
+                2024, "36-llm-rl-survey"},
+          online_dpo},
 };
 
 /// Calls visit(entry) for each method, in order.
