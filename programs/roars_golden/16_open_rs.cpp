@@ -24,7 +24,8 @@ Json cosine_case(const Inputs& in) {
     auto length = in.reals("length"), correct = in.reals("correct");
     auto verifiable = in.has("gold_parsable") ? in.reals("gold_parsable") : std::vector<double>(length.size(), 1.0);
     std::vector<double> reward;
-    for (std::size_t i = 0; i < length.size(); ++i) reward.push_back(part.value(Answer{correct[i], verifiable[i], length[i]}));
+    for (std::size_t i = 0; i < length.size(); ++i)
+        reward.push_back(part.value(Answer{correct[i], verifiable[i], length[i]}));
     return {{"reward", reward}};
 }
 Json cosine(const Inputs& in) {

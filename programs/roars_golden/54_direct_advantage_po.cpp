@@ -61,8 +61,8 @@ Json regression(const Inputs& in) {
 }
 
 Json optimum(const Inputs& in) {
-    auto best = metrics::regression_optimum(in.reals("ref"), in.reals("nu"), in.reals("action_advantage"),
-                                            in.real("beta"));
+    auto best =
+        metrics::regression_optimum(in.reals("ref"), in.reals("nu"), in.reals("action_advantage"), in.real("beta"));
     return {{"policy", best.policy}, {"lambda", best.lambda}, {"improvement", best.improvement}};
 }
 

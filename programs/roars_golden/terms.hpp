@@ -41,8 +41,8 @@ auto run_term(BatchType& batch, const Term& term, const Aggregate& aggregate) {
 template <class A>
 class ObjectiveCase {
 public:
-    using Set = unite_t<typename A::ObjectiveStage::needs, typename A::ObjectiveStage::gives, typename A::OfTerms::masks,
-                        typename A::Gradients, columns<col::mask>>;
+    using Set = unite_t<typename A::ObjectiveStage::needs, typename A::ObjectiveStage::gives,
+                        typename A::OfTerms::masks, typename A::Gradients, columns<col::mask>>;
 
     ObjectiveCase(const A& algorithm, const Inputs& in, const typename A::State& state = {})
         : batch(batch_with_mask<Set>(in, "logp")) {
@@ -50,9 +50,7 @@ public:
         Run run{host};
         result.emplace(algorithm.objective(run, state, batch));
     }
-    Json loss_and_gradient() const {
-        return {{"loss", result->loss()}, {"grad_logp", batch[col::grad<col::logp>{}]}};
-    }
+    Json loss_and_gradient() const { return {{"loss", result->loss()}, {"grad_logp", batch[col::grad<col::logp>{}]}}; }
 
     Batch<double, Set> batch;
 

@@ -70,7 +70,8 @@ struct CandidateSteps {
         parallel_for(run.backend, batch.groups(), [&](std::int64_t state) {
             auto g = static_cast<std::size_t>(state);
             auto first = static_cast<std::size_t>(groups[g]), last = static_cast<std::size_t>(groups[g + 1]);
-            auto [least, most] = std::minmax_element(q.begin() + std::ptrdiff_t(first), q.begin() + std::ptrdiff_t(last));
+            auto [least, most] =
+                std::minmax_element(q.begin() + std::ptrdiff_t(first), q.begin() + std::ptrdiff_t(last));
             bool worth = first < last && *most - *least >= gap;
             std::unordered_set<std::int32_t> seen;
             for (std::size_t i = first; i < last; ++i) {

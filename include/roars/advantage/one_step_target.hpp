@@ -20,8 +20,8 @@ struct OneStepTarget {
         parallel_for(run.backend, batch.tokens(), [&](std::int64_t step) {
             auto t = static_cast<std::size_t>(step);
             batch[col::returns{}][t] = static_cast<Real>(
-                critic::one_step_target(double(batch[col::token_reward{}][t]), gamma,
-                                        batch[col::terminated{}][t] != 0, double(batch[col::next_value{}][t])));
+                critic::one_step_target(double(batch[col::token_reward{}][t]), gamma, batch[col::terminated{}][t] != 0,
+                                        double(batch[col::next_value{}][t])));
         });
     }
 };

@@ -18,7 +18,7 @@ using Hicra =
     Algorithm<sampler::Then<sampler::Groups, sampler::MarkGrams>,  // planning tokens stand inside strategic phrases
               reward::Verified,                                    // right or wrong
               advantage::Times<advantage::GroupMean, weight::SignedCredit<col::planning>>,  // plans get more credit
-              regularizer::None,                                                            // free to leave the reference
+              regularizer::None,  // free to leave the reference
               optimizer::PolicyGradient<surrogate::Clip, aggregate::TokenMean, step::Recipe>>;
 
 inline constexpr Hicra hicra{

@@ -12,13 +12,15 @@
 
 namespace roars::methods {
 
-/// KDRL: knowledge distillation and reinforcement learning in one step (arXiv 2506.02208), with any pull to the teacher.
+/// KDRL: knowledge distillation and reinforcement learning in one step (arXiv 2506.02208), with any pull to the
+/// teacher.
 template <class TeacherKl>
-using DistilledReinforcement = Algorithm<sampler::Groups,         // answers of the student
-                                         reward::Verified,        // right or wrong
-                                         advantage::GroupZScore,  // the group is the baseline
-                                         TeacherKl,               // near the teacher
-                                         optimizer::PolicyGradient<surrogate::Clip, aggregate::TokenMean, step::Recipe>>;
+using DistilledReinforcement =
+    Algorithm<sampler::Groups,         // answers of the student
+              reward::Verified,        // right or wrong
+              advantage::GroupZScore,  // the group is the baseline
+              TeacherKl,               // near the teacher
+              optimizer::PolicyGradient<surrogate::Clip, aggregate::TokenMean, step::Recipe>>;
 
 /// Reverse KL to the teacher by k2, whose gradient is the unbiased one.
 using TeacherKl = regularizer::Kl<kl::ExactK2, col::logp_teacher>;
@@ -37,10 +39,9 @@ inline constexpr sampler::Groups kdrl_sampler{.prompts = 128, .group_size = 8};
 inline constexpr decltype(Kdrl::optimizer) kdrl_optimizer{.step = step::recipe({.learning_rate = 1e-6})};
 }  // namespace detail
 
-inline constexpr Kdrl kdrl{
-    .sampler = detail::kdrl_sampler,
-    .regularizer = {.base = {.coefficient = 5e-3}, .schedule = {.decay = 5e-5, .least = 1e-3}},
-    .optimizer = detail::kdrl_optimizer};
+inline constexpr Kdrl kdrl{.sampler = detail::kdrl_sampler,
+                           .regularizer = {.base = {.coefficient = 5e-3}, .schedule = {.decay = 5e-5, .least = 1e-3}},
+                           .optimizer = detail::kdrl_optimizer};
 inline constexpr ConstantKdrl kdrl_constant{
     .sampler = detail::kdrl_sampler, .regularizer = {.coefficient = 2e-3}, .optimizer = detail::kdrl_optimizer};
 inline constexpr ResponseMaskedKdrl kdrl_wrong_answers{.sampler = detail::kdrl_sampler,

@@ -51,8 +51,9 @@ inline double lambert_of_negative(double x) {
 
 }  // namespace detail
 
-/// Shapes: all [actions]; reference and nu sum to 1, nu > 0 where reference > 0. Errors: sizes that differ, beta of 0 or
-/// less, an action of the reference that nu never draws, a minimum outside the main branch (sum reference A far below 0).
+/// Shapes: all [actions]; reference and nu sum to 1, nu > 0 where reference > 0. Errors: sizes that differ, beta of 0
+/// or less, an action of the reference that nu never draws, a minimum outside the main branch (sum reference A far
+/// below 0).
 inline RegressionOptimum regression_optimum(std::span<const double> reference, std::span<const double> nu,
                                             std::span<const double> advantage, double beta) {
     expect(reference.size() == nu.size() && nu.size() == advantage.size() && beta > 0.0, [&] {
@@ -85,8 +86,9 @@ inline RegressionOptimum regression_optimum(std::span<const double> reference, s
         low = -std::numeric_limits<double>::infinity();
         for (std::size_t a = 0; a < actions; ++a)
             if (reference[a] > 0.0) low = std::max(low, branch_point * nu[a] * std::exp(-free(a)));
-        expect(excess(low) >= 0.0, "regression optimum: the minimum is not on the main branch, expected an advantage "
-                                   "whose mean under the reference is 0");
+        expect(excess(low) >= 0.0,
+               "regression optimum: the minimum is not on the main branch, expected an advantage "
+               "whose mean under the reference is 0");
     }
     for (int i = 0; i < 200 && low < high; ++i) {
         double middle = 0.5 * (low + high);

@@ -65,9 +65,9 @@ ROARS_FIELDS(OnPlateau, patience, min_improvement, max_drop)
 
 namespace regularizer {
 
-/// The reference becomes the policy as it is, and the step rule forgets its moments, whenever When says so. To be summed
-/// with what reads the reference: Sum<Kl<kl::K3>, ResetReference<begin_again::OnPlateau>>. Behind a reset the divergence and
-/// its gradient are exactly 0. Resets fall between iterations; logp_old stays that of the sampler.
+/// The reference becomes the policy as it is, and the step rule forgets its moments, whenever When says so. To be
+/// summed with what reads the reference: Sum<Kl<kl::K3>, ResetReference<begin_again::OnPlateau>>. Behind a reset the
+/// divergence and its gradient are exactly 0. Resets fall between iterations; logp_old stays that of the sampler.
 template <class When>
 struct ResetReference {
     When when{};
@@ -76,13 +76,18 @@ struct ResetReference {
 
     std::tuple<> terms(const State&) const { return {}; }
     template <class RunType>
-    Reset after_iteration(RunType&, State& state) const requires requires(const When& w) { w.iterated(state); } {
+    Reset after_iteration(RunType&, State& state) const requires requires(const When& w) {
+        w.iterated(state);
+    }
+    {
         bool now = when.iterated(state);
         return {now, now};
     }
     template <class RunType>
-    Reset after_evaluation(RunType&, State& state, double score) const
-        requires requires(const When& w) { w.evaluated(state, score); } {
+    Reset after_evaluation(RunType&, State& state, double score) const requires requires(const When& w) {
+        w.evaluated(state, score);
+    }
+    {
         bool now = when.evaluated(state, score);
         return {now, now};
     }

@@ -41,9 +41,7 @@ struct Sum : Pack<Part...> {
     Reset after_iteration(RunType& run, State& state) const {
         Reset reset;
         apply(*this, [&](const Part&... part) {
-            apply(state, [&](auto&... own) {
-                ((reset |= roars::detail::call_after_iteration(part, run, own)), ...);
-            });
+            apply(state, [&](auto&... own) { ((reset |= roars::detail::call_after_iteration(part, run, own)), ...); });
         });
         return reset;
     }
@@ -51,9 +49,8 @@ struct Sum : Pack<Part...> {
     Reset after_evaluation(RunType& run, State& state, double score) const {
         Reset reset;
         apply(*this, [&](const Part&... part) {
-            apply(state, [&](auto&... own) {
-                ((reset |= roars::detail::call_after_evaluation(part, run, own, score)), ...);
-            });
+            apply(state,
+                  [&](auto&... own) { ((reset |= roars::detail::call_after_evaluation(part, run, own, score)), ...); });
         });
         return reset;
     }

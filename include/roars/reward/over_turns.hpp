@@ -60,7 +60,8 @@ struct OverTurns {
         std::span<const Real> scores = batch[col::turn_outcome{}];
         parallel_for(run.backend, batch.sequences(), [&](std::int64_t sequence) {
             auto i = static_cast<std::size_t>(sequence);
-            auto own = scores.subspan(static_cast<std::size_t>(owner[i]), static_cast<std::size_t>(owner[i + 1] - owner[i]));
+            auto own =
+                scores.subspan(static_cast<std::size_t>(owner[i]), static_cast<std::size_t>(owner[i + 1] - owner[i]));
             batch[col::reward{}][i] = own.empty() ? Real(0) : static_cast<Real>(over.of(own));
         });
     }

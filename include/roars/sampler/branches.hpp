@@ -12,7 +12,8 @@
 namespace roars::sampler {
 
 /// `count` of the outcomes (all where there are fewer), right and wrong ones (outcome > 0.5, or not) as evenly as there
-/// are of each, the first of each kind, in their order; an odd one more is right. Shapes: outcome [solutions] -> indices.
+/// are of each, the first of each kind, in their order; an odd one more is right. Shapes: outcome [solutions] ->
+/// indices.
 template <class Real>
 std::vector<std::int64_t> balanced(std::span<Real> outcome, std::int64_t count) {
     std::int64_t right = std::count_if(outcome.begin(), outcome.end(), [](Real x) { return x > Real(0.5); });

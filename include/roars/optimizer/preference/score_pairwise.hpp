@@ -33,8 +33,8 @@ ROARS_FIELDS(Soft)
 namespace surrogate {
 
 /// A reward model: the score f of an answer is the value at its last trainable token; the loss is the mean over the
-/// batch's pairs of pair::BradleyTerry. Pairs with an answer that has no trainable token are left out. A group is in one
-/// micro-batch. Source: InstructGPT, arXiv 2203.02155, eq. 1.
+/// batch's pairs of pair::BradleyTerry. Pairs with an answer that has no trainable token are left out. A group is in
+/// one micro-batch. Source: InstructGPT, arXiv 2203.02155, eq. 1.
 template <class Label = label::Certain, class Pairing = pairing::ChosenFirst>
 struct ScorePairwise {
     pair::BradleyTerry loss{};

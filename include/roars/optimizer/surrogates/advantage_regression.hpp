@@ -9,9 +9,9 @@
 
 namespace roars::surrogate {
 
-/// (A / beta - u)^2 / 2, u = sum over a sequence's trainable tokens of logp - logp_ref, A = sequence_advantage: the mean
-/// over the selected sequences. Neither clipped nor divided by a length; a selected sequence without a trainable token
-/// has u = 0 and counts in the mean. Nothing selected: 0. Direct advantage policy optimization, arXiv 2412.18279.
+/// (A / beta - u)^2 / 2, u = sum over a sequence's trainable tokens of logp - logp_ref, A = sequence_advantage: the
+/// mean over the selected sequences. Neither clipped nor divided by a length; a selected sequence without a trainable
+/// token has u = 0 and counts in the mean. Nothing selected: 0. Direct advantage policy optimization, arXiv 2412.18279.
 struct AdvantageRegression {
     double beta = 0.01;
 
