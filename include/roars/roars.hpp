@@ -67,7 +67,6 @@
 #include "roars/regularizer/sum.hpp"
 #include "roars/reward/combine.hpp"
 #include "roars/reward/components.hpp"
-#include "roars/reward/continuous_answer.hpp"
 #include "roars/reward/length.hpp"
 #include "roars/reward/none.hpp"
 #include "roars/reward/on_last_token.hpp"

@@ -2,7 +2,7 @@
 
 #include "roars/metrics/clip_bias.hpp"
 #include "roars/metrics/text_overlap.hpp"
-#include "roars/reward/continuous_answer.hpp"
+#include "roars/tasks/continuous_answer.hpp"
 #include "roars/tasks/random_calculation.hpp"
 
 namespace roars::golden {
@@ -30,7 +30,7 @@ Json continuous_reward(const Inputs& in) {
     auto answer = in.reals("answer"), reference = in.reals("reference"), given = in.reals("answer_ok");
     std::vector<double> reward;
     for (std::size_t i = 0; i < answer.size(); ++i)
-        reward.push_back(reward::continuous_reward(given[i] != 0 ? answer[i] : nan, reference[i], in.real("eps")));
+        reward.push_back(tasks::continuous_reward(given[i] != 0 ? answer[i] : nan, reference[i], in.real("eps")));
     return {{"reward", reward}};
 }
 
@@ -42,12 +42,12 @@ Json spurious_rewards(const Inputs& in) {
     for (std::size_t g = 0; g + 1 < offsets.size(); ++g) {
         auto first = static_cast<std::size_t>(offsets[g]), last = static_cast<std::size_t>(offsets[g + 1]);
         auto group = std::span<const std::int64_t>(answers).subspan(first, last - first);
-        auto label = reward::majority_incorrect_label(group, reference[g]);
+        auto label = tasks::majority_incorrect_label(group, reference[g]);
         labels.push_back(label.value_or(-1));
         for (std::size_t i = first; i < last; ++i) {
-            random.push_back(reward::random_reward(uniform[i], in.real("gamma")));
+            random.push_back(tasks::random_reward(uniform[i], in.real("gamma")));
             correct.push_back(answers[i] == reference[g] ? 1.0 : 0.0);
-            inverted.push_back(reward::inverted_reward(correct.back()));
+            inverted.push_back(tasks::inverted_reward(correct.back()));
             majority_incorrect.push_back(label == answers[i] ? 1.0 : 0.0);
         }
     }

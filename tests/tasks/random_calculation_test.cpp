@@ -14,7 +14,7 @@
 
 #include "roars/metrics/clip_bias.hpp"
 #include "roars/metrics/text_overlap.hpp"
-#include "roars/reward/continuous_answer.hpp"
+#include "roars/tasks/continuous_answer.hpp"
 #include "roars/tasks/vocabulary.hpp"
 
 #if !defined(ROARS_GOLDEN_DIR)
@@ -409,7 +409,7 @@ TEST(Vocabulary, RoundTripAndErrors) {
 // ---- rewards
 
 TEST(ContinuousAnswer, ParsesNumbersOnly) {
-    using reward::parse_answer;
+    using tasks::parse_answer;
     EXPECT_EQ(parse_answer("-3"), -3.0);
     EXPECT_EQ(parse_answer("+3"), 3.0);
     EXPECT_EQ(parse_answer(" 0.25\n"), 0.25);
@@ -421,7 +421,7 @@ TEST(ContinuousAnswer, ParsesNumbersOnly) {
 }
 
 TEST(ContinuousAnswer, EdgeCases) {
-    using reward::continuous_reward;
+    using tasks::continuous_reward;
     EXPECT_EQ(continuous_reward(0.0, 0.0), 1.0);
     EXPECT_NEAR(continuous_reward(1e-7, 0.0), 0.95, 1e-6);
     EXPECT_NEAR(continuous_reward(1e-3, 0.0), 0.4995, 1e-12);  // the relative part is spent
@@ -431,27 +431,27 @@ TEST(ContinuousAnswer, EdgeCases) {
     for (double bad : {nan, infinity, -infinity}) {
         EXPECT_EQ(continuous_reward(bad, 1.0), 0.0);
         EXPECT_EQ(continuous_reward(1.0, bad), 0.0);
-        EXPECT_EQ(reward::exact_reward(bad, 1.0), 0.0);
+        EXPECT_EQ(tasks::exact_reward(bad, 1.0), 0.0);
     }
     EXPECT_EQ(continuous_reward("-2.5", -2.5), 1.0);
     EXPECT_EQ(continuous_reward("none", 0.0), 0.0);
     EXPECT_EQ(continuous_reward("nan", 0.0), 0.0);
-    EXPECT_EQ(reward::exact_reward(2.0, 2.0), 1.0);
-    EXPECT_EQ(reward::exact_reward(2.0 + 1e-5, 2.0), 0.0);
+    EXPECT_EQ(tasks::exact_reward(2.0, 2.0), 1.0);
+    EXPECT_EQ(tasks::exact_reward(2.0 + 1e-5, 2.0), 0.0);
 }
 
 RC_GTEST_PROP(ContinuousAnswerProperty, InUnitIntervalAndFallsWithDistance, ()) {
     auto reference = static_cast<double>(*rc::gen::inRange(-100000, 100000)) / 64;
     auto near = static_cast<double>(*rc::gen::inRange(0, 100000)) / 1024;
     auto further = near + static_cast<double>(*rc::gen::inRange(0, 100000)) / 1024;
-    auto r = reward::continuous_reward(reference + near, reference);
+    auto r = tasks::continuous_reward(reference + near, reference);
     RC_ASSERT(r >= 0 && r <= 1);
-    RC_ASSERT(r >= reward::continuous_reward(reference + further, reference));
-    RC_ASSERT(r == reward::continuous_reward(reference - near, reference));
+    RC_ASSERT(r >= tasks::continuous_reward(reference + further, reference));
+    RC_ASSERT(r == tasks::continuous_reward(reference - near, reference));
 }
 
 TEST(ContinuousAnswer, SpuriousControls) {
-    using reward::majority_incorrect_label;
+    using tasks::majority_incorrect_label;
     std::vector<int> tied = {4, 2, 7, 2, 7, 4, 1};
     EXPECT_EQ(majority_incorrect_label<int>(tied, 1), 4);
     EXPECT_EQ(majority_incorrect_label<int>(tied, 4), 2);
@@ -460,10 +460,10 @@ TEST(ContinuousAnswer, SpuriousControls) {
     std::vector<double> none_given = {nan, nan, nan, 2.5};
     EXPECT_EQ(majority_incorrect_label<double>(none_given, 1.0), 2.5);
     EXPECT_EQ(majority_incorrect_label<double>(std::vector<double>{nan, 1.0}, 1.0), std::nullopt);
-    EXPECT_EQ(reward::random_reward(0.5, 0.5), 0.0);
-    EXPECT_EQ(reward::random_reward(0.0, 0.0), 0.0);
-    EXPECT_EQ(reward::random_reward(0.999, 1.0), 1.0);
-    EXPECT_EQ(reward::inverted_reward(0.25), 0.75);
+    EXPECT_EQ(tasks::random_reward(0.5, 0.5), 0.0);
+    EXPECT_EQ(tasks::random_reward(0.0, 0.0), 0.0);
+    EXPECT_EQ(tasks::random_reward(0.999, 1.0), 1.0);
+    EXPECT_EQ(tasks::inverted_reward(0.25), 0.75);
 }
 
 // ---- measures
@@ -567,7 +567,7 @@ TEST(RandomCalculationGolden, ContinuousReward) {
         auto expected = list<double>(entry["expected"]["reward"]);
         ASSERT_FALSE(answer.empty());
         for (std::size_t i = 0; i < answer.size(); ++i)
-            EXPECT_NEAR(reward::continuous_reward(given[i] ? answer[i] : nan, reference[i], in["eps"].get<double>()),
+            EXPECT_NEAR(tasks::continuous_reward(given[i] ? answer[i] : nan, reference[i], in["eps"].get<double>()),
                         expected[i], entry["tolerance"].get<double>());
     }
 }
@@ -582,13 +582,13 @@ TEST(RandomCalculationGolden, SpuriousRewards) {
         std::vector<std::int64_t> labels;
         for (std::size_t g = 0; g + 1 < offsets.size(); ++g) {
             auto group = std::span<const std::int64_t>(answers).subspan(offsets[g], offsets[g + 1] - offsets[g]);
-            auto label = reward::majority_incorrect_label(group, reference[g]);
+            auto label = tasks::majority_incorrect_label(group, reference[g]);
             labels.push_back(label.value_or(-1));
             for (std::size_t i = offsets[g]; i < offsets[g + 1]; ++i) {
-                random.push_back(reward::random_reward(uniform[i], in["gamma"].get<double>()));
+                random.push_back(tasks::random_reward(uniform[i], in["gamma"].get<double>()));
                 correct.push_back(
-                    reward::exact_reward(static_cast<double>(answers[i]), static_cast<double>(reference[g])));
-                inverted.push_back(reward::inverted_reward(correct.back()));
+                    tasks::exact_reward(static_cast<double>(answers[i]), static_cast<double>(reference[g])));
+                inverted.push_back(tasks::inverted_reward(correct.back()));
                 majority_incorrect.push_back(label == answers[i] ? 1.0 : 0.0);
             }
         }

@@ -19,7 +19,7 @@
 #include "roars/error.hpp"
 #include "roars/fields.hpp"
 #include "roars/random.hpp"
-#include "roars/reward/continuous_answer.hpp"
+#include "roars/tasks/continuous_answer.hpp"
 #include "roars/tasks/vocabulary.hpp"
 
 /// RandomCalculation: arithmetic that no model can have seen, drawn anew from a seed. Source: arXiv 2507.10532,
@@ -402,7 +402,7 @@ public:
     /// for an answer as long as it may be) are no number.
     double score(std::int64_t index, std::span<const std::int32_t> answer_tokens) const {
         auto answer = read_answer(answer_tokens);
-        return reward::continuous_reward(answer.value_or(std::nan("")), problem(index).value);
+        return continuous_reward(answer.value_or(std::nan("")), problem(index).value);
     }
 
     /// Whether the answer is the reference to settings().decimals decimals, however it is written ("-3", "-3.0").
@@ -427,7 +427,7 @@ private:
             static_cast<std::size_t>(std::find(tokens.begin(), tokens.end(), Vocabulary::end) - tokens.begin()));
         if (!std::all_of(tokens.begin(), tokens.end(), [&](auto token) { return vocabulary_.contains(token); }))
             return std::nullopt;
-        return reward::parse_answer(vocabulary_.decode(tokens));
+        return parse_answer(vocabulary_.decode(tokens));
     }
 
     std::vector<std::int64_t> of_levels(std::int64_t begin, std::int64_t end,

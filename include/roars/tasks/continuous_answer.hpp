@@ -11,7 +11,7 @@
 
 #include "roars/config.hpp"
 
-namespace roars::reward {
+namespace roars::tasks {
 
 /// The number a text answer stands for: an optional sign, digits with at most one point, an optional exponent, blanks
 /// around it. Nothing for a text that is no such number, or one that double cannot hold ("", "-", "1+2", "nan",
@@ -72,4 +72,4 @@ std::optional<Answer> majority_incorrect_label(std::span<const Answer> answers, 
     return label;
 }
 
-}  // namespace roars::reward
+}  // namespace roars::tasks
