@@ -88,6 +88,8 @@ Programs all_programs() {
     add_sequence_methods(programs);
     add_weight_methods(programs);
     add_critic_methods(programs);
+    add_group_methods(programs);
+    add_data_methods(programs);
     add_even_tabular_methods(programs);
     add_odd_tabular_methods(programs);
     return programs;

@@ -52,6 +52,8 @@ void add_baselines(Programs& programs);
 void add_sequence_methods(Programs& programs);
 void add_weight_methods(Programs& programs);
 void add_critic_methods(Programs& programs);
+void add_group_methods(Programs& programs);
+void add_data_methods(Programs& programs);
 void add_even_tabular_methods(Programs& programs);
 void add_odd_tabular_methods(Programs& programs);
 

@@ -41,7 +41,8 @@ TextSettings<Method> small_policy_settings(const Method& method) {
     const std::pair<std::string_view, double> small[] = {
         {"learning_rate", 7e-4},      {"weight_decay", 0},         {"warmup_steps", 10},
         {"optimizer.minibatches", 4}, {"sampler.max_draws", 2},    {"soft_overlong.max_length", 6},
-        {"soft_overlong.buffer", 2},  {"aggregate.max_length", 6},
+        {"soft_overlong.buffer", 2},  {"aggregate.max_length", 6}, {"aggregate.normalizer", 6},
+        {"door.max_length", 6},
     };
     for_each_flag(settings.method, [&](const std::string& flag, auto& value) {
         if constexpr (std::is_arithmetic_v<std::remove_reference_t<decltype(value)>>)

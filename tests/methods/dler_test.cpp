@@ -4,6 +4,7 @@
 
 #include "any_cut.hpp"
 #include "roars/optimizer/selective_merge.hpp"
+#include "roars/reflect.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/train/tabular_learner.hpp"
 #include "roars/train/trainer.hpp"
@@ -47,6 +48,16 @@ TEST(Dler, EasyPromptsGetTheShorterBudget) {
     EXPECT_EQ(tiers.of_rate(0.74), 20);
     EXPECT_EQ(tiers.of_rate(1.0), 10);
     EXPECT_EQ(reward::DifficultyBudget<1>{}.of_rate(1.0), 4000);
+}
+
+TEST(Dler, BudgetsAreFlags) {
+    auto method = methods::dler_difficulty;
+    EXPECT_TRUE(set_setting(method, "reward.second.budgets", "16,8"));
+    EXPECT_TRUE(set_setting(method, "reward.second.thresholds", "0.25"));
+    EXPECT_EQ(method.reward.second.budgets, (std::array<double, 2>{16, 8}));
+    EXPECT_EQ(method.reward.second.of_rate(0.25), 8);
+    EXPECT_THROW(set_setting(method, "reward.second.budgets", "16,8,4"), Error);
+    EXPECT_EQ(to_json(method)["reward"]["second"]["budgets"], (std::vector<double>{16, 8}));
 }
 
 using SignalBatch = Batch<double, columns<col::groups, col::mask, col::reward, col::advantage>>;
