@@ -137,12 +137,13 @@ public:
     /// Fills what the actor says before the update: logp_old and value_old of the policy, logp_ref of the reference.
     template <class RunType, class BatchType>
     void refresh(RunType& run, BatchType& batch) {
-        constexpr bool old = BatchType::template has<col::logp_old>, values = BatchType::template has<col::value_old>,
+        constexpr bool old = BatchType::template has<col::logp_old>, values = BatchType::template has<col::value>,
+                       values_old = BatchType::template has<col::value_old>,
                        entropy = BatchType::template has<col::entropy>;
         if constexpr (old || values || entropy)
             read(run, batch, policy_, [&](std::int64_t first, const auto& piece) {
                 if constexpr (old) copy_to(batch[col::logp_old{}], first, piece[col::logp{}]);
-                if constexpr (values) copy_to(batch[col::value_old{}], first, piece[col::value{}]);
+                if constexpr (values_old) copy_to(batch[col::value_old{}], first, piece[col::value{}]);
                 if constexpr (values) copy_to(batch[col::value{}], first, piece[col::value{}]);
                 if constexpr (entropy) copy_to(batch[col::entropy{}], first, piece[col::entropy{}]);
             });
