@@ -49,6 +49,8 @@ TextSettings<Method> small_policy_settings(const Method& method) {
             for (const auto& [name, number] : small)
                 if (flag.ends_with(name)) value = static_cast<std::remove_reference_t<decltype(value)>>(number);
     });
+    // Without a ratio there is no correction for a policy that has moved on: one step a batch.
+    if constexpr (!contains_v<col::logp_old, typename Method::Inputs>) settings.method.optimizer.minibatches = 1;
     if constexpr (requires { settings.method.sampler.group_size; }) {
         auto& sampler = settings.method.sampler;
         sampler.group_size = sampler.group_size > 1 ? 4 : 1;
