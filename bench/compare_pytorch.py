@@ -40,7 +40,7 @@ def segments(count, length):
 class TokenObjective:
     """Clipped surrogate + 0.04 k3 over the trainable tokens: loss, gradient, metrics. [1024 sequences x 1024 tokens]"""
 
-    name = title = "token_objective"
+    name, title = "token_objective", "clip + k3: loss, gradient, metrics"
     shape = (1024, 1024)
     tolerance = 2e-5
     repetitions = 5
@@ -94,7 +94,7 @@ class Gae:
     """Advantages and returns of [256 streams x 1024 steps]; the loop over time that CleanRL and TRL have."""
 
     name = "gae"
-    title = "gae, the usual loop over time"
+    title = "GAE, the usual loop over time"
     shape = (256, 1024)
     tolerance = 1e-4
     repetitions = 5
@@ -134,7 +134,7 @@ class Gae:
 class VectorisedGae(Gae):
     """The same without a loop over time: log2(1024) passes over [streams x steps], each composing affine maps."""
 
-    title = "gae, vectorised over time"
+    title = "GAE, vectorised over time"
 
     def eager(self):
         x = self.x
@@ -152,7 +152,7 @@ class VectorisedGae(Gae):
 class GroupZScore:
     """Rewards of [512 groups x 16 answers], normalised, for each of 256 tokens of an answer."""
 
-    name = title = "group_z_score"
+    name, title = "group_z_score", "group z-score"
     tolerance = 1e-5
     repetitions = 10
 

@@ -5,6 +5,7 @@ Usage: report.py FOLDER COMPILER FLAGS PAGE; FOLDER holds parts.json, logits.jso
 where PyTorch was there, pytorch.json.
 """
 import json
+import os
 import platform
 import sys
 from datetime import date
@@ -26,9 +27,9 @@ def table(head, rows):
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
 
 
-def shares(found, prefix=""):
+def shares(found):
     return table(["part", "share of the copy"],
-                 [[f"`{name}`", f"{run['share_of_copy']:.2f}"] for name, run in found.items() if name.startswith(prefix)])
+                 [[f"`{name}`", f"{run['share_of_copy']:.2f}"] for name, run in found.items()])
 
 
 def processor():
@@ -38,9 +39,11 @@ def processor():
     return platform.processor()
 
 
-def vector_width(threads_of):
-    flags = Path("/proc/cpuinfo").read_text()
-    return next((name for name in ("avx512f", "avx2", "sse4_2", "asimd") if f" {name} " in flags), threads_of)
+def instructions():
+    """The widest lanes that the processor has."""
+    flags = Path("/proc/cpuinfo").read_text().split()
+    return next((name for name, flag in (("AVX-512", "avx512f"), ("AVX2", "avx2"), ("NEON", "asimd")) if flag in flags),
+                "SSE2")
 
 
 def main():
@@ -54,17 +57,18 @@ def main():
 
     text = f"""# Speed on the CPU
 
-Written by `scripts/bench` on {date.today()}; every number was measured in that run. All are ratios of two times taken in
-turns in the same run with the same number of threads, each the shortest of many.
+Written by `scripts/bench` on {date.today()}; every number was measured in that run. All but the last table
+are ratios of two times taken in turns in the same run with the same number of threads, each the shortest of many.
 
-Machine: {processor()}, {context['num_cpus']} cores ({vector_width('')}). Compiler: {compiler}, `{flags}`; no `-ffast-math`.
+Machine: {processor()}, {context['num_cpus']} cores, {instructions()}; threads: {os.environ['OMP_NUM_THREADS']}. Compiler: {compiler},
+`{flags}`; no `-ffast-math`.
 
 """
     if pytorch:
         text += f"""## Against PyTorch eager
 
-PyTorch {pytorch['pytorch']}, {pytorch['threads']} threads on both sides, the same numbers in; the results agree, the largest
-difference stands beside. PyTorch's time over ours:
+PyTorch {pytorch['pytorch']}, threads on both sides: {pytorch['threads']}, the same numbers in; the results agree, and the
+largest difference stands beside. PyTorch's time over ours:
 
 """ + table(["case", "times faster", "largest difference"],
             [[row["case"], f"{row['pytorch_over_roars']:.1f}", f"{row['difference']:.0e}"] for row in pytorch["cases"]]) + "\n"
@@ -76,15 +80,19 @@ The composed objective over the same loop written by hand with the same SIMD lib
             [[f"`{name}`", f"{run['composed_over_by_hand']:.2f}"] for name, run in composition.items()]) + """
 ## Against the limit of the memory
 
-Time of a copy that reads and writes as many bytes as the part does, over the time of the part: 1 is a copy's speed.
+Time of a copy that reads and writes as many bytes as the part does, over the time of the part: 1 is a copy's speed. A part
+that works in place, or that only writes, can be faster than a copy to another place.
 
 """ + shares(others) + """
 From logits, by the size of the vocabulary. The objective's copy reads the logits and writes as many gradients:
 
 """ + shares(logits) + """
-Samplers, one token a row of 32,000 logits; the copy only reads the logits:
+## Samplers
 
-""" + shares(samplers)
+One token a row of 32,000 logits. Rows a second, the only numbers here that are no ratio:
+
+""" + table(["sampler", "rows a second"],
+            [[f"`{name.removeprefix('sampler/')}`", f"{run['M/s'] * 1e6:,.0f}"] for name, run in samplers.items()])
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(text)
 
