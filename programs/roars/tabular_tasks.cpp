@@ -1,6 +1,7 @@
 #include "tabular_tasks.hpp"
 
-#include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "roars/reflect.hpp"
 
@@ -11,24 +12,25 @@
 namespace roars::program {
 namespace {
 
-/// `prefix` and a setting's path, as --task.prompts.
-template <class Settings>
-bool set_behind(std::string_view prefix, Settings& settings, const std::string& flag, const std::string& text) {
-    return flag.starts_with(prefix) && set_setting(settings, flag.substr(prefix.size()), text);
-}
+/// Everything that a flag can set beside the method.
+template <class TaskSettings>
+struct TabularFlags {
+    RunSettings run{.iterations = 200, .warm_start_learning_rate = 0.05};
+    TaskSettings task{};
+    train::TabularSettings tabular{};
+};
+template <class TaskSettings>
+ROARS_FIELDS_OF((TabularFlags<TaskSettings>), run, task, tabular)
 
 template <class Task>
 TabularWork work_on(const Request& request) {
-    auto of_task = Task().settings();
-    train::TabularSettings tabular;
-    RunSettings run{.iterations = 200, .warm_start_learning_rate = 0.05};
+    using TaskSettings = std::remove_cvref_t<decltype(std::declval<const Task&>().settings())>;
+    TabularFlags<TaskSettings> flags;
     std::vector<std::pair<std::string, std::string>> rest;
     for (const auto& [flag, text] : request.settings)
-        if (!set_behind("task.", of_task, flag, text) && !set_behind("tabular.", tabular, flag, text) &&
-            !set_setting(run, flag, text))
+        if (!set_setting(flags.run, flag, text) && (flag.starts_with("run.") || !set_setting(flags, flag, text)))
             rest.emplace_back(flag, text);
-    nlohmann::json settings{{"run", to_json(run)}, {"task", to_json(of_task)}, {"tabular", to_json(tabular)}};
-    return {AnyTabularTask(Task(of_task, request.seed)), tabular, run, settings, rest};
+    return {AnyTabularTask(Task(flags.task, request.seed)), flags.tabular, flags.run, to_json(flags), rest};
 }
 
 }  // namespace

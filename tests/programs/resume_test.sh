@@ -7,7 +7,7 @@ roars=$1 folder=$2
 rm -rf "$folder" && mkdir -p "$folder" || exit 1
 fail() { echo "$1"; exit 1; }
 
-lines() { wc -l <"$1/metrics.jsonl" 2>/dev/null || echo 0; }
+lines() { { wc -l <"$1/metrics.jsonl" || echo 0; } 2>/dev/null; }
 without_seconds() { sed -E 's/"(train_)?seconds": ?[^,}]*//' "$1"; }
 
 # killed_at LINES FOLDER COMMAND...: starts the command and kills it once it has written that many lines of metrics.
@@ -41,10 +41,10 @@ compare() {
     echo "$name: killed at line $first and $second of $(lines "$whole"), the same end"
 }
 
-compare bandit 130 3000 --method dapo --task bandit --seed 3 --task.reward_noise 0.1 --task.prompts 200 \
-    --task.answers 64 --warm_start 200 --iterations 4000 --checkpoint_every 70 --evaluate_every 500
-compare reference 150 1500 --method grpo --task stop-time --seed 4 --optimizer.epochs 2 --optimizer.minibatches 2 \
-    --warm_start 200 --iterations 2000 --checkpoint_every 90 --evaluate_every 500
+compare bandit 130 900 --method dapo --task bandit --seed 3 --task.reward_noise 0.1 --sampler.prompts 64 \
+    --warm_start 200 --iterations 1200 --checkpoint_every 70 --evaluate_every 500
+compare reference 150 700 --method grpo --task stop-time --seed 4 --optimizer.epochs 2 --optimizer.minibatches 2 \
+    --warm_start 200 --iterations 900 --checkpoint_every 90 --evaluate_every 500
 compare critic 15 70 --method ppo --task random-calculation --seed 5 --actor.layers 1 --actor.width 32 \
     --actor.heads 2 --actor.hidden 64 --task.train_per_level 60 --task.test_per_level 20 --sampler.prompts 32 \
     --warm_start 30 --iterations 60 --checkpoint_every 7 --evaluate_every 20
