@@ -40,6 +40,12 @@ target_compile_options(roars_warnings INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow $<$<BOOL:${ROARS_WARNINGS_AS_ERRORS}>:-Werror>>)
 add_library(roars_optimised INTERFACE)
 target_compile_options(roars_optimised INTERFACE $<$<AND:$<BOOL:${ROARS_NATIVE}>,$<COMPILE_LANGUAGE:CXX>>:-march=native>)
+# g++ 12 copies constant arrays wrongly in moves of 64 bytes (a vector<double>{1, ..., 0, ...} becomes all ones).
+if(ROARS_NATIVE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13 AND
+   CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    target_compile_options(roars_optimised INTERFACE
+        $<$<COMPILE_LANGUAGE:CXX>:-mmove-max=128> $<$<COMPILE_LANGUAGE:CXX>:-mstore-max=128>)
+endif()
 
 # One program for each NAME.cpp and for each folder NAME with sources; their names are left in `programs`.
 macro(roars_add_programs prefix)

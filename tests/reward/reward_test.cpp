@@ -73,7 +73,7 @@ TEST(Reward, AlgorithmStateIsSaved) {
     EXPECT_EQ(to_json(restored), to_json(state));
     Careful careful;
     EXPECT_TRUE(set_setting(careful, "reward.first.first.shut", "-0.5"));
-    EXPECT_TRUE(set_setting(careful, "optimizer.step.base.max_norm", "0.25"));
+    EXPECT_TRUE(set_setting(careful, "optimizer.step.max_norm", "0.25"));
     EXPECT_EQ(careful.reward.first.first.shut, -0.5);
     EXPECT_EQ(careful.optimizer.step.base.max_norm, 0.25);
 }
