@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -90,8 +91,9 @@ Programs all_programs() {
     add_critic_methods(programs);
     add_group_methods(programs);
     add_data_methods(programs);
-    add_even_tabular_methods(programs);
-    add_odd_tabular_methods(programs);
+    [&]<std::size_t... part>(std::index_sequence<part...>) {
+        (add_tabular<part>(programs), ...);
+    }(std::make_index_sequence<tabular_parts>{});
     return programs;
 }
 

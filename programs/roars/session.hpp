@@ -1,6 +1,7 @@
 #pragma once
 
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -54,8 +55,10 @@ void add_weight_methods(Programs& programs);
 void add_critic_methods(Programs& programs);
 void add_group_methods(Programs& programs);
 void add_data_methods(Programs& programs);
-void add_even_tabular_methods(Programs& programs);
-void add_odd_tabular_methods(Programs& programs);
+/// The registry in parts of equal size, one a translation unit of tabular_methods, so that compilers share it.
+inline constexpr std::size_t tabular_parts = 8;
+template <std::size_t part>
+void add_tabular(Programs& programs);
 
 /// Names of columns, with spaces between them; - where there are none.
 template <class... Column>

@@ -66,8 +66,8 @@ int train_tabular(const methods::Facts& facts, const Request& request) {
     return MethodSession(facts, request, work.settings, work.run, yardstick, method, learner).train();
 }
 
-/// Every `parts`-th method of the registry, from number `part` on: the registry is cut so that compilers share it.
-template <std::size_t part, std::size_t parts>
+/// Every tabular_parts-th method of the registry, from number `part` on.
+template <std::size_t part>
 void add_tabular(Programs& programs) {
     auto add = [&]<class Entry>(const Entry& entry) {
         Program program = program_of<typename Entry::Method, AnyTabularLearner>(
@@ -75,8 +75,8 @@ void add_tabular(Programs& programs) {
         for (std::string_view task : tabular_task_names) programs[task][entry.facts.name] = program;
     };
     [&]<std::size_t... index>(std::index_sequence<index...>) {
-        auto one = [&](auto number) {
-            if constexpr (number % parts == part) add(std::get<number>(methods::all));
+        auto one = [&]<std::size_t number>(std::integral_constant<std::size_t, number>) {
+            if constexpr (number % tabular_parts == part) add(std::get<number>(methods::all));
         };
         (one(std::integral_constant<std::size_t, index>{}), ...);
     }(std::make_index_sequence<std::tuple_size_v<decltype(methods::all)>>{});
