@@ -26,7 +26,7 @@ std::vector<std::int64_t> selected_indices(backend::Host& backend, std::span<Fla
                            kept_before.data());
     std::vector<std::int64_t> index(static_cast<std::size_t>(kept_before.back()));
     thrust::copy_if(thrust::device, thrust::counting_iterator<std::int64_t>(0),
-                    thrust::counting_iterator<std::int64_t>(count), index.begin(),
+                    thrust::counting_iterator<std::int64_t>(count), index.data(),
                     [&](std::int64_t i) { return keep[static_cast<std::size_t>(i)] != Flag(0); });
     return index;
 }
