@@ -9,8 +9,8 @@ namespace roars::critic {
 
 /// The binary cross entropy of m = returns, a success rate in [0, 1], and sigmoid(v), v = value a logit:
 ///     -m log sigmoid(v) - (1 - m) log sigmoid(-v),   d / dv = sigmoid(v) - m.
-/// Finite for any v. Counts the tokens that col::keep marks: one for each state. A critic alone: the surrogate of its own
-/// algorithm. Metric: the mean probability. Source: arXiv 2412.18279.
+/// Finite for any v. Counts the tokens that col::keep marks: one for each state. A critic alone: the surrogate of its
+/// own algorithm. Metric: the mean probability. Source: arXiv 2412.18279.
 struct SuccessProbability {
     static constexpr std::string_view name = "value_loss";
     using needs = columns<col::value, col::returns>;

@@ -23,7 +23,7 @@ inline double pass_at_k(std::int64_t samples, std::int64_t correct, std::int64_t
 }
 
 /// What the mean of pass@k over problems cannot exceed: 1 - ((1 - mean rho)^2 + var rho)^(k/2), rho = correct / samples
-/// of a problem, population variance. 0 of no problem. Source: arXiv 2505.24864, appendix.
+/// of a problem, population variance, for k >= 2. 0 of no problem. Source: arXiv 2505.24864, appendix.
 inline double pass_at_k_bound(std::int64_t samples, std::span<const std::int64_t> correct, std::int64_t k) {
     if (correct.empty()) return 0.0;
     Moments all;
