@@ -42,8 +42,8 @@ void parallel_for(backend::Host&, std::int64_t count, Body&& body) {
                      thrust::counting_iterator<std::int64_t>(count), [&body](std::int64_t i) { body(i); });
 }
 
-/// Cuts [0, count) into pieces of backend.grain and calls body(piece, begin, end) for each, in parallel. The cut depends
-/// on `count` alone. Returns the number of pieces.
+/// Cuts [0, count) into pieces of backend.grain and calls body(piece, begin, end) for each, in parallel. The cut
+/// depends on `count` alone. Returns the number of pieces.
 template <class Body>
 std::int64_t parallel_pieces(backend::Host& backend, std::int64_t count, Body&& body) {
     std::int64_t grain = backend.grain;

@@ -30,7 +30,7 @@ struct state_type {
     using type = NoState;
 };
 template <class P>
-    requires requires { typename P::State; }
+requires requires { typename P::State; }
 struct state_type<P> {
     using type = typename P::State;
 };
@@ -41,11 +41,11 @@ using EveryColumn =
             col::value_old, col::next_value, col::q, col::external, col::outcome, col::truncated, col::answer,
             col::prompt, col::greedy_outcome, col::chosen, col::step_reward, col::terminated, col::done,
             col::turn_outcome, col::reward, col::component_reward, col::token_reward, col::turn_reward, col::advantage,
-            col::advantage_global, col::blend, col::returns, col::importance_weight, col::sequence_log_ratio, col::sequence_loss,
-            col::sequence_gradient, col::keep, col::penalised, col::mismatched, col::planning,
+            col::advantage_global, col::blend, col::returns, col::importance_weight, col::sequence_log_ratio,
+            col::sequence_loss, col::sequence_gradient, col::keep, col::penalised, col::mismatched, col::planning,
             col::format, col::verifiable, col::preference, col::model_score, col::sequence_advantage, col::selected,
-            col::penalty_weight, col::token_gradient, col::grad<col::logp>,
-            col::grad<col::entropy>, col::grad<col::value>>;
+            col::penalty_weight, col::token_gradient, col::grad<col::logp>, col::grad<col::entropy>,
+            col::grad<col::value>>;
 }  // namespace detail
 
 template <class P>
@@ -68,9 +68,11 @@ struct AnyScore {
 /// collect(run, state, source, batch, score): decides which rollouts or rows enter the batch. It may roll out, have the
 /// result scored and roll out again; `observe` (optional) sees the outcome afterwards.
 template <class P>
-concept SamplerPart = Part<P> && requires(const P& part, archetype::AnyRun& run, state_of<P>& state,
-                                          archetype::AnySource& source, archetype::AnyBatch& batch,
-                                          archetype::AnyScore& score) { part.collect(run, state, source, batch, score); };
+concept SamplerPart = Part<P> &&
+    requires(const P& part, archetype::AnyRun& run, state_of<P>& state, archetype::AnySource& source,
+             archetype::AnyBatch& batch, archetype::AnyScore& score) {
+    part.collect(run, state, source, batch, score);
+};
 
 /// The reward of one sequence as a function: x[col::outcome{}] is its value of a column, x.length() its tokens.
 template <class BatchType>
@@ -97,25 +99,30 @@ concept SequenceReward = requires(const P& part, const SequenceView<archetype::A
     { part.value(x) } -> std::convertible_to<double>;
 };
 
-/// score(run, [state,] batch): rollouts -> numbers per sequence, turn or token; or value(x), the reward of one sequence.
+/// score(run, [state,] batch): rollouts -> numbers per sequence, turn or token; or value(x), the reward of one
+/// sequence.
 template <class P>
-concept RewardPart = Part<P> && (SequenceReward<P> || requires(const P& part, archetype::AnyRun& run, archetype::AnyBatch& batch) {
-                         part.score(run, batch);
-                     } || requires(const P& part, archetype::AnyRun& run, state_of<P>& state,
-                                   archetype::AnyBatch& batch) { part.score(run, state, batch); });
+concept RewardPart = Part<P> &&(
+    SequenceReward<P> ||
+    requires(const P& part, archetype::AnyRun& run, archetype::AnyBatch& batch) { part.score(run, batch); } ||
+    requires(const P& part, archetype::AnyRun& run, state_of<P>& state, archetype::AnyBatch& batch) {
+        part.score(run, state, batch);
+    });
 
 /// estimate(run, [state,] batch): numbers -> a signal per token. Critics live here.
 template <class P>
-concept AdvantagePart = Part<P> && (requires(const P& part, archetype::AnyRun& run, archetype::AnyBatch& batch) {
-                            part.estimate(run, batch);
-                        } || requires(const P& part, archetype::AnyRun& run, state_of<P>& state,
-                                      archetype::AnyBatch& batch) { part.estimate(run, state, batch); });
+concept AdvantagePart = Part<P> &&(
+    requires(const P& part, archetype::AnyRun& run, archetype::AnyBatch& batch) { part.estimate(run, batch); } ||
+    requires(const P& part, archetype::AnyRun& run, state_of<P>& state, archetype::AnyBatch& batch) {
+        part.estimate(run, state, batch);
+    });
 
 /// shape(run, [state,] batch) on the rewards, before the advantage; ...
 template <class P>
 concept ShapesReward = requires(const P& part, archetype::AnyRun& run, archetype::AnyBatch& batch) {
     part.shape(run, batch);
-} || requires(const P& part, archetype::AnyRun& run, state_of<P>& state, archetype::AnyBatch& batch) {
+}
+|| requires(const P& part, archetype::AnyRun& run, state_of<P>& state, archetype::AnyBatch& batch) {
     part.shape(run, state, batch);
 };
 /// ... or terms(state), a tuple of terms fused into the loss; or itself such a term.
@@ -140,7 +147,7 @@ struct Reset {
 ///     after_iteration(run, state) -> Reset     the end of an iteration,
 ///     after_evaluation(run, state, score) -> Reset     what the policy was found to be worth.
 template <class P>
-concept RegularizerPart = Part<P> && (ShapesReward<P> || HasTerms<P> || requires { typename P::does_nothing; });
+concept RegularizerPart = Part<P> &&(ShapesReward<P> || HasTerms<P> || requires { typename P::does_nothing; });
 
 /// The step rule: one flat span of parameters, one of gradients.
 template <class P>

@@ -21,7 +21,9 @@ template <class Owner, class Member>
 Field(std::string_view, Member Owner::*) -> Field<Owner, Member>;
 
 template <class T>
-concept HasFields = requires(const T* object) { roars_fields(object); };
+concept HasFields = requires(const T* object) {
+    roars_fields(object);
+};
 
 /// Calls visit(name, member) for each listed member of `object`, in order.
 template <HasFields T, class Visit>
@@ -42,9 +44,9 @@ constexpr void for_each_field(T& object, Visit&& visit) {
     ::roars::Field{#FIRST, &Self::FIRST} __VA_OPT__(, ROARS_FIELD_AGAIN_ ROARS_PARENS_(__VA_ARGS__))
 #define ROARS_FIELD_AGAIN_() ROARS_FIELD_LIST_
 
-#define ROARS_FIELDS_OF(TYPE, ...)                                                   \
-    constexpr auto roars_fields([[maybe_unused]] const ROARS_UNWRAP_ TYPE* object) { \
-        using Self [[maybe_unused]] = ROARS_UNWRAP_ TYPE;                            \
+#define ROARS_FIELDS_OF(TYPE, ...)                                                         \
+    constexpr auto roars_fields([[maybe_unused]] const ROARS_UNWRAP_ TYPE* object) {       \
+        using Self [[maybe_unused]] = ROARS_UNWRAP_ TYPE;                                  \
         return std::make_tuple(__VA_OPT__(ROARS_EXPAND_(ROARS_FIELD_LIST_(__VA_ARGS__)))); \
     }
 #define ROARS_FIELDS(TYPE, ...) ROARS_FIELDS_OF((TYPE)__VA_OPT__(, ) __VA_ARGS__)

@@ -23,9 +23,7 @@ template <std::size_t... index, class... T>
 struct PackOf<std::index_sequence<index...>, T...> : detail::PackLeaf<index, T>... {
     static constexpr std::size_t size = sizeof...(T);
     constexpr PackOf() = default;
-    ROARS_FN constexpr PackOf(T... value)
-        requires(sizeof...(T) > 0)
-        : detail::PackLeaf<index, T>{value}... {}
+    ROARS_FN constexpr PackOf(T... value) requires(sizeof...(T) > 0) : detail::PackLeaf<index, T>{value}... {}
 };
 
 template <class... T>

@@ -11,7 +11,18 @@
 namespace roars {
 
 /// Where a random number is used. Two purposes never share a number, whatever their indices.
-enum class Purpose : std::uint32_t { sample, prompt, initialise, shuffle, noise, task, evaluate, resample, environment, user };
+enum class Purpose : std::uint32_t {
+    sample,
+    prompt,
+    initialise,
+    shuffle,
+    noise,
+    task,
+    evaluate,
+    resample,
+    environment,
+    user
+};
 
 /// Counter-based random numbers (Philox 4x32-10): a number is a function of (seed, purpose, iteration, sequence, token)
 /// and of nothing else, so that a run is the same on a CPU and a GPU, in any order, on any number of threads.
@@ -32,8 +43,7 @@ public:
     ROARS_FN r123::Philox4x32::ctr_type bits(std::uint32_t sequence, std::uint32_t token) const {
         r123::Philox4x32 philox;
         r123::Philox4x32::ctr_type counter = {{token, sequence, iteration_, purpose_}};
-        r123::Philox4x32::key_type key = {
-            {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
+        r123::Philox4x32::key_type key = {{static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
         return philox(counter, key);
     }
 
@@ -57,7 +67,8 @@ public:
         if constexpr (sizeof(Real) < 8)
             return static_cast<Real>(high >> 8) * static_cast<Real>(1.0 / 16777216.0);
         else
-            return static_cast<Real>(((static_cast<std::uint64_t>(high) << 32 | low) >> 11) * (1.0 / 9007199254740992.0));
+            return static_cast<Real>(((static_cast<std::uint64_t>(high) << 32 | low) >> 11) *
+                                     (1.0 / 9007199254740992.0));
     }
 
 private:

@@ -9,7 +9,8 @@
 
 namespace roars {
 
-/// A term reads a column that it does not list in its `needs`. Incomplete, so that the compiler's message names the column.
+/// A term reads a column that it does not list in its `needs`. Incomplete, so that the compiler's message names the
+/// column.
 template <class Column>
 struct column_read_but_not_in_needs;
 
@@ -66,7 +67,7 @@ struct metric_names {
     static constexpr std::array<std::string_view, 0> value{};
 };
 template <class Term>
-    requires requires { Term::metrics; }
+requires requires { Term::metrics; }
 struct metric_names<Term> {
     static constexpr auto value = Term::metrics;
 };
@@ -76,7 +77,7 @@ struct mask {
     using type = Default;
 };
 template <class Term, class Default>
-    requires requires { typename Term::mask; }
+requires requires { typename Term::mask; }
 struct mask<Term, Default> {
     using type = typename Term::mask;
 };

@@ -22,8 +22,9 @@ public:
             constexpr int width = 24;
             int filled = total_ > 0 ? static_cast<int>(width * done / total_) : width;
             std::fprintf(stderr, "\r\033[K%s [%s%s] %lld/%lld  %s left  %s", title_.c_str(),
-                         std::string(std::size_t(filled), '#').c_str(), std::string(std::size_t(width - filled), '.').c_str(),
-                         static_cast<long long>(done), static_cast<long long>(total_), clock(left).c_str(), note.c_str());
+                         std::string(std::size_t(filled), '#').c_str(),
+                         std::string(std::size_t(width - filled), '.').c_str(), static_cast<long long>(done),
+                         static_cast<long long>(total_), clock(left).c_str(), note.c_str());
             if (done == total_) std::fputc('\n', stderr);
         } else if (done == total_ || passed - told_ >= 10.0) {
             told_ = passed;

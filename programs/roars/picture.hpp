@@ -8,8 +8,8 @@
 
 namespace roars::program {
 
-/// Draws the learning curve (accuracy, named by `legend`, and the rollouts' mean outcome over iterations) as SVG with gnuplot. False
-/// if gnuplot is not there.
+/// Draws the learning curve (accuracy, named by `legend`, and the rollouts' mean outcome over iterations) as SVG with
+/// gnuplot. False if gnuplot is not there.
 inline bool draw_curve(const std::vector<nlohmann::json>& metrics, const std::string& title, const std::string& legend,
                        const std::string& file) {
     std::FILE* gnuplot = popen("gnuplot 2>/dev/null", "w");
@@ -20,12 +20,13 @@ inline bool draw_curve(const std::vector<nlohmann::json>& metrics, const std::st
         for (int k = 0; k < 2; ++k)
             if (line.value("phase", "") == "train" && line.contains(column[k]))
                 data[k] += line["iteration"].dump() + " " + line[column[k]].dump() + "\n";
-    std::fprintf(gnuplot,
-                 "set terminal svg size 720,420 enhanced background rgb 'white' font 'sans,13'\n"
-                 "set output '%s'\nset title '%s' noenhanced\nset xlabel 'iteration'\nset ylabel 'share of right answers'\n"
-                 "set yrange [0:1]\nset grid\nset key bottom right\n"
-                 "$accuracy << EOD\n%sEOD\n$rollouts << EOD\n%sEOD\n",
-                 file.c_str(), title.c_str(), data[0].c_str(), data[1].c_str());
+    std::fprintf(
+        gnuplot,
+        "set terminal svg size 720,420 enhanced background rgb 'white' font 'sans,13'\n"
+        "set output '%s'\nset title '%s' noenhanced\nset xlabel 'iteration'\nset ylabel 'share of right answers'\n"
+        "set yrange [0:1]\nset grid\nset key bottom right\n"
+        "$accuracy << EOD\n%sEOD\n$rollouts << EOD\n%sEOD\n",
+        file.c_str(), title.c_str(), data[0].c_str(), data[1].c_str());
     std::string plots;
     if (!data[0].empty()) plots += "$accuracy with linespoints lw 2 pt 7 ps 0.6 title '" + legend + "'";
     if (!data[1].empty()) plots += std::string(plots.empty() ? "" : ", ") + "$rollouts with lines title 'rollouts'";

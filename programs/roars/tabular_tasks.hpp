@@ -31,13 +31,27 @@ class AnyTabularTask {
 public:
     explicit AnyTabularTask(Which task) : task_(std::move(task)) {}
 
-    std::int64_t prompts() const { return ask([](auto& t) { return t.prompts(); }); }
-    std::int64_t rows() const { return ask([](auto& t) { return t.rows(); }); }
-    std::int64_t actions() const { return ask([](auto& t) { return t.actions(); }); }
-    std::int64_t states() const { return ask([](auto& t) { return t.states(); }); }
-    std::int64_t longest_answer() const { return ask([](auto& t) { return t.longest_answer(); }); }
-    std::span<const double> start_logits() const { return ask([](auto& t) { return t.start_logits(); }); }
-    std::int64_t start(std::int64_t prompt) const { return ask([=](auto& t) { return t.start(prompt); }); }
+    std::int64_t prompts() const {
+        return ask([](auto& t) { return t.prompts(); });
+    }
+    std::int64_t rows() const {
+        return ask([](auto& t) { return t.rows(); });
+    }
+    std::int64_t actions() const {
+        return ask([](auto& t) { return t.actions(); });
+    }
+    std::int64_t states() const {
+        return ask([](auto& t) { return t.states(); });
+    }
+    std::int64_t longest_answer() const {
+        return ask([](auto& t) { return t.longest_answer(); });
+    }
+    std::span<const double> start_logits() const {
+        return ask([](auto& t) { return t.start_logits(); });
+    }
+    std::int64_t start(std::int64_t prompt) const {
+        return ask([=](auto& t) { return t.start(prompt); });
+    }
     std::int64_t row(std::int64_t prompt, std::int64_t state) const {
         return ask([=](auto& t) { return t.row(prompt, state); });
     }
@@ -67,7 +81,7 @@ struct TabularWork {
     AnyTabularTask task;
     train::TabularSettings tabular;
     RunSettings run;
-    nlohmann::json settings;  ///< all of these, by their flags
+    nlohmann::json settings;                                  ///< all of these, by their flags
     std::vector<std::pair<std::string, std::string>> rest{};  ///< flags that can only be the method's
 };
 /// Errors: a value that is none, settings that the task refuses.

@@ -129,21 +129,17 @@ void TrainSession::finish() {
     auto metrics = folder_.keep_metrics(step_);
     double seconds = 0;
     for (const Json& line : metrics) seconds += line.value("phase", "") == "train" ? line.value("seconds", 0.0) : 0.0;
-    Json summary{{"method", facts_.name},
-                 {"task", request_.task},
-                 {"seed", request_.seed},
-                 {"accuracy_before", accuracy_before_},
-                 {"accuracy_after", accuracy_},
-                 {"train_seconds", seconds},
-                 {"iterations", run_.iterations},
-                 {"rollouts", rollouts()}};
+    Json summary{{"method", facts_.name},         {"task", request_.task},
+                 {"seed", request_.seed},         {"accuracy_before", accuracy_before_},
+                 {"accuracy_after", accuracy_},   {"train_seconds", seconds},
+                 {"iterations", run_.iterations}, {"rollouts", rollouts()}};
     folder_.write("summary.json", summary.dump(2) + "\n");
     std::string title = std::string(facts_.name) + " on " + request_.task + ", seed " + std::to_string(request_.seed);
     if (!draw_curve(metrics, title, yardstick_.legend, folder_.file("curve.svg")))
         std::fprintf(stderr, "no learning-curve picture: gnuplot was not found (Debian: gnuplot-nox)\n");
-    std::printf("%s on %s: %s %.1f %% -> %.1f %%, %.0f s of training, %lld rollouts\n", std::string(facts_.name).c_str(),
-                request_.task.c_str(), yardstick_.name.c_str(), 100 * accuracy_before_, 100 * accuracy_, seconds,
-                static_cast<long long>(rollouts()));
+    std::printf("%s on %s: %s %.1f %% -> %.1f %%, %.0f s of training, %lld rollouts\n",
+                std::string(facts_.name).c_str(), request_.task.c_str(), yardstick_.name.c_str(),
+                100 * accuracy_before_, 100 * accuracy_, seconds, static_cast<long long>(rollouts()));
     std::printf("%s\n", request_.out.c_str());
 }
 

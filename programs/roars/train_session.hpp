@@ -37,8 +37,8 @@ void set_everywhere(Settings& settings, std::string_view name, double number) {
     });
 }
 
-/// A run from its first line to its summary: a warm start, then the method; metrics, checkpoints, resuming, the picture.
-/// Knows neither method nor learner: they are behind the functions below, once an iteration or less.
+/// A run from its first line to its summary: a warm start, then the method; metrics, checkpoints, resuming, the
+/// picture. Knows neither method nor learner: they are behind the functions below, once an iteration or less.
 class TrainSession {
 public:
     TrainSession(const methods::Facts& facts, const Request& request, const Json& settings, const RunSettings& run,
@@ -110,9 +110,7 @@ private:
 
     train::Record warm_start(Run<backend::Host>& run) override { return warm_start_.iterate(run); }
     train::Record iterate(Run<backend::Host>& run) override { return trainer_.iterate(run); }
-    void evaluated(Run<backend::Host>& run, double accuracy) override {
-        trainer_.evaluated(run, accuracy);
-    }
+    void evaluated(Run<backend::Host>& run, double accuracy) override { trainer_.evaluated(run, accuracy); }
     void set_reference() override { learner_.set_reference(); }
     std::int64_t rollouts() const override { return learner_.position.rollouts; }
     void write(SafeTensors& file) const override {

@@ -79,7 +79,8 @@ void add_tabular(Programs& programs) {
             if constexpr (number % tabular_parts == part) add(std::get<number>(methods::all));
         };
         (one(std::integral_constant<std::size_t, index>{}), ...);
-    }(std::make_index_sequence<std::tuple_size_v<decltype(methods::all)>>{});
+    }
+    (std::make_index_sequence<std::tuple_size_v<decltype(methods::all)>>{});
 }
 
 }  // namespace roars::program

@@ -18,8 +18,8 @@ Json group_z_score(const Inputs& in) {
 }
 
 Json clip_and_kl(const Inputs& in) {
-    auto batch = batch_of<columns<col::logp, col::logp_old, col::logp_ref, col::advantage, col::mask,
-                                  col::grad<col::logp>>>(in);
+    auto batch =
+        batch_of<columns<col::logp, col::logp_old, col::logp_ref, col::advantage, col::mask, col::grad<col::logp>>>(in);
     backend::Host host;
     Weighed clip{surrogate::Clip{.low = in.real("clip_low"), .high = in.real("clip_high")}, aggregate::SequenceMean{}};
     Weighed kl{regularizer::Kl<>{.coefficient = in.real("kl_coef")}, aggregate::SequenceMean{}};

@@ -20,7 +20,8 @@ using roars::golden::Json;
 std::string difference(const Json& expected, const Json& actual, double tolerance, const std::string& where) {
     if (expected.is_object() || (expected.is_array() && actual.is_array())) {
         if (expected.is_array() && expected.size() != actual.size())
-            return where + ": " + std::to_string(actual.size()) + " values, expected " + std::to_string(expected.size());
+            return where + ": " + std::to_string(actual.size()) + " values, expected " +
+                   std::to_string(expected.size());
         for (auto it = expected.begin(); it != expected.end(); ++it) {
             std::string name = expected.is_object() ? it.key() : std::to_string(it - expected.begin());
             std::string inside = where.empty() ? name : where + (expected.is_object() ? "." + name : "[" + name + "]");
@@ -34,7 +35,7 @@ std::string difference(const Json& expected, const Json& actual, double toleranc
     if (expected.is_null() || actual.is_null() || expected.is_array() || actual.is_array() || actual.is_object())
         return expected == actual ? "" : where + ": " + actual.dump() + ", expected " + expected.dump();
     double want = roars::golden::number(expected), got = roars::golden::number(actual);
-    bool same = std::isnan(want) ? std::isnan(got)
+    bool same = std::isnan(want)   ? std::isnan(got)
                 : std::isinf(want) ? want == got
                                    : std::abs(want - got) <= tolerance * std::max(1.0, std::abs(want));
     if (same) return {};

@@ -13,7 +13,9 @@ namespace roars::aggregate {
 /// sum x / T. DAPO, arXiv 2503.14476 (token-mean).
 struct TokenMean {
     static constexpr bool per_sequence = false;
-    double weight(const Counts& counts, std::int64_t) const { return counts.tokens ? 1.0 / double(counts.tokens) : 0.0; }
+    double weight(const Counts& counts, std::int64_t) const {
+        return counts.tokens ? 1.0 / double(counts.tokens) : 0.0;
+    }
 };
 ROARS_FIELDS(TokenMean)
 

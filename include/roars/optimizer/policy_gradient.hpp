@@ -12,8 +12,9 @@ namespace roars::optimizer {
 /// time cut into `minibatches` of whole groups; every piece of a minibatch shares the minibatch's denominators.
 template <TokenTerm Surrogate, Aggregation Aggregate, StepPart Step>
 struct PolicyGradient {
-    static_assert(!requires { typename Surrogate::Aggregate; },
-                  "roars: this surrogate says itself how it is averaged: use optimizer::Preference");
+    static_assert(
+        !requires { typename Surrogate::Aggregate; },
+        "roars: this surrogate says itself how it is averaged: use optimizer::Preference");
 
     Surrogate surrogate{};
     Aggregate aggregate{};

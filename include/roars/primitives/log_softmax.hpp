@@ -91,7 +91,6 @@ void add_block(SoftmaxRow<Real>& row, const Real* block, std::int64_t count, dou
         floor(forbidden<Real>);
     const Real* ahead = block + count;  // the next block comes from memory while this one is worked on
     for_lanes(block, count, -infinity, [&](const V& x) {
-
         math::prefetch(ahead);
         ahead += math::lanes<V>;
         V y = (x - largest) * scale;

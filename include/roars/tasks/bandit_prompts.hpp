@@ -79,7 +79,8 @@ private:
         const auto& s = settings_;
         expect(s.prompts > 0 && s.answers > 0 && s.right > 0 && s.right <= s.answers, [&] {
             return "bandit prompts: " + std::to_string(s.prompts) + " prompts of " + std::to_string(s.answers) +
-                   " answers, " + std::to_string(s.right) + " of them right, expected 1 or more of each, and not more "
+                   " answers, " + std::to_string(s.right) +
+                   " of them right, expected 1 or more of each, and not more "
                    "right ones than there are";
         });
         expect(s.easy_prompts >= 0 && s.easy_prompts <= s.prompts, [&] {

@@ -14,8 +14,8 @@
 
 namespace roars::tasks {
 
-/// Prompts [0, easy_prompts) are easy: the right symbols start with easy_logit, in the others with hard_logit, all other
-/// symbols with 0.
+/// Prompts [0, easy_prompts) are easy: the right symbols start with easy_logit, in the others with hard_logit, all
+/// other symbols with 0.
 struct FactorisedSettings {
     std::int64_t prompts = 32;
     std::int64_t length = 4;
@@ -25,7 +25,7 @@ struct FactorisedSettings {
     double hard_logit = -0.5;
     std::int64_t strategies = 0;        ///< symbols of a planning token before the target; 0: there is none
     std::int64_t valid_strategies = 2;  ///< of them right, in each prompt others
-    bool shared = false;                ///< one target, and one table of its logits, for all prompts (as if all were easy)
+    bool shared = false;  ///< one target, and one table of its logits, for all prompts (as if all were easy)
 };
 ROARS_FIELDS(FactorisedSettings, prompts, length, symbols, easy_prompts, easy_logit, hard_logit, strategies,
              valid_strategies, shared)
@@ -51,7 +51,9 @@ public:
     }
 
     std::int64_t prompts() const { return settings_.prompts; }
-    std::int64_t rows() const { return planning_rows() + (settings_.shared ? 1 : settings_.prompts) * settings_.length; }
+    std::int64_t rows() const {
+        return planning_rows() + (settings_.shared ? 1 : settings_.prompts) * settings_.length;
+    }
     std::int64_t actions() const { return std::max(settings_.symbols, settings_.strategies); }
     std::int64_t states() const { return 2 * (longest_answer() + 1); }
     std::int64_t longest_answer() const { return settings_.length + (settings_.strategies > 0 ? 1 : 0); }
@@ -105,11 +107,12 @@ private:
             return "factorised targets: " + std::to_string(s.easy_prompts) + " easy prompts, expected 0 to " +
                    std::to_string(s.prompts);
         });
-        expect(s.strategies >= 0 && (s.strategies == 0 || (s.valid_strategies > 0 && s.valid_strategies <= s.strategies)),
-               [&] {
-                   return "factorised targets: " + std::to_string(s.valid_strategies) + " valid strategies of " +
-                          std::to_string(s.strategies) + ", expected 1 or more, and not more than there are";
-               });
+        expect(
+            s.strategies >= 0 && (s.strategies == 0 || (s.valid_strategies > 0 && s.valid_strategies <= s.strategies)),
+            [&] {
+                return "factorised targets: " + std::to_string(s.valid_strategies) + " valid strategies of " +
+                       std::to_string(s.strategies) + ", expected 1 or more, and not more than there are";
+            });
         double answers = 1;
         for (std::int64_t position = 0; position < longest_answer(); ++position) answers *= double(choices(position));
         expect(answers <= double(std::numeric_limits<std::int32_t>::max()), [&] {

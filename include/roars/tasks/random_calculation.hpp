@@ -62,8 +62,8 @@ struct RandomCalculationSettings {
     double largest_value = 1e12;  ///< a problem beyond it is drawn again: its relative error would say nothing
     std::int32_t decimals = 6;    ///< of an answer; zeros at its end are left out
 };
-ROARS_FIELDS(RandomCalculationSettings, smallest_operand, largest_operand, largest_denominator, leaves, operators, steps,
-             train_per_level, test_per_level, largest_value, decimals)
+ROARS_FIELDS(RandomCalculationSettings, smallest_operand, largest_operand, largest_denominator, leaves, operators,
+             steps, train_per_level, test_per_level, largest_value, decimals)
 
 /// One operation, + or -, on integers from 0 to 9: what a small character transformer learns in minutes. There are 200
 /// such texts, and all of them are used.

@@ -13,9 +13,9 @@
 namespace roars::tasks {
 
 struct StopTimeSettings {
-    std::int64_t classes = 4;        ///< of prompts; class c needs about first_difficulty + c * difficulty_step tokens
-    std::int64_t limit = 16;         ///< an answer that has not stopped after as many tokens is cut
-    double start_logit = -6.0;       ///< of stopping
+    std::int64_t classes = 4;   ///< of prompts; class c needs about first_difficulty + c * difficulty_step tokens
+    std::int64_t limit = 16;    ///< an answer that has not stopped after as many tokens is cut
+    double start_logit = -6.0;  ///< of stopping
     double first_difficulty = 3.0;
     double difficulty_step = 3.0;
 };

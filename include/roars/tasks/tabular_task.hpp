@@ -29,8 +29,8 @@ concept TabularTask = requires(const T& task, std::int64_t prompt, std::int64_t 
     { task.prompts() } -> std::convertible_to<std::int64_t>;
     { task.rows() } -> std::convertible_to<std::int64_t>;
     { task.actions() } -> std::convertible_to<std::int64_t>;
-    { task.states() } -> std::convertible_to<std::int64_t>;           // of one prompt
-    { task.longest_answer() } -> std::convertible_to<std::int64_t>;   // tokens
+    { task.states() } -> std::convertible_to<std::int64_t>;          // of one prompt
+    { task.longest_answer() } -> std::convertible_to<std::int64_t>;  // tokens
     { task.start_logits() } -> std::convertible_to<std::span<const double>>;
     { task.start(prompt) } -> std::convertible_to<std::int64_t>;
     { task.row(prompt, state) } -> std::convertible_to<std::int64_t>;
@@ -80,9 +80,7 @@ double softmax(std::span<const Real> logits, std::span<double> probability) {
 }
 
 /// 1 - (1 - p)^samples: an event of probability p at least once.
-inline double at_least_once(double p, double samples) {
-    return p >= 1 ? 1.0 : -std::expm1(samples * std::log1p(-p));
-}
+inline double at_least_once(double p, double samples) { return p >= 1 ? 1.0 : -std::expm1(samples * std::log1p(-p)); }
 
 }  // namespace detail
 

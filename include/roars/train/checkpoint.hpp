@@ -14,13 +14,13 @@ namespace roars::train {
 
 namespace detail {
 template <class Value>
-inline constexpr bool is_tensor_v = std::is_same_v<Value, std::vector<float>> ||
-                                    std::is_same_v<Value, std::vector<double>> ||
-                                    std::is_same_v<Value, std::vector<std::int64_t>>;
+inline constexpr bool is_tensor_v =
+    std::is_same_v<Value, std::vector<float>> || std::is_same_v<Value, std::vector<double>> ||
+    std::is_same_v<Value, std::vector<std::int64_t>>;
 }  // namespace detail
 
-/// Puts a State into a file of tensors: vectors of numbers as tensors under prefix + path, everything else as JSON in the
-/// metadata under `prefix`. Bits are kept.
+/// Puts a State into a file of tensors: vectors of numbers as tensors under prefix + path, everything else as JSON in
+/// the metadata under `prefix`. Bits are kept.
 template <class State>
 void write_state(SafeTensors& file, const State& state, const std::string& prefix) {
     auto rest = nlohmann::json::object();

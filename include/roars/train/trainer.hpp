@@ -107,7 +107,8 @@ private:
         for (std::int64_t i = 0; i < count; ++i) order[std::size_t(i)] = i;
         RandomStream stream(run.random.of(Purpose::shuffle).at(std::uint32_t(run.progress.iteration)),
                             std::uint64_t(epoch) << 32);
-        for (std::int64_t i = count - 1; i > 0; --i) std::swap(order[std::size_t(i)], order[std::size_t(stream.below(i + 1))]);
+        for (std::int64_t i = count - 1; i > 0; --i)
+            std::swap(order[std::size_t(i)], order[std::size_t(stream.below(i + 1))]);
         return order;
     }
     static BatchType pick(const BatchType& batch, const std::vector<std::int64_t>& order, std::int64_t first,
