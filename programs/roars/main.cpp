@@ -20,7 +20,8 @@ void list() {
     std::printf("%-14s %-12s %-28s %s\n", "name", "family", "paper", "what it is");
     methods::for_each([](const auto& entry) {
         const auto& facts = entry.facts;
-        std::string paper = facts.paper.starts_with("2") ? "arXiv " + std::string(facts.paper) : std::string(facts.paper);
+        std::string paper =
+            facts.paper.starts_with("2") ? "arXiv " + std::string(facts.paper) : std::string(facts.paper);
         if (facts.year) paper += " (" + std::to_string(facts.year) + ")";
         std::printf("%-14.*s %-12.*s %-28s %.*s\n", int(facts.name.size()), facts.name.data(), int(facts.family.size()),
                     facts.family.data(), paper.c_str(), int(facts.title.size()), facts.title.data());
@@ -37,15 +38,15 @@ void show_part(const char* slot) {
 template <class M>
 void show_method(const methods::Entry<M>& entry) {
     const auto& facts = entry.facts;
-    std::printf("%.*s\n%s%.*s\n\n", int(facts.title.size()), facts.title.data(), facts.paper.starts_with("2") ? "arXiv " : "",
-                int(facts.paper.size()), facts.paper.data());
+    std::printf("%.*s\n%s%.*s\n\n", int(facts.title.size()), facts.title.data(),
+                facts.paper.starts_with("2") ? "arXiv " : "", int(facts.paper.size()), facts.paper.data());
     show_part<typename M::Sampler, typename M::SamplerStage>("sampler");
     show_part<typename M::Reward, typename M::RewardStage>("reward");
     show_part<typename M::Regularizer, typename M::ShapeStage>("regularizer");
     show_part<typename M::Advantage, typename M::AdvantageStage>("advantage");
     show_part<typename M::Optimizer, typename M::ObjectiveStage>("optimizer");
-    std::printf("\nfrom actor and task: %s\ngradients: %s\n\nsettings (the paper's):\n", column_names(typename M::Inputs{}).c_str(),
-                column_names(typename M::Gradients{}).c_str());
+    std::printf("\nfrom actor and task: %s\ngradients: %s\n\nsettings (the paper's):\n",
+                column_names(typename M::Inputs{}).c_str(), column_names(typename M::Gradients{}).c_str());
     for_each_flag(entry.method, [](const std::string& path, const auto& value) {
         std::printf("  --%s %s\n", path.c_str(), to_json(value).dump().c_str());
     });
@@ -91,9 +92,8 @@ Programs all_programs() {
     add_critic_methods(programs);
     add_group_methods(programs);
     add_data_methods(programs);
-    [&]<std::size_t... part>(std::index_sequence<part...>) {
-        (add_tabular<part>(programs), ...);
-    }(std::make_index_sequence<tabular_parts>{});
+    [&]<std::size_t... part>(std::index_sequence<part...>) { (add_tabular<part>(programs), ...); }
+    (std::make_index_sequence<tabular_parts>{});
     return programs;
 }
 
@@ -127,14 +127,17 @@ int run(int argc, char** argv) {
     app.add_subcommand("list", "all methods, with paper and family")->callback(list);
 
     std::string name;
-    auto* show = app.add_subcommand("show", "a method's five parts, the columns between them, its settings, its source");
+    auto* show =
+        app.add_subcommand("show", "a method's five parts, the columns between them, its settings, its source");
     show->add_option("name", name, "as `roars list` prints it")->required();
 
     Request request;
     auto* learn = app.add_subcommand("train", "trains a method; every setting that `roars show` prints is a flag");
     learn->add_option("--method", request.method, "as `roars list` prints it")->required();
-    learn->add_option("--task", request.task, "random-calculation, bandit, chain, factorised or stop-time")->default_val("random-calculation");
-    learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")->required();
+    learn->add_option("--task", request.task, "random-calculation, bandit, chain, factorised or stop-time")
+        ->default_val("random-calculation");
+    learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")
+        ->required();
     learn->add_option("--seed", request.seed, "a run is a function of its seed")->default_val(0);
     learn->add_flag("--resume", request.resume, "goes on from the checkpoint in --out, bit for bit");
     learn->allow_extras();

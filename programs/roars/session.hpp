@@ -20,8 +20,8 @@ struct RunSettings {
     std::int64_t iterations = 60;
     std::int64_t evaluate_every = 10;
     std::int64_t checkpoint_every = 10;
-    std::int64_t warm_start = 0;                ///< supervised iterations before the method's own
-    std::int64_t warm_start_batch = 256;        ///< demonstrations an iteration
+    std::int64_t warm_start = 0;          ///< supervised iterations before the method's own
+    std::int64_t warm_start_batch = 256;  ///< demonstrations an iteration
     double warm_start_learning_rate = 2e-3;
 };
 ROARS_FIELDS(RunSettings, iterations, evaluate_every, checkpoint_every, warm_start, warm_start_batch,
@@ -64,7 +64,9 @@ void add_tabular(Programs& programs);
 template <class... Column>
 std::string column_names(columns<Column...>) {
     std::string text;
-    ((text += std::string(text.empty() ? "" : " ") + (is_gradient_v<Column> ? "grad_" : "") + std::string(Column::name)), ...);
+    ((text +=
+      std::string(text.empty() ? "" : " ") + (is_gradient_v<Column> ? "grad_" : "") + std::string(Column::name)),
+     ...);
     return text.empty() ? "-" : text;
 }
 
@@ -81,7 +83,8 @@ Program program_of(Train&& train) {
 template <class Method, class Add>
 void for_each_name(Add&& add) {
     methods::for_each([&](const auto& entry) {
-        if constexpr (std::is_same_v<typename std::remove_cvref_t<decltype(entry)>::Method, Method>) add(entry.facts.name);
+        if constexpr (std::is_same_v<typename std::remove_cvref_t<decltype(entry)>::Method, Method>)
+            add(entry.facts.name);
     });
 }
 
