@@ -92,12 +92,18 @@ struct OnlyWhere {
         });
     }
     auto terms(const State& state) const {
-        return std::apply([](const auto&... term) { return std::tuple(OfMarkedSequences{term}...); },
+        return std::apply([](const auto&... term) { return std::tuple(of_marked(term)...); },
                           roars::detail::terms_of(base, state));
     }
     template <class RunType, class ResultType>
     void observe(RunType& run, State& state, const ResultType& result) const {
         roars::detail::call_observe(base, run, state, result);
+    }
+
+private:
+    template <class Term>
+    static OfMarkedSequences<Term> of_marked(const Term& term) {
+        return {term};
     }
 };
 template <class Base, class Where>
