@@ -22,7 +22,7 @@ Json clip_and_kl(const Inputs& in) {
         batch_of<columns<col::logp, col::logp_old, col::logp_ref, col::advantage, col::mask, col::grad<col::logp>>>(in);
     backend::Host host;
     Weighed clip{surrogate::Clip{.low = in.real("clip_low"), .high = in.real("clip_high")}, aggregate::SequenceMean{}};
-    Weighed kl{regularizer::Kl<>{.coefficient = in.real("kl_coef")}, aggregate::SequenceMean{}};
+    Weighed kl{regularizer::Kl<kl::ExactK3>{.coefficient = in.real("kl_coef")}, aggregate::SequenceMean{}};
     Counts counts = count(host, batch);
     auto result = evaluate(host, batch, {counts, counts}, clip, kl);
     return {{"loss", result.loss()}, {"grad_logp", batch[col::grad<col::logp>{}]}};
