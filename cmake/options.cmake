@@ -27,9 +27,10 @@ if(PROJECT_IS_TOP_LEVEL)
     find_program(ROARS_CCACHE ccache)
     mark_as_advanced(ROARS_CCACHE)
     if(ROARS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-        # Without this, ccache stores nothing that was compiled with a precompiled header.
-        set(CMAKE_CXX_COMPILER_LAUNCHER
-            ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${ROARS_CCACHE})
+        # Without the sloppiness, ccache stores nothing that was compiled with a precompiled header; with the base folder,
+        # what one checkout compiled serves the next.
+        set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+            CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${ROARS_CCACHE})
         set(CMAKE_CUDA_COMPILER_LAUNCHER ${ROARS_CCACHE})
     endif()
 endif()

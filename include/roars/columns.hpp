@@ -139,6 +139,10 @@ ROARS_COLUMN(model_score, sequence, actor, real);  ///< what a learned reward mo
 ROARS_COLUMN(step_reward, token, task, real);      ///< reward of an environment's step
 ROARS_COLUMN(terminated, token, task, real);       ///< 1 = the episode ended here, nothing follows
 ROARS_COLUMN(done, token, task, real);             ///< 1 = terminated, or cut here for another reason
+ROARS_COLUMN(state, token, task, real);            ///< a row: what was observed before the step
+ROARS_COLUMN(action, token, task, real);           ///< a row: the action that was taken
+ROARS_COLUMN(next_state, token, task, real);       ///< a row: what was observed after the step
+ROARS_COLUMN(policy_action, token, actor, real);   ///< a row: the policy's own action in that state, now
 ROARS_COLUMN(turn_outcome, turn, task, real);      ///< raw score of a turn
 
 // What the parts make of it.

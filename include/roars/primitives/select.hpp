@@ -7,9 +7,7 @@
 
 #include "roars/primitives/segments.hpp"
 
-#include <thrust/copy.h>
 #include <thrust/execution_policy.h>
-#include <thrust/iterator/counting_iterator.h>
 #include <thrust/scan.h>
 
 namespace roars {
@@ -25,9 +23,10 @@ std::vector<std::int64_t> selected_indices(backend::Host& backend, std::span<Fla
     thrust::inclusive_scan(thrust::device, kept_before.data(), kept_before.data() + kept_before.size(),
                            kept_before.data());
     std::vector<std::int64_t> index(static_cast<std::size_t>(kept_before.back()));
-    thrust::copy_if(thrust::device, thrust::counting_iterator<std::int64_t>(0),
-                    thrust::counting_iterator<std::int64_t>(count), index.data(),
-                    [&](std::int64_t i) { return keep[static_cast<std::size_t>(i)] != Flag(0); });
+    parallel_for(backend, count, [&](std::int64_t i) {
+        auto place = static_cast<std::size_t>(i);
+        if (keep[place] != Flag(0)) index[static_cast<std::size_t>(kept_before[place])] = i;
+    });
     return index;
 }
 
