@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -76,11 +75,11 @@ void add_tabular(Programs& programs) {
     };
     [&]<std::size_t... index>(std::index_sequence<index...>) {
         auto one = [&]<std::size_t number>(std::integral_constant<std::size_t, number>) {
-            if constexpr (number % tabular_parts == part) add(std::get<number>(methods::all));
+            if constexpr (number % tabular_parts == part) add(get<number>(methods::all.entries));
         };
         (one(std::integral_constant<std::size_t, index>{}), ...);
     }
-    (std::make_index_sequence<std::tuple_size_v<decltype(methods::all)>>{});
+    (std::make_index_sequence<decltype(methods::all)::size>{});
 }
 
 }  // namespace roars::program

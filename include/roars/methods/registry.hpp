@@ -1,7 +1,7 @@
 #pragma once
 
+#include <cstddef>
 #include <string_view>
-#include <tuple>
 
 #include "roars/methods/actor_critic.hpp"
 #include "roars/methods/cispo.hpp"
@@ -31,6 +31,7 @@
 #include "roars/methods/rloo.hpp"
 #include "roars/methods/sapo.hpp"
 #include "roars/methods/supervised.hpp"
+#include "roars/pack.hpp"
 
 /// All methods: a compile-time map from name to type, settings and facts. The program's list, the tests and the tables
 /// of the documentation are generated from it.
@@ -55,7 +56,15 @@ struct Entry {
 template <class Method>
 Entry(Facts, Method) -> Entry<Method>;
 
-inline constexpr std::tuple all{
+/// The entries as one value. (A std::tuple of as many costs the compiler seconds.)
+template <class... E>
+struct List {
+    static constexpr std::size_t size = sizeof...(E);
+    Pack<E...> entries;
+    constexpr List(E... entry) : entries(entry...) {}
+};
+
+inline constexpr List all{
     Entry{
         Facts{"supervised", "Supervised likelihood of demonstrations: the warm start", "supervised", "", 0, "00-peers"},
         supervised},
@@ -195,7 +204,7 @@ inline constexpr std::tuple all{
 /// Calls visit(entry) for each method, in order.
 template <class Visit>
 constexpr void for_each(Visit&& visit) {
-    std::apply([&](const auto&... entry) { (visit(entry), ...); }, all);
+    apply(all.entries, [&](const auto&... entry) { (visit(entry), ...); });
 }
 
 }  // namespace roars::methods
