@@ -29,10 +29,10 @@ ROARS_FIELDS_OF((TextSettings<Method>), method, run, task, actor, language)
 template <class Method>
 TextSettings<Method> small_policy_settings(const Method& method) {
     TextSettings<Method> settings{method};
-    settings.run.iterations = 400;
-    settings.run.evaluate_every = 20;
-    settings.run.checkpoint_every = 20;
-    settings.run.warm_start = 220;
+    settings.run.iterations = 800;
+    settings.run.evaluate_every = 40;
+    settings.run.checkpoint_every = 40;
+    settings.run.warm_start = 150;
     settings.task = tasks::small_integer_calculation();
     settings.task.largest_operand = 50;
     settings.task.train_per_level = 4500;
