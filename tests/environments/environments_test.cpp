@@ -202,7 +202,8 @@ TEST(Vectorised, LanesOfFloatAreNearTheFormulaInDouble) {
                         before[i].state, std::span<const float>(a).subspan(i * E::action_size, E::action_size),
                         before[i].random));
             }
-            std::vector<float> next(64 * std::size_t(E::observation_size)), own(std::size_t(E::observation_size));
+            std::vector<float> next(64 * std::size_t(E::observation_size));
+            std::vector<float> own(next.size() / 64);
             lanes.next_observations(next);
             for (std::size_t i = 0; i < 64; ++i) {
                 EXPECT_NEAR(lanes.rewards()[i], expected[i].reward, tolerance);
