@@ -23,12 +23,12 @@ using namespace roars;
 namespace fs = std::filesystem;
 
 data::Transitions<> cart_pole(std::int64_t rows = 300) {
-    auto transitions = data::collect(env::CartPole{}, rows, 1, data::UniformPolicy{});
+    auto transitions = data::collect(env::CartPole{}, rows, 1, env::UniformPolicy{});
     transitions.notes = {{"environment", "CartPole-v1"}, {"policy", "random"}};
     return transitions;
 }
 data::Transitions<double> pendulum(std::int64_t rows = 450) {
-    return data::collect<double>(env::Pendulum{}, rows, 2, data::UniformPolicy{});
+    return data::collect<double>(env::Pendulum{}, rows, 2, env::UniformPolicy{});
 }
 
 TEST(Transitions, EpisodesAndReturnsAreThoseOfTheWorld) {
@@ -88,7 +88,7 @@ TEST(Collect, ActionsThatAreNoneAreErrors) {
     EXPECT_THROW(data::collect(env::CartPole{}, 5, 0, wrong), Error);
     auto nan = [](const auto&, auto, auto action, RandomStream&) { action[0] = std::nan(""); };
     EXPECT_THROW(data::collect<double>(env::Pendulum{}, 5, 0, nan), Error);
-    EXPECT_THROW(data::collect(env::CartPole{}, 0, 0, data::UniformPolicy{}), Error);
+    EXPECT_THROW(data::collect(env::CartPole{}, 0, 0, env::UniformPolicy{}), Error);
 }
 
 #if defined(ROARS_HDF5)
