@@ -29,6 +29,9 @@ struct Functions {
     static ROARS_FN V log1p(V x) { return std::log1p(x); }
     static ROARS_FN V sqrt(V x) { return std::sqrt(x); }
     static ROARS_FN V tanh(V x) { return std::tanh(x); }
+    static ROARS_FN V sin(V x) { return std::sin(x); }
+    static ROARS_FN V cos(V x) { return std::cos(x); }
+    static ROARS_FN V floor(V x) { return std::floor(x); }
     static ROARS_FN constexpr V fma(V x, V y, V z) { return x * y + z; }
     static ROARS_FN constexpr V abs(V x) { return x < V(0) ? -x : x + V(0); }
     static ROARS_FN constexpr V min(V a, V b) { return b < a ? b : a; }
@@ -41,6 +44,11 @@ struct Functions {
     static ROARS_FN constexpr bool load_mask(const Flag* from) {
         return *from != Flag(0);
     }
+    template <class Flag>
+    static ROARS_FN constexpr void store_mask(Flag* to, bool mask) {
+        *to = Flag(mask);
+    }
+    static ROARS_FN constexpr bool any(bool mask) { return mask; }
     static ROARS_FN constexpr V sum(V x) { return x; }
     static ROARS_FN constexpr V largest(V x) { return x; }
     static ROARS_FN constexpr V smallest(V x) { return x; }
@@ -102,6 +110,19 @@ ROARS_FN ROARS_INLINE V tanh(const V& x) {
     return Functions<V>::tanh(x);
 }
 template <class V>
+ROARS_FN ROARS_INLINE V sin(const V& x) {
+    return Functions<V>::sin(x);
+}
+template <class V>
+ROARS_FN ROARS_INLINE V cos(const V& x) {
+    return Functions<V>::cos(x);
+}
+/// The largest integer not above x.
+template <class V>
+ROARS_FN ROARS_INLINE V floor(const V& x) {
+    return Functions<V>::floor(x);
+}
+template <class V>
 ROARS_FN ROARS_INLINE constexpr V abs(const V& x) {
     return Functions<V>::abs(x);
 }
@@ -154,6 +175,16 @@ ROARS_FN ROARS_INLINE constexpr void store(Scalar<V>* to, const V& x) {
 template <class V, class Flag>
 ROARS_FN ROARS_INLINE constexpr Mask<V> load_mask(const Flag* from) {
     return Functions<V>::load_mask(from);
+}
+/// A mask as lanes<V> flags, 1 where it holds.
+template <class V, class Flag>
+ROARS_FN ROARS_INLINE constexpr void store_mask(Flag* to, const Mask<V>& mask) {
+    Functions<V>::store_mask(to, mask);
+}
+/// Whether the mask holds in any lane.
+template <class V>
+ROARS_FN ROARS_INLINE constexpr bool any(const Mask<V>& mask) {
+    return Functions<V>::any(mask);
 }
 
 /// Asks for the memory that will be loaded soon; any address may be given.
