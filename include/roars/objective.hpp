@@ -263,7 +263,7 @@ private:
     /// A gradient has rows like its column.
     template <class... Column>
     void widen_gradients(columns<Column...>) {
-        auto one = [&]<class C>(C) {
+        [[maybe_unused]] auto one = [&]<class C>(C) {
             using Gradient = col::grad<C>;
             if constexpr (BatchType::template has<Gradient>) {
                 if (batch_.width(Gradient{}) == batch_.width(C{})) return;
@@ -362,7 +362,7 @@ private:
         /// The row terms, token by token, behind the terms in lanes, whose gradients they add to.
         template <class... Column, std::size_t... k>
         void walk_rows(std::int64_t first, std::int64_t size, columns<Column...>, std::index_sequence<k...>) {
-            auto clear = [&]<class C>(C) {
+            [[maybe_unused]] auto clear = [&]<class C>(C) {
                 if constexpr (BatchType::template has<col::grad<C>>) {
                     std::int64_t width = pass_.batch_.width(col::grad<C>{});
                     Real* to = pass_.batch_[col::grad<C>{}].data();
