@@ -143,6 +143,7 @@ ROARS_COLUMN(state, token, task, real);            ///< a row: what was observed
 ROARS_COLUMN(action, token, task, real);           ///< a row: the action that was taken
 ROARS_COLUMN(next_state, token, task, real);       ///< a row: what was observed after the step
 ROARS_COLUMN(policy_action, token, actor, real);   ///< a row: the policy's own action in that state, now
+ROARS_COLUMN(balance, token, actor, real);         ///< improvement against constraint: an input of the policy
 ROARS_COLUMN(turn_outcome, turn, task, real);      ///< raw score of a turn
 
 // What the parts make of it.
