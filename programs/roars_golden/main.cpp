@@ -114,6 +114,7 @@ int main(int argc, char** argv) {
     roars::golden::add_direct_advantage_po(registry);
     roars::golden::add_kdrl(registry);
     roars::golden::add_hicra(registry);
+    roars::golden::add_residual_rl(registry);
     roars::golden::add_tscac(registry);
     roars::golden::add_snapshot_rl(registry);
     roars::golden::add_famo2o(registry);
