@@ -1,6 +1,6 @@
 #include "terms.hpp"
 
-#include "roars/critic/ensemble.hpp"
+#include "roars/critic/ensemble_loss.hpp"
 #include "roars/critic/n_step_rows.hpp"
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/surrogates/residual_climb.hpp"

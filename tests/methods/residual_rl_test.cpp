@@ -1,6 +1,6 @@
 #include "rows.hpp"
 
-#include "roars/critic/ensemble.hpp"
+#include "roars/critic/ensemble_loss.hpp"
 #include "roars/critic/multistep.hpp"
 #include "roars/critic/n_step_rows.hpp"
 #include "roars/objective.hpp"
