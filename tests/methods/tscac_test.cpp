@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "roars/advantage/multi_critic.hpp"
+#include "roars/methods/tscac.hpp"
 #include "roars/metrics/importance_sampling.hpp"
 #include "roars/objective.hpp"
 #include "roars/optimizer/aggregate.hpp"
@@ -292,6 +293,40 @@ TEST(Tscac, AnEstimateOfNothingIsNoNumber) {
     EXPECT_TRUE(std::isnan(metrics::capped_importance_sampling<double>(none, none, none, 1).estimate[0]));
     Values half{-1, -infinity};
     EXPECT_EQ(metrics::capped_importance_sampling<double>(half, behaviour, reward, 1).estimate[0], 1.0);
+}
+
+/// The whole of the second stage on rows of a log: what the parts say of it together.
+TEST(Tscac, TheStagesAreAlgorithmsOfOneResponseEach) {
+    using Second = methods::Tscac<2>;
+    static_assert(contains_v<col::logp_ref, Second::Inputs> &&
+                  !contains_v<col::logp_ref, methods::TscacResponse::Inputs>);
+    Numbers numbers(5);
+    Second::BatchFor<double> batch(std::vector<std::int64_t>{0, 1, 2, 3});
+    fill(batch, col::step_reward{}, numbers, 3);
+    fill(batch, col::logp_ref{}, numbers, 2);
+    for (double& logp : batch[col::logp_ref{}]) logp -= 2;
+    for (std::size_t i = 0; i < 3; ++i) {
+        batch[col::mask{}][i] = 1;
+        batch[col::logp{}][i] = numbers.real(-3, 0), batch[col::logp_behaviour{}][i] = numbers.real(-3, 0);
+        batch[col::value{}][i] = numbers.real(-1, 1), batch[col::next_value{}][i] = numbers.real(-1, 1);
+        batch[col::terminated{}][i] = batch[col::done{}][i] = i == 1;
+    }
+    Second second{.reward = {2}, .advantage = {.gamma = 0.9, .lambda = 0, .critic = {2.0}}};
+    second.optimizer.surrogate.multiplier = {0.5, 1.5};
+    auto result = loss(second, batch);
+    double expected = 0, error = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+        double next = i == 1 ? 0.0 : batch[col::next_value{}][i],
+               advantage = batch[col::step_reward{}][3 * i + 2] + 0.9 * next - batch[col::value{}][i],
+               closeness = 0.25 * batch[col::logp_ref{}][2 * i] + 0.75 * batch[col::logp_ref{}][2 * i + 1],
+               weight = std::min(20.0, std::exp(closeness - batch[col::logp_behaviour{}][i] + advantage / 2));
+        expected -= weight * batch[col::logp{}][i] / 3;
+        error += advantage * advantage / 3;
+        EXPECT_NEAR(batch[col::grad<col::logp>{}][i], -weight / 3, 1e-9);
+        EXPECT_NEAR(batch[col::grad<col::value>{}][i], -2 * advantage / 3, 1e-12);
+    }
+    EXPECT_NEAR(result.term_loss[0], expected, 1e-9);
+    EXPECT_NEAR(result.term_loss[1], error, 1e-12);
 }
 
 }  // namespace
