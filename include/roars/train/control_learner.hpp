@@ -240,20 +240,20 @@ public:
     template <class RunType>
     Returns evaluate(RunType& run) {
         const std::int64_t count = settings_.evaluation_episodes;
-        std::vector<env::Episode<Environment>> worlds;
+        const Original& world = env::original(environment_);
+        std::vector<env::Episode<Original>> worlds;
         for (std::int64_t e = 0; e < count; ++e) {
             worlds.push_back({});
             worlds.back().random =
                 RandomStream(Random(run.random.seed(), Purpose::evaluate, static_cast<std::uint32_t>(e)));
-            worlds.back().reset(environment_);
+            worlds.back().reset(world);
         }
         std::vector<char> living(worlds.size(), 1);
         std::vector<Real> seen(worlds.size() * observation_size), action(std::size_t(head_.width));
-        constexpr std::int64_t longest = Environment::max_steps > 0 ? Environment::max_steps : 100000;
+        constexpr std::int64_t longest = Original::max_steps > 0 ? Original::max_steps : 100000;
         for (std::int64_t t = 0; t < longest; ++t) {
             for (std::size_t e = 0; e < worlds.size(); ++e)
-                environment_.observe(worlds[e].state,
-                                     std::span<Real>(seen).subspan(e * observation_size, observation_size));
+                world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size, observation_size));
             auto out = policy_.forward(policy_values(), seen);
             bool any = false;
             for (std::size_t e = 0; e < worlds.size(); ++e) {
@@ -282,6 +282,7 @@ public:
     }
 
 private:
+    using Original = env::OriginalOf<Environment>;
     static constexpr std::int64_t observation_size = Environment::observation_size;
     static_assert(std::is_trivially_copyable_v<env::Episode<Environment>>);
 
@@ -650,19 +651,18 @@ private:
             value_.backward(value_values(), gradient(col::value{}), part(parameters_.gradients(), value_at_, value_));
     }
 
-    auto act_best(std::span<const Real> out, std::size_t e, std::vector<Real>& action,
-                  env::Episode<Environment>& world) {
+    auto act_best(std::span<const Real> out, std::size_t e, std::vector<Real>& action, env::Episode<Original>& world) {
         const auto width = static_cast<std::size_t>(head_.outputs());
         auto own = out.subspan(e * width, width);
         if constexpr (continuous) {
             head_.mode(own, std::span<Real>(action));
             scale(action, action);
-            return world.step(environment_, std::span<const Real>(action));
+            return world.step(env::original(environment_), std::span<const Real>(action));
         } else {
-            return world.step(environment_, best_of(own));
+            return world.step(env::original(environment_), best_of(own));
         }
     }
-    static Returns summarise(const std::vector<env::Episode<Environment>>& worlds) {
+    static Returns summarise(const std::vector<env::Episode<Original>>& worlds) {
         Returns returns;
         returns.episodes = std::ssize(worlds);
         double n = double(std::max<std::size_t>(1, worlds.size())), squares = 0;
