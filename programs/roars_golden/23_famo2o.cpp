@@ -4,7 +4,8 @@
 #include "roars/critic/balance_policy.hpp"
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/surrogate.hpp"
-#include "roars/optimizer/surrogates/soft_actor.hpp"
+#include "roars/optimizer/surrogates/balanced_climb.hpp"
+#include "roars/regularizer/entropy_temperature.hpp"
 
 namespace roars::golden {
 namespace {
@@ -56,13 +57,22 @@ Json weighted_regression(const Inputs& in) {
     auto result = run_term(batch, surrogate::PolicyGradient{}, aggregate::TokenMean{});
     return {{"weight", batch[col::advantage{}]}, {"loss", result.loss()}, {"grad_logp", batch[col::grad<col::logp>{}]}};
 }
+/// The policy's action is one number, and q moves with it one to one: d loss / d q is then that by the action.
 Json actor_critic(const Inputs& in) {
-    using Term = surrogate::BalancedSoftActor;
+    using Set = columns<col::mask, col::q, col::balance, col::policy_action, col::q_gradient, col::policy_logp,
+                        col::grad<col::policy_action>, col::grad<col::policy_logp>>;
     Json json = with_columns(in);
-    auto batch = batch_with_mask<ColumnsOf<Term>>(Inputs(json), "logp");
-    auto result = run_term(batch, Term{in.real("entropy_coef")}, aggregate::TokenMean{});
-    return {
-        {"loss", result.loss()}, {"grad_q", batch[col::grad<col::q>{}]}, {"grad_logp", batch[col::grad<col::logp>{}]}};
+    json["policy_logp"] = json.at("logp");
+    auto batch = batch_with_mask<Set>(Inputs(json), "logp");
+    std::fill(batch[col::q_gradient{}].begin(), batch[col::q_gradient{}].end(), 1.0);
+    backend::Host host;
+    Counts counts = count(host, batch);
+    aggregate::TokenMean mean;
+    auto result = evaluate(host, batch, {counts, counts}, Weighed{surrogate::BalancedClimb{}, mean},
+                           Weighed{regularizer::EntropyTerm{in.real("entropy_coef")}, mean});
+    return {{"loss", result.loss()},
+            {"grad_q", batch[col::grad<col::policy_action>{}]},
+            {"grad_logp", batch[col::grad<col::policy_logp>{}]}};
 }
 
 Json balance_model(const Inputs& in) {

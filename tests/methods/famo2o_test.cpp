@@ -4,7 +4,7 @@
 #include "roars/critic/balance_policy.hpp"
 #include "roars/objective.hpp"
 #include "roars/optimizer/aggregate.hpp"
-#include "roars/optimizer/surrogates/soft_actor.hpp"
+#include "roars/optimizer/surrogates/balanced_climb.hpp"
 
 namespace {
 
@@ -161,24 +161,20 @@ TEST(Famo2o, EveryRowGetsABalanceOfTheRangeAndTheSameOneWithTheSameSeed) {
 }
 
 TEST(Famo2o, ALargeBalanceWeighsTheCriticMore) {
-    using Term = surrogate::BalancedSoftActor;
-    Batch<double, columns<col::logp, col::q, col::balance, col::grad<col::logp>, col::grad<col::q>>> batch(
-        std::vector<std::int64_t>{0, 2});
+    using Term = surrogate::BalancedClimb;
+    Batch<double, columns<col::q, col::balance, col::policy_action, col::q_gradient, col::grad<col::policy_action>>>
+        batch(std::vector<std::int64_t>{0, 3});
     Numbers numbers(4);
-    for (std::size_t i = 0; i < 2; ++i) {
-        batch[col::logp{}][i] = numbers.real(-2, 0);
-        batch[col::q{}][i] = numbers.real(-1, 1);
-        batch[col::balance{}][i] = double(i);
-    }
+    batch.set_width(col::policy_action{}, 2), batch.set_width(col::q_gradient{}, 2);
+    for (double& x : batch[col::q{}]) x = numbers.real(-1, 1);
+    for (double& x : batch[col::q_gradient{}]) x = numbers.real(-1, 1);
+    for (std::size_t i = 0; i < 3; ++i) batch[col::balance{}][i] = double(i);
     backend::Host host;
-    auto loss = [&] {
-        return evaluate(host, batch, {count(host, batch)}, Weighed<Term, aggregate::TokenMean>{Term{0.2}, {}}).loss();
-    };
-    loss();
-    EXPECT_EQ(std::abs(batch[col::grad<col::q>{}][0]), 0.0);
-    EXPECT_EQ(batch[col::grad<col::q>{}][1], -0.5);
-    EXPECT_EQ(batch[col::grad<col::logp>{}][1], 0.1);
-    EXPECT_NEAR(loss(), 0.1 * (batch[col::logp{}][0] + batch[col::logp{}][1]) - 0.5 * batch[col::q{}][1], 1e-15);
+    double loss = evaluate(host, batch, {count(host, batch)}, Weighed<Term, aggregate::TokenMean>{{}, {}}).loss();
+    EXPECT_NEAR(loss, -(batch[col::q{}][1] + 2 * batch[col::q{}][2]) / 3, 1e-15);
+    auto gradient = batch[col::grad<col::policy_action>{}];
+    for (std::size_t c = 0; c < 6; ++c)
+        EXPECT_NEAR(gradient[c], -double(c / 2) * batch[col::q_gradient{}][c] / 3, 1e-15);
 }
 
 }  // namespace

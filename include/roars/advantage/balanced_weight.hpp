@@ -25,10 +25,11 @@ struct BalancedWeight {
         parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
             auto i = static_cast<std::size_t>(t);
             bool counts = roars::detail::trainable<col::mask>(batch, t);
-            batch[col::advantage{}][i] = static_cast<Real>(
-                counts ? exponential_weight(double(q[i]) - double(value[i]), double(balance[i]), cap) : 0.0);
+            batch[col::advantage{}][i] =
+                static_cast<Real>(counts ? of(double(q[i]), double(value[i]), double(balance[i])) : 0.0);
         });
     }
+    double of(double q, double value, double balance) const { return exponential_weight(q - value, balance, cap); }
     std::tuple<Critic> terms(const NoState&) const requires TokenTerm<Critic> { return {critic}; }
 };
 template <class Critic>
