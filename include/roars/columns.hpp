@@ -143,6 +143,7 @@ ROARS_COLUMN(state, token, task, real);            ///< a row: what was observed
 ROARS_COLUMN(action, token, task, real);           ///< a row: the action that was taken
 ROARS_COLUMN(next_state, token, task, real);       ///< a row: what was observed after the step
 ROARS_COLUMN(policy_action, token, actor, real);   ///< a row: the policy's own action in that state, now
+ROARS_COLUMN(balance, token, actor, real);         ///< improvement against constraint: an input of the policy
 ROARS_COLUMN(turn_outcome, turn, task, real);      ///< raw score of a turn
 // Control. Rows are wide columns; `next` is of the state after the step.
 ROARS_COLUMN(policy_logp, token, actor, real);            ///< log-probability of policy_action, which it moves with
@@ -156,6 +157,8 @@ ROARS_COLUMN(quantiles, token, actor, real);              ///< a row: quantiles 
 ROARS_COLUMN(next_target_quantiles, token, actor, real);  ///< a row: quantiles by the target network, action by action
 ROARS_COLUMN(sampled_action, token, actor, real);         ///< a row: several actions to compare with the one taken
 ROARS_COLUMN(sampled_logp, token, actor, real);           ///< a row: the log-density that each was drawn with
+ROARS_COLUMN(base_action, token, actor, real);            ///< a row: the action of a base policy, to be corrected
+ROARS_COLUMN(reference_action, token, actor, real);       ///< a row: actions of frozen policies, one after another
 ROARS_COLUMN(next_bonus, token, part, real);              ///< what a regularizer adds to the value of the next state
 ROARS_COLUMN(target_quantiles, token, part, real);        ///< a row: quantiles of the critic's target
 

@@ -106,5 +106,10 @@ void add_prorl(Registry& registry);
 void add_direct_advantage_po(Registry& registry);
 void add_kdrl(Registry& registry);
 void add_hicra(Registry& registry);
+void add_dual_rl(Registry& registry);
+void add_residual_rl(Registry& registry);
+void add_tscac(Registry& registry);
+void add_snapshot_rl(Registry& registry);
+void add_famo2o(Registry& registry);
 
 }  // namespace roars::golden

@@ -114,6 +114,11 @@ int main(int argc, char** argv) {
     roars::golden::add_direct_advantage_po(registry);
     roars::golden::add_kdrl(registry);
     roars::golden::add_hicra(registry);
+    roars::golden::add_residual_rl(registry);
+    roars::golden::add_tscac(registry);
+    roars::golden::add_snapshot_rl(registry);
+    roars::golden::add_famo2o(registry);
+    roars::golden::add_dual_rl(registry);
     Count count;
     try {
         for (const auto& path : paths)

@@ -10,6 +10,11 @@
 
 namespace roars::advantage {
 
+/// min(e^(temperature advantage), cap); 1 where temperature is 0, whatever the advantage.
+inline double exponential_weight(double advantage, double temperature, double cap) {
+    return temperature == 0.0 ? std::min(1.0, cap) : std::exp(std::min(temperature * advantage, std::log(cap)));
+}
+
 /// A_t = min(exp(temperature (q_t - value_t)), cap): actions of the data, weighed by how much better than average they
 /// are; with surrogate::PolicyGradient the loss is -weight logp. Masked rows get 0. Shapes: q, value -> advantage
 /// [rows]. Sources: AWAC, arXiv 2006.09359 (temperature 1 / lambda); IQL, arXiv 2110.06169, eq. 7 (with
@@ -33,7 +38,7 @@ struct ExponentialWeight {
             batch[col::advantage{}][i] = static_cast<Real>(counts ? of(double(q[i]), double(value[i])) : 0.0);
         });
     }
-    double of(double q, double value) const { return std::min(std::exp(temperature * (q - value)), cap); }
+    double of(double q, double value) const { return exponential_weight(q - value, temperature, cap); }
     std::tuple<Critic> terms(const NoState&) const requires TokenTerm<Critic> { return {critic}; }
 };
 template <class Critic>

@@ -32,19 +32,24 @@ struct ImplicitQState {
 
 /// Implicit Q-learning: a value of the actions that the data holds, no others. With q = min_k Q_k(s, a) of the target
 /// networks
-///     V learns the expectile of q - V(s) (critic::Expectile),
-///     Q_k learn r + gamma (1 - terminated) V(s') by squared errors, mean over the trainable rows,
-/// and the advantage is exp(temperature (q - V(s))), at most the cap, for -advantage log pi(a|s). Shapes: state,
-/// next_state, action wide, others [rows]. Source: IQL, arXiv 2110.06169, eqs. 5 to 7.
+///     V learns from q by ValueLoss: the expectile, or f-DVL's implicit maximisers,
+///     Q_k learn r + gamma (1 - terminated) V(s') by ActionLoss, mean over the trainable rows,
+/// and the advantage is what Weight makes of q and V(s), for -advantage log pi(a|s). Shapes: state, next_state, action
+/// wide, others [rows]. Sources: IQL, arXiv 2110.06169, eqs. 5 to 7; Dual RL, arXiv 2302.08560; FamO2O, arXiv
+/// 2310.17966.
+template <class ValueLoss = critic::Expectile, class ActionLoss = critic::SquaredErrorOf<col::q>,
+          class Weight = ExponentialWeight<>>
 struct ImplicitQ {
     double gamma = 0.99;
-    critic::Expectile expectile{};
-    ExponentialWeight<> weight{};
+    ValueLoss value_loss{};
+    ActionLoss action_loss = {.coefficient = 2.0};
+    Weight weight{};
     critic::NetworkSettings network{};
     step::AdamW step{.learning_rate = 3e-4};
     critic::Polyak polyak{};
 
-    using needs = columns<col::state, col::action, col::next_state, col::token_reward, col::terminated>;
+    using needs = unite_t<columns<col::state, col::action, col::next_state, col::token_reward, col::terminated>,
+                          minus_t<needs_of<Weight>, columns<col::q, col::value>>>;
     using gives = columns<col::advantage>;
     template <class Real>
     using StateOf = ImplicitQState<Real>;
@@ -59,6 +64,7 @@ struct ImplicitQ {
         const auto& read = std::as_const(batch);
         auto rows = critic::join_rows<Real>(read[col::state{}], states, read[col::action{}], actions, state.rows);
         const double count = trainable_rows(batch);
+        if constexpr (requires { value_loss.prepare(run, batch); }) value_loss.prepare(run, batch);
         state.loss = learn_value(state, read, rows, count);
 
         auto next = state.values.forward(0, read[col::next_state{}]);
@@ -70,9 +76,9 @@ struct ImplicitQ {
             for_each_trainable(read, [&](std::size_t t) {
                 double y = critic::one_step_target(double(read[col::token_reward{}][t]), gamma,
                                                    read[col::terminated{}][t] != Real(0), double(state.next[t]));
-                double error = double(q[t]) - y;
-                state.loss += error * error / count;
-                state.grad[t] = static_cast<Real>(2.0 * error / count);
+                auto said = action_loss.token(Token<double, columns<col::q, col::returns>>{{double(q[t])}, {y}});
+                state.loss += said.loss / count;
+                state.grad[t] = static_cast<Real>(said.slope[0] / count);
             });
             state.action_values.backward(k, state.grad);
         }
@@ -91,11 +97,18 @@ struct ImplicitQ {
         auto advantage = batch[col::advantage{}];
         std::fill(advantage.begin(), advantage.end(), Real(0));
         for_each_trainable(read, [&](std::size_t t) {
-            advantage[t] = static_cast<Real>(weight.of(double(state.q[t]), double(value[t])));
+            advantage[t] = static_cast<Real>(weigh(read, t, double(state.q[t]), double(value[t])));
         });
     }
 
 private:
+    template <class BatchType>
+    double weigh(const BatchType& batch, std::size_t t, double q, double value) const {
+        if constexpr (contains_v<col::balance, needs_of<Weight>>)
+            return weight.of(q, value, double(batch[col::balance{}][t]));
+        else
+            return weight.of(q, value);
+    }
     template <class BatchType, class Use>
     static void for_each_trainable(const BatchType& batch, Use&& use) {
         for (std::int64_t t = 0; t < batch.tokens(); ++t)
@@ -123,7 +136,7 @@ private:
         double loss = 0;
         for_each_trainable(batch, [&](std::size_t t) {
             auto said =
-                expectile.token(Token<double, columns<col::value, col::q>>{{double(value[t])}, {double(state.q[t])}});
+                value_loss.token(Token<double, columns<col::value, col::q>>{{double(value[t])}, {double(state.q[t])}});
             loss += said.loss / count;
             state.grad[t] = static_cast<Real>(said.slope[0] / count);
         });
@@ -133,6 +146,8 @@ private:
         return loss;
     }
 };
-ROARS_FIELDS(ImplicitQ, gamma, expectile, weight, network, step, polyak)
+template <class ValueLoss, class ActionLoss, class Weight>
+ROARS_FIELDS_OF((ImplicitQ<ValueLoss, ActionLoss, Weight>), gamma, value_loss, action_loss, weight, network, step,
+                polyak)
 
 }  // namespace roars::advantage

@@ -36,7 +36,8 @@ struct Outcome {
 ///     void reset(State&, RandomStream&) const;
 ///     StepResult step(State&, action, RandomStream&) const;
 ///     template <class Real> void observe(const State&, std::span<Real>) const;     [observation_size]
-/// and either a number of actions or a size and bounds of one.
+/// and either a number of actions or a size and bounds of one. It may end episodes before the time limit, by
+///     bool cuts(const State&) const;      asked behind every step
 template <class E>
 concept Environment = std::is_trivially_copyable_v<typename E::State> &&
     requires(const E& environment, typename E::State& state, RandomStream& random, std::span<double> wide,
@@ -110,9 +111,23 @@ struct Episode {
         StepResult result = environment.step(state, action, random);
         ++steps;
         episode_return += result.reward;
-        return {result.reward, result.terminated, !result.terminated && E::max_steps > 0 && steps >= E::max_steps};
+        bool cut = E::max_steps > 0 && steps >= E::max_steps;
+        if constexpr (requires { environment.cuts(state); }) cut = cut || environment.cuts(state);
+        return {result.reward, result.terminated, !result.terminated && cut};
     }
 };
+
+/// The world that a policy is judged in: this one, or the one that it is a way of training for, which it then names by
+/// original().
+template <Environment E>
+const auto& original(const E& environment) {
+    if constexpr (requires { environment.original(); })
+        return environment.original();
+    else
+        return environment;
+}
+template <Environment E>
+using OriginalOf = std::remove_cvref_t<decltype(original(std::declval<const E&>()))>;
 
 namespace detail {
 

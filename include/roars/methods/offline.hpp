@@ -44,14 +44,14 @@ inline constexpr TwinDelayedCloning td3_bc{
 
 /// IQL (arXiv 2110.06169): values of the data's own actions, and the better ones of them imitated.
 using ImplicitQLearning =
-    Algorithm<sampler::DataRows,     // rows of the data
-              reward::StepReward,    // what they were paid
-              advantage::ImplicitQ,  // an expectile of the action values
-              regularizer::None,     // the likelihood holds it
+    Algorithm<sampler::DataRows,       // rows of the data
+              reward::StepReward,      // what they were paid
+              advantage::ImplicitQ<>,  // an expectile of the action values
+              regularizer::None,       // the likelihood holds it
               optimizer::PolicyGradient<surrogate::PolicyGradient, aggregate::TokenMean, step::AdamW>>;
 inline constexpr ImplicitQLearning iql{
     .sampler = {.batch_size = 256},
-    .advantage = {.gamma = 0.99, .expectile = {.tau = 0.7}, .weight = {.temperature = 3.0, .cap = 100.0}},
+    .advantage = {.gamma = 0.99, .value_loss = {.tau = 0.7}, .weight = {.temperature = 3.0, .cap = 100.0}},
     .optimizer = {.step = {.learning_rate = 3e-4}}};
 
 /// AWAC (arXiv 2006.09359): actions of the data, weighed by their advantage over the policy's own.

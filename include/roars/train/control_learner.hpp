@@ -96,10 +96,11 @@ public:
     using Real = float;
     static constexpr bool continuous = Head::continuous;
     using action_column = std::conditional_t<continuous, col::action, col::token>;
-    using gives = unite_t<
-        columns<col::state, col::next_state, col::step_reward, col::terminated, col::done, col::mask, action_column>,
-        typename detail::head_columns<Head>::type,
-        std::conditional_t<value_head, columns<col::value, col::value_old, col::next_value>, columns<>>>;
+    using gives =
+        unite_t<columns<col::state, col::next_state, col::step_reward, col::terminated, col::done, col::mask,
+                        col::external, action_column>,
+                typename detail::head_columns<Head>::type,
+                std::conditional_t<value_head, columns<col::value, col::value_old, col::next_value>, columns<>>>;
     /// What it needs in any batch of its own.
     using keeps = columns<col::mask, col::state, col::next_state, action_column>;
     using minibatches_of_tokens = void;
@@ -165,6 +166,7 @@ public:
         batch.reshape(offsets_);
         set_widths(batch);
         std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
+        say_external(batch, Real(0));
         seen_.resize(static_cast<std::size_t>(copies * observation_size));
         for (std::int64_t t = 0; t < steps; ++t) {
             for (std::int64_t e = 0; e < copies; ++e) observe(e, row(seen_, e, observation_size));
@@ -179,42 +181,22 @@ public:
     /// environment's.
     template <class Transitions>
     void learn_from(const Transitions& data) {
-        const auto rows = static_cast<std::size_t>(data.rows());
-        const std::int64_t action_size = continuous ? head_.width : 1;
-        expect(rows > 0 && data.observation_size == observation_size && data.action_size == action_size, [&] {
-            return "data set: " + std::to_string(rows) + " rows of states of " + std::to_string(data.observation_size) +
-                   " numbers and actions of " + std::to_string(data.action_size) + ", expected states of " +
-                   std::to_string(observation_size) + " and actions of " + std::to_string(action_size);
-        });
-        data_.state.assign(data.state.begin(), data.state.end());
-        data_.next_state.assign(data.next_state.begin(), data.next_state.end());
-        data_.reward.assign(data.reward.begin(), data.reward.end());
-        data_.action.resize(data.action.size());
-        for (std::size_t i = 0; i < data.action.size(); ++i) data_.action[i] = unscaled(Real(data.action[i]));
-        data_.terminated.assign(data.terminated.begin(), data.terminated.end());
-        data_.done.resize(rows);
-        for (std::size_t i = 0; i < rows; ++i) data_.done[i] = Real(data.terminated[i] || data.truncated[i]);
+        data_ = rows_of(data);
+    }
+    /// The same of an expert's rows, beside which there may be others.
+    template <class Transitions>
+    void learn_from_demonstrations(const Transitions& data) {
+        demonstrations_ = rows_of(data);
     }
     /// `count` rows of the data, each drawn with the same probability.
     template <class RunType, class BatchType>
     void draw_rows(RunType& run, BatchType& batch, std::int64_t count) {
-        const std::int64_t rows = std::ssize(data_.reward);
-        expect(rows > 0, "control: there is no data set to draw from");
-        const std::int64_t whole[] = {0, count};
-        batch.reshape(whole);
-        set_widths(batch);
-        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
-        const Random random = run.random.of(Purpose::resample);
-        for (std::int64_t t = 0; t < count; ++t) {
-            double u = random.uniform(static_cast<std::uint32_t>(t), 0);
-            std::int64_t from = std::min(static_cast<std::int64_t>(u * double(rows)), rows - 1);
-            copy_row(data_.state, from, batch, col::state{}, t);
-            copy_row(data_.next_state, from, batch, col::next_state{}, t);
-            copy_row(data_.action, from, batch, action_column{}, t);
-            copy_row(data_.reward, from, batch, col::step_reward{}, t);
-            copy_row(data_.terminated, from, batch, col::terminated{}, t);
-            copy_row(data_.done, from, batch, col::done{}, t);
-        }
+        draw_from(data_, 0, run, batch, count);
+    }
+    /// The same of the demonstrations. `external` is 1 for these rows alone.
+    template <class RunType, class BatchType>
+    void demonstrate(RunType& run, BatchType& batch, std::int64_t count) {
+        draw_from(demonstrations_, 1, run, batch, count);
     }
 
     /// Fills what the actor says before the policy's update; what only that update reads is left out where it is not
@@ -284,20 +266,20 @@ public:
     template <class RunType>
     Returns evaluate(RunType& run) {
         const std::int64_t count = settings_.evaluation_episodes;
-        std::vector<env::Episode<Environment>> worlds;
+        const Original& world = env::original(environment_);
+        std::vector<env::Episode<Original>> worlds;
         for (std::int64_t e = 0; e < count; ++e) {
             worlds.push_back({});
             worlds.back().random =
                 RandomStream(Random(run.random.seed(), Purpose::evaluate, static_cast<std::uint32_t>(e)));
-            worlds.back().reset(environment_);
+            worlds.back().reset(world);
         }
         std::vector<char> living(worlds.size(), 1);
         std::vector<Real> seen(worlds.size() * observation_size), action(std::size_t(head_.width));
-        constexpr std::int64_t longest = Environment::max_steps > 0 ? Environment::max_steps : 100000;
+        constexpr std::int64_t longest = Original::max_steps > 0 ? Original::max_steps : 100000;
         for (std::int64_t t = 0; t < longest; ++t) {
             for (std::size_t e = 0; e < worlds.size(); ++e)
-                environment_.observe(worlds[e].state,
-                                     std::span<Real>(seen).subspan(e * observation_size, observation_size));
+                world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size, observation_size));
             auto out = policy_.forward(policy_values(), seen);
             bool any = false;
             for (std::size_t e = 0; e < worlds.size(); ++e) {
@@ -326,6 +308,7 @@ public:
     }
 
 private:
+    using Original = env::OriginalOf<Environment>;
     static constexpr std::int64_t observation_size = Environment::observation_size;
     static_assert(std::is_trivially_copyable_v<env::Episode<Environment>>);
 
@@ -471,6 +454,61 @@ private:
             for (std::size_t j = 0; j < to.size(); ++j)
                 to[j] = low + (high - low) * Real(0.5) * (std::clamp(action[j], Real(-1), Real(1)) + Real(1));
         }
+    }
+
+    struct Rows {
+        std::vector<Real> state, action, reward, next_state, terminated, done;
+    };
+    template <class Transitions>
+    Rows rows_of(const Transitions& data) const {
+        const auto count = static_cast<std::size_t>(data.rows());
+        const std::int64_t action_size = continuous ? head_.width : 1;
+        expect(count > 0 && data.observation_size == observation_size && data.action_size == action_size, [&] {
+            return "data set: " + std::to_string(count) + " rows of states of " +
+                   std::to_string(data.observation_size) + " numbers and actions of " +
+                   std::to_string(data.action_size) + ", expected states of " + std::to_string(observation_size) +
+                   " and actions of " + std::to_string(action_size);
+        });
+        Rows rows;
+        rows.state.assign(data.state.begin(), data.state.end());
+        rows.next_state.assign(data.next_state.begin(), data.next_state.end());
+        rows.reward.assign(data.reward.begin(), data.reward.end());
+        rows.action.resize(data.action.size());
+        for (std::size_t i = 0; i < data.action.size(); ++i) rows.action[i] = unscaled(Real(data.action[i]));
+        rows.terminated.assign(data.terminated.begin(), data.terminated.end());
+        rows.done.resize(count);
+        for (std::size_t i = 0; i < count; ++i) rows.done[i] = Real(data.terminated[i] || data.truncated[i]);
+        return rows;
+    }
+    /// Two sets of one iteration are drawn from by different numbers: `which`.
+    template <class RunType, class BatchType>
+    void draw_from(const Rows& from, std::uint32_t which, RunType& run, BatchType& batch, std::int64_t count) {
+        const std::int64_t rows = std::ssize(from.reward);
+        expect(rows > 0, [&] {
+            return std::string("control: there is no data set of ") + (which ? "demonstrations" : "rows") +
+                   " to draw from";
+        });
+        const std::int64_t whole[] = {0, count};
+        batch.reshape(whole);
+        set_widths(batch);
+        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
+        say_external(batch, Real(which));
+        const Random random = run.random.of(Purpose::resample);
+        for (std::int64_t t = 0; t < count; ++t) {
+            double u = random.uniform(static_cast<std::uint32_t>(t), which << 31);
+            std::int64_t row = std::min(static_cast<std::int64_t>(u * double(rows)), rows - 1);
+            copy_row(from.state, row, batch, col::state{}, t);
+            copy_row(from.next_state, row, batch, col::next_state{}, t);
+            copy_row(from.action, row, batch, action_column{}, t);
+            copy_row(from.reward, row, batch, col::step_reward{}, t);
+            copy_row(from.terminated, row, batch, col::terminated{}, t);
+            copy_row(from.done, row, batch, col::done{}, t);
+        }
+    }
+    template <class BatchType>
+    static void say_external(BatchType& batch, Real value) {
+        if constexpr (BatchType::template has<col::external>)
+            std::fill(batch[col::external{}].begin(), batch[col::external{}].end(), value);
     }
 
     /// An action of the environment in [-1, 1].
@@ -718,19 +756,18 @@ private:
             value_.backward(value_values(), gradient(col::value{}), part(parameters_.gradients(), value_at_, value_));
     }
 
-    auto act_best(std::span<const Real> out, std::size_t e, std::vector<Real>& action,
-                  env::Episode<Environment>& world) {
+    auto act_best(std::span<const Real> out, std::size_t e, std::vector<Real>& action, env::Episode<Original>& world) {
         const auto width = static_cast<std::size_t>(head_.outputs());
         auto own = out.subspan(e * width, width);
         if constexpr (continuous) {
             head_.mode(own, std::span<Real>(action));
             scale(action, action);
-            return world.step(environment_, std::span<const Real>(action));
+            return world.step(env::original(environment_), std::span<const Real>(action));
         } else {
-            return world.step(environment_, best_of(own));
+            return world.step(env::original(environment_), best_of(own));
         }
     }
-    static Returns summarise(const std::vector<env::Episode<Environment>>& worlds) {
+    static Returns summarise(const std::vector<env::Episode<Original>>& worlds) {
         Returns returns;
         returns.episodes = std::ssize(worlds);
         double n = double(std::max<std::size_t>(1, worlds.size())), squares = 0;
@@ -760,10 +797,7 @@ private:
     const void* fresh_ = nullptr;  ///< the batch for which out_ is what the policy says, while it is so
     bool learnt_ = false;          ///< there was a batch to learn from
 
-    struct Rows {
-        std::vector<Real> state, action, reward, next_state, terminated, done;
-    };
-    Rows data_;
+    Rows data_, demonstrations_;
 
     std::span<Real> out_;
     std::vector<std::int64_t> offsets_;

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "roars/stages.hpp"
+#include "roars/train/trainer.hpp"
+
+namespace roars::train {
+
+/// Trains one stage after another on the same learner. A stage sees its own progress, random numbers of its own, and
+/// what it takes over; its States are kept when it is over. The first stage alone does what a Trainer does.
+template <class StagesType, class Learner>
+class StagedTrainer;
+
+template <class... S, class Learner>
+class StagedTrainer<Stages<S...>, Learner> {
+public:
+    StagedTrainer(const Stages<S...>& stages, Learner& learner)
+        : stages_(stages), learner_(&learner), trainers_(apply(stages, [&](const S&... each) {
+              return std::tuple<Trainer<typename S::Algorithm, Learner>...>(
+                  Trainer<typename S::Algorithm, Learner>(each.algorithm, learner)...);
+          })) {}
+
+    const Stages<S...>& stages() const { return stages_; }
+    Learner& learner() { return *learner_; }
+    /// The stage that the last iteration was in.
+    std::int64_t stage = 0;
+
+    /// Iteration run.progress.iteration of the whole run; iterations come in order.
+    template <class RunType>
+    Record iterate(RunType& run) {
+        auto place = stages_.at(run.progress.iteration);
+        Record record;
+        auto one = [&]<std::size_t k>(std::integral_constant<std::size_t, k>) {
+            if (k > place.stage) return;
+            if constexpr (k > 0)
+                if (stage < std::int64_t(k)) enter<k>();
+            if (k < place.stage) return;
+            auto own = run;
+            own.random = random_of(run.random, k);
+            own.progress = {place.iteration, place.iterations};
+            record = std::get<k>(trainers_).iterate(own);
+        };
+        for_each_stage(one);
+        record.emplace_back("stage", double(stage));
+        return record;
+    }
+    /// To be told what the policy is worth, behind an iteration.
+    template <class RunType>
+    void evaluated(RunType& run, double score) {
+        for_each_stage([&](auto k) {
+            if (std::int64_t(k()) == stage) std::get<k()>(trainers_).evaluated(run, score);
+        });
+    }
+    /// Calls visit("stage_0", state) for the State of each stage: with `stage` all that a checkpoint must hold.
+    template <class Visit>
+    void for_each_state(Visit&& visit) {
+        for_each_stage([&](auto k) { visit("stage_" + std::to_string(k()), std::get<k()>(trainers_).state); });
+    }
+    template <std::size_t k>
+    auto& state_of() {
+        return std::get<k>(trainers_).state;
+    }
+
+private:
+    template <class Visit>
+    static void for_each_stage(Visit&& visit) {
+        [&]<std::size_t... k>(std::index_sequence<k...>) { (visit(std::integral_constant<std::size_t, k>{}), ...); }
+        (std::index_sequence_for<S...>{});
+    }
+    template <std::size_t k>
+    void enter() {
+        using Here = std::tuple_element_t<k, std::tuple<S...>>;
+        std::get<k>(trainers_).state = Here::begin(std::get<k - 1>(trainers_).state);
+        if constexpr (Here::takes_reference) learner_->set_reference();
+        stage = std::int64_t(k);
+    }
+    /// A stage does not draw again what an earlier one has drawn.
+    static Random random_of(const Random& random, std::size_t k) {
+        return Random(random.seed() + k * 0x9E3779B97F4A7C15u);
+    }
+
+    Stages<S...> stages_;
+    Learner* learner_;
+    std::tuple<Trainer<typename S::Algorithm, Learner>...> trainers_;
+};
+
+}  // namespace roars::train
