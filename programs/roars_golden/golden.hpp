@@ -106,5 +106,6 @@ void add_prorl(Registry& registry);
 void add_direct_advantage_po(Registry& registry);
 void add_kdrl(Registry& registry);
 void add_hicra(Registry& registry);
+void add_dataset_perspective(Registry& registry);
 
 }  // namespace roars::golden
