@@ -30,7 +30,7 @@ namespace detail {
 /// The terms that a part adds to the loss: itself, or what it lists.
 template <HasTerms P>
 auto terms_of(const P& part, const state_of<P>& state) {
-    if constexpr (TokenTerm<P>)
+    if constexpr (LossTerm<P>)
         return std::tuple<P>(part);
     else
         return part.terms(state);

@@ -144,6 +144,19 @@ ROARS_COLUMN(action, token, task, real);           ///< a row: the action that w
 ROARS_COLUMN(next_state, token, task, real);       ///< a row: what was observed after the step
 ROARS_COLUMN(policy_action, token, actor, real);   ///< a row: the policy's own action in that state, now
 ROARS_COLUMN(turn_outcome, turn, task, real);      ///< raw score of a turn
+// Control. Rows are wide columns; `next` is of the state after the step.
+ROARS_COLUMN(q_gradient, token, actor, real);             ///< a row: d q / d policy_action
+ROARS_COLUMN(next_policy_action, token, actor, real);     ///< a row: an action of the policy
+ROARS_COLUMN(next_logp, token, actor, real);              ///< its log-probability
+ROARS_COLUMN(next_target_action, token, actor, real);     ///< a row: the action of the target policy
+ROARS_COLUMN(next_action_values, token, actor, real);     ///< a row: the action values
+ROARS_COLUMN(next_target_values, token, actor, real);     ///< a row: the action values of the target network
+ROARS_COLUMN(quantiles, token, actor, real);              ///< a row: quantiles of the return of the action taken
+ROARS_COLUMN(next_target_quantiles, token, actor, real);  ///< a row: quantiles by the target network, action by action
+ROARS_COLUMN(sampled_action, token, actor, real);         ///< a row: several actions to compare with the one taken
+ROARS_COLUMN(sampled_logp, token, actor, real);           ///< a row: the log-density that each was drawn with
+ROARS_COLUMN(next_bonus, token, part, real);              ///< what a regularizer adds to the value of the next state
+ROARS_COLUMN(target_quantiles, token, part, real);        ///< a row: quantiles of the critic's target
 
 // What the parts make of it.
 ROARS_COLUMN(reward, sequence, part, real);              ///< shaped reward of a sequence

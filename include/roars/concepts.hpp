@@ -45,7 +45,10 @@ using EveryColumn =
             col::sequence_loss, col::sequence_gradient, col::keep, col::penalised, col::mismatched, col::planning,
             col::format, col::verifiable, col::preference, col::model_score, col::sequence_advantage, col::selected,
             col::penalty_weight, col::token_gradient, col::grad<col::logp>, col::grad<col::entropy>,
-            col::grad<col::value>>;
+            col::grad<col::value>, col::state, col::action, col::next_state, col::policy_action, col::q_gradient,
+            col::next_policy_action, col::next_logp, col::next_target_action, col::next_action_values,
+            col::next_target_values, col::quantiles, col::next_target_quantiles, col::sampled_action, col::sampled_logp,
+            col::next_bonus, col::target_quantiles>;
 }  // namespace detail
 
 template <class P>
@@ -127,7 +130,7 @@ concept ShapesReward = requires(const P& part, archetype::AnyRun& run, archetype
 };
 /// ... or terms(state), a tuple of terms fused into the loss; or itself such a term.
 template <class P>
-concept HasTerms = TokenTerm<P> || requires(const P& part, const state_of<P>& state) {
+concept HasTerms = LossTerm<P> || requires(const P& part, const state_of<P>& state) {
     std::tuple_size<decltype(part.terms(state))>::value;
 };
 /// What a part may ask of the trainer behind an iteration, never within the updates of one batch: the policy as it is

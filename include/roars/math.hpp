@@ -29,6 +29,9 @@ struct Functions {
     static ROARS_FN V log1p(V x) { return std::log1p(x); }
     static ROARS_FN V sqrt(V x) { return std::sqrt(x); }
     static ROARS_FN V tanh(V x) { return std::tanh(x); }
+    static ROARS_FN V sin(V x) { return std::sin(x); }
+    static ROARS_FN V cos(V x) { return std::cos(x); }
+    static ROARS_FN V floor(V x) { return std::floor(x); }
     static ROARS_FN constexpr V fma(V x, V y, V z) { return x * y + z; }
     static ROARS_FN constexpr V abs(V x) { return x < V(0) ? -x : x + V(0); }
     static ROARS_FN constexpr V min(V a, V b) { return b < a ? b : a; }
@@ -100,6 +103,19 @@ ROARS_FN ROARS_INLINE V sqrt(const V& x) {
 template <class V>
 ROARS_FN ROARS_INLINE V tanh(const V& x) {
     return Functions<V>::tanh(x);
+}
+template <class V>
+ROARS_FN ROARS_INLINE V sin(const V& x) {
+    return Functions<V>::sin(x);
+}
+template <class V>
+ROARS_FN ROARS_INLINE V cos(const V& x) {
+    return Functions<V>::cos(x);
+}
+/// The largest integer not above x.
+template <class V>
+ROARS_FN ROARS_INLINE V floor(const V& x) {
+    return Functions<V>::floor(x);
 }
 template <class V>
 ROARS_FN ROARS_INLINE constexpr V abs(const V& x) {

@@ -42,7 +42,7 @@ concept Aggregation = requires(const A& aggregate, const Counts& counts, std::in
 };
 
 /// A term with the aggregation that weighs it.
-template <TokenTerm Term_, Aggregation Aggregate_>
+template <LossTerm Term_, Aggregation Aggregate_>
 struct Weighed {
     using Term = Term_;
     using Aggregate = Aggregate_;
@@ -97,6 +97,21 @@ namespace detail {
 
 template <class... Term>
 using columns_of_terms = unite_t<needs_of<Term>..., typename Term::differentiates..., columns<mask_of<Term>...>>;
+
+/// Of a list of terms those that are walked in lanes, or those that are walked by rows.
+template <bool by_rows, class... Term>
+using columns_of_kind = unite_t<std::conditional_t<RowTerm<Term> == by_rows, columns_of_terms<Term>, columns<>>...>;
+template <bool by_rows, class... Term>
+using slopes_of_kind =
+    unite_t<std::conditional_t<RowTerm<Term> == by_rows, typename Term::differentiates, columns<>>...>;
+template <class Term>
+struct rows_of {
+    using type = columns<>;
+};
+template <RowTerm Term>
+struct rows_of<Term> {
+    using type = typename Term::rows;
+};
 
 template <class Column, class BatchType>
 ROARS_FN bool trainable(const BatchType& batch, std::int64_t token) {
@@ -176,12 +191,20 @@ class ObjectivePass {
     static constexpr std::size_t terms = sizeof...(Entry);
 
     using Masks = unite_t<columns<mask_of<typename Entry::Term>>...>;
-    using Wanted = columns_of_terms<typename Entry::Term...>;
+    using All = columns_of_terms<typename Entry::Term...>;
     /// A mask that the batch has not got means that every token counts.
-    using Absent = minus_t<common_t<Wanted, Masks>, typename BatchType::Columns>;
+    using Absent = minus_t<common_t<All, Masks>, typename BatchType::Columns>;
+    using ReadByAny = minus_t<All, Absent>;
+    using Rows = unite_t<typename rows_of<typename Entry::Term>::type...>;
+    static constexpr bool any_in_lanes = (!RowTerm<typename Entry::Term> || ...);
+    static constexpr bool any_by_rows = (RowTerm<typename Entry::Term> || ...);
+    // What the walk in lanes loads and stores.
+    using Wanted = columns_of_kind<false, typename Entry::Term...>;
     using Read = minus_t<Wanted, Absent>;
-    using Slopes = unite_t<typename Entry::Term::differentiates...>;
-    static_assert(terms_can_read(Wanted{}));
+    using Slopes = slopes_of_kind<false, typename Entry::Term...>;
+    /// Slopes that rows alone write: nobody has set them before.
+    using RowSlopes = minus_t<slopes_of_kind<true, typename Entry::Term...>, Slopes>;
+    static_assert(terms_can_read(All{}));
 
 public:
     using Sum = Result<typename Entry::Term...>;
@@ -189,7 +212,8 @@ public:
     ObjectivePass(backend::Host& backend, BatchType& batch, const std::array<Counts, terms>& counts,
                   const Entry&... entry)
         : backend_(backend), batch_(batch), counts_(counts), term_(entry...) {
-        check_widths(Read{});
+        check_widths(minus_t<ReadByAny, Rows>{});
+        widen_gradients(common_t<Rows, unite_t<Slopes, RowSlopes>>{});
         if constexpr (any_per_sequence) find_lengths(std::index_sequence_for<Entry...>{});
     }
 
@@ -209,7 +233,7 @@ public:
         });
         Sum sum;
         for (std::size_t p = 0; p < partial.size(); ++p) {
-            if (bad[p]) explain(Read{});
+            if (bad[p]) explain(ReadByAny{});
             sum += partial[p];
         }
         return sum;
@@ -225,7 +249,7 @@ private:
     static constexpr bool any_sequence_column(columns<Column...>) {
         return ((Column::extent == Extent::sequence) || ...);
     }
-    static constexpr bool walks_sequences = any_per_sequence || any_sequence_column(Read{});
+    static constexpr bool walks_sequences = any_per_sequence || any_sequence_column(ReadByAny{});
 
     template <class... Column>
     void check_widths(columns<Column...>) const {
@@ -235,6 +259,23 @@ private:
                            " values, expected one number each for a term of the loss";
                 }),
          ...);
+    }
+    /// A gradient has rows like its column.
+    template <class... Column>
+    void widen_gradients(columns<Column...>) {
+        [[maybe_unused]] auto one = [&]<class C>(C) {
+            using Gradient = col::grad<C>;
+            if constexpr (BatchType::template has<Gradient>) {
+                if (batch_.width(Gradient{}) == batch_.width(C{})) return;
+                if constexpr (contains_v<Gradient, typename BatchType::Owned>)
+                    batch_.set_width(Gradient{}, batch_.width(C{}));
+                else
+                    throw Error("the gradient of " + std::string(C::name) + ": has rows of " +
+                                std::to_string(batch_.width(Gradient{})) + " values, expected " +
+                                std::to_string(batch_.width(C{})));
+            }
+        };
+        (one(Column{}), ...);
     }
     template <std::size_t... k>
     void find_lengths(std::index_sequence<k...>) {
@@ -293,7 +334,8 @@ private:
             for (std::int64_t first = begin; first < end; first += block) {
                 std::int64_t size = std::min(block, end - first);
                 if constexpr (walks_sequences) spread(first, size);
-                walk_block(first, size);
+                if constexpr (any_in_lanes) walk_block(first, size);
+                if constexpr (any_by_rows) walk_rows(first, size, RowSlopes{}, index{});
             }
             return std::isfinite(finite_);
         }
@@ -317,6 +359,100 @@ private:
             flush(done);
         }
 
+        /// The row terms, token by token, behind the terms in lanes, whose gradients they add to.
+        template <class... Column, std::size_t... k>
+        void walk_rows(std::int64_t first, std::int64_t size, columns<Column...>, std::index_sequence<k...>) {
+            [[maybe_unused]] auto clear = [&]<class C>(C) {
+                if constexpr (BatchType::template has<col::grad<C>>) {
+                    std::int64_t width = pass_.batch_.width(col::grad<C>{});
+                    Real* to = pass_.batch_[col::grad<C>{}].data();
+                    std::fill(to + first * width, to + (first + size) * width, Real(0));
+                }
+            };
+            (clear(Column{}), ...);
+            (walk_rows_of<k>(first, size), ...);
+        }
+        template <std::size_t k>
+        void walk_rows_of(std::int64_t first, std::int64_t size) {
+            const auto& weighed = std::get<k>(pass_.term_);
+            using Weighed_ = std::remove_cvref_t<decltype(weighed)>;
+            using T = typename Weighed_::Term;
+            if constexpr (RowTerm<T>) {
+                using Needs = needs_of<T>;
+                using Differentiates = typename T::differentiates;
+                scratch_.resize(scratch_size(Differentiates{}));
+                double constant = 0;
+                if constexpr (!Weighed_::Aggregate::per_sequence)
+                    constant = weighed.aggregate.weight(pass_.counts_[k], 0);
+                for (std::int64_t i = 0; i < size; ++i) {
+                    if (!trainable<mask_of<T>>(pass_.batch_, first + i)) continue;
+                    auto x = row_of<typename T::rows>(first, i, Needs{});
+                    check_row_finite(x, Needs{});
+                    std::fill(scratch_.begin(), scratch_.end(), Real(0));
+                    auto slope = slope_row<typename T::rows>(Differentiates{});
+                    auto said = weighed.term.row(x, slope);
+                    double weight = constant;
+                    if constexpr (Weighed_::Aggregate::per_sequence)
+                        weight = double(weight_[k][static_cast<std::size_t>(i)]);
+                    sum_.term_loss[k] += weight * said.loss;
+                    if constexpr (metrics_of<T>.size() > 0)
+                        for (std::size_t m = 0; m < metrics_of<T>.size(); ++m)
+                            sum_.metric_sum[first_metric<k> + m] += said.metric[m];
+                    if constexpr (k == 0) ++sum_.tokens;
+                    add_row_slopes(slope, first + i, weight, Differentiates{});
+                }
+            }
+        }
+        template <class... Column>
+        std::size_t scratch_size(columns<Column...>) const {
+            return static_cast<std::size_t>((pass_.batch_.width(Column{}) + ... + 0));
+        }
+        template <class RowsOfTerm, class... Column>
+        auto row_of(std::int64_t first, std::int64_t i, columns<Column...>) {
+            auto one = [&]<class C>(C) -> RowCell<const Real, C> {
+                if constexpr (C::extent == Extent::sequence)
+                    return {static_cast<Buffer<C>&>(buffer_).values.data() + i, 1};
+                else {
+                    std::int64_t width = pass_.batch_.width(C{});
+                    return {pass_.batch_[C{}].data() + (first + i) * width, static_cast<std::size_t>(width)};
+                }
+            };
+            return TokenRow<const Real, RowsOfTerm, columns<Column...>>{one(Column{})...};
+        }
+        template <class RowsOfTerm, class... Column>
+        auto slope_row(columns<Column...>) {
+            Real* at = scratch_.data();
+            auto one = [&]<class C>(C) -> RowCell<Real, C> {
+                auto width = static_cast<std::size_t>(pass_.batch_.width(C{}));
+                RowCell<Real, C> cell{at, width};
+                at += width;
+                return cell;
+            };
+            return TokenRow<Real, RowsOfTerm, columns<Column...>>{one(Column{})...};
+        }
+        template <class X, class... Column>
+        void check_row_finite(const X& x, columns<Column...>) {
+            auto one = [&]<class C>(C) {
+                const auto& cell = static_cast<const RowCell<const Real, C>&>(x);
+                double all = 0;
+                for (std::size_t j = 0; j < cell.width; ++j) all += 0.0 * double(cell.values[j]);
+                finite_ += all;
+            };
+            (one(Column{}), ...);
+        }
+        template <class Slope, class... Column>
+        void add_row_slopes(const Slope& slope, std::int64_t token, double weight, columns<Column...>) {
+            auto one = [&]<class C>(C) {
+                if constexpr (BatchType::template has<col::grad<C>>) {
+                    const auto& cell = static_cast<const RowCell<Real, C>&>(slope);
+                    Real* to = pass_.batch_[col::grad<C>{}].data() + token * std::int64_t(cell.width);
+                    for (std::size_t j = 0; j < cell.width; ++j)
+                        to[j] += static_cast<Real>(weight * double(cell.values[j]));
+                }
+            };
+            (one(Column{}), ...);
+        }
+
         /// Fills the block's buffers with what belongs to whole sequences.
         void spread(std::int64_t first, std::int64_t size) {
             Offsets offsets = pass_.batch_.token_offsets();
@@ -325,7 +461,7 @@ private:
             for (std::int64_t i = 0; i < size; ++sequence) {
                 std::int64_t stop = std::min(size, offsets[sequence + 1] - first);
                 if (stop <= i) continue;
-                spread_columns(sequence, i, stop, Read{});
+                spread_columns(sequence, i, stop, ReadByAny{});
                 spread_weights(sequence, i, stop, index{});
                 i = stop;
             }
@@ -421,6 +557,11 @@ private:
         template <std::size_t k, class X>
         static ROARS_INLINE void add_term(Loop& loop, const X& token, std::int64_t i,
                                           std::array<V, Slopes::size>& slope) {
+            if constexpr (!RowTerm<term_at<k>>) add_lane_term<k>(loop, token, i, slope);
+        }
+        template <std::size_t k, class X>
+        static ROARS_INLINE void add_lane_term(Loop& loop, const X& token, std::int64_t i,
+                                               std::array<V, Slopes::size>& slope) {
             const auto& weighed = std::get<k>(loop.entry);
             using T = typename std::remove_cvref_t<decltype(weighed)>::Term;
             const V zero(Real(0));
@@ -499,8 +640,10 @@ private:
         struct CheckedBefore;
         template <std::size_t k, std::size_t... j>
         struct CheckedBefore<k, std::index_sequence<j...>> {
-            using type = unite_t<columns<>, std::conditional_t<(j < k) && std::is_same_v<mask_at<j>, mask_at<k>>,
-                                                               needs_of<term_at<j>>, columns<>>...>;
+            using type =
+                unite_t<columns<>,
+                        std::conditional_t<(j < k) && std::is_same_v<mask_at<j>, mask_at<k>> && !RowTerm<term_at<j>>,
+                                           needs_of<term_at<j>>, columns<>>...>;
         };
         template <std::size_t k>
         using checked_before = typename CheckedBefore<k, index>::type;
@@ -517,7 +660,8 @@ private:
 
         ObjectivePass& pass_;
         Sum& sum_;
-        Buffers<Read> buffer_{};
+        Buffers<ReadByAny> buffer_{};
+        std::vector<Real> scratch_;
         std::array<std::array<Real, any_per_sequence ? block : 1>, terms> weight_{};
         double finite_ = 0;
     };
@@ -540,10 +684,12 @@ private:
         Offsets offsets = batch_.token_offsets();
         for (std::size_t i = 0; i + 1 < offsets.size(); ++i)
             for (std::int64_t t = offsets[i]; t < offsets[i + 1]; ++t) {
+                if (!any_trainable(t, Masks{})) continue;
                 auto at = static_cast<std::size_t>(Column::extent == Extent::sequence ? std::int64_t(i) : t);
-                double value = double(batch_[Column{}][at]);
-                if (any_trainable(t, Masks{}) && !std::isfinite(value))
-                    throw_not_finite(Column::name, t, std::int64_t(i), value);
+                auto width = static_cast<std::size_t>(batch_.width(Column{}));
+                for (std::size_t j = at * width; j < (at + 1) * width; ++j)
+                    if (double value = double(batch_[Column{}][j]); !std::isfinite(value))
+                        throw_not_finite(Column::name, t, std::int64_t(i), value);
             }
     }
     template <class... Mask>

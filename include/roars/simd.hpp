@@ -182,6 +182,9 @@ struct Functions<xsimd::batch<Real, Arch>> {
         V magnitude = -tail / (V(2) + tail);
         return xsimd::select(x < V(0), -magnitude, magnitude);
     }
+    static ROARS_INLINE V sin(const V& x) { return xsimd::sin(x); }
+    static ROARS_INLINE V cos(const V& x) { return xsimd::cos(x); }
+    static ROARS_INLINE V floor(const V& x) { return xsimd::floor(x); }
     static ROARS_INLINE V abs(const V& x) { return xsimd::abs(x); }
     static ROARS_INLINE V fma(const V& x, const V& y, const V& z) { return detail::fma(x, y, z); }
     static ROARS_INLINE V min(const V& a, const V& b) { return xsimd::min(a, b); }

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstddef>
+#include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "roars/columns.hpp"
 #include "roars/math.hpp"
@@ -105,6 +108,58 @@ concept TokenTerm = requires(const T& term, const Token<double, needs_of<T>>& x)
     { T::name } -> std::convertible_to<std::string_view>;
     { term.token(x).loss } -> std::convertible_to<double>;
 };
+
+/// What a row term says of one token: its loss, and its metrics.
+template <std::size_t metrics = 0>
+struct RowLoss {
+    double loss = 0;
+    std::array<double, metrics> metric{};
+};
+
+/// One token as a row term sees it: x[col::action{}] is a span, the token's row, for a column that the term names in
+/// its `rows`, and a number for every other. As a slope the same with what may be written: spans and references, zero
+/// at first.
+template <class Real, class Rows, class Set>
+struct TokenRow;
+
+namespace detail {
+template <class Real, class Column>
+struct RowCell {
+    Real* values = nullptr;
+    std::size_t width = 1;
+};
+}  // namespace detail
+
+template <class Real, class Rows, class... Column>
+struct TokenRow<Real, Rows, columns<Column...>> : detail::RowCell<Real, Column>... {
+    using value_type = std::remove_const_t<Real>;
+    template <class Asked>
+    decltype(auto) operator[](Asked) const {
+        static_assert(std::conditional_t<contains_v<Asked, columns<Column...>>, std::true_type,
+                                         column_read_but_not_in_needs<Asked>>::value);
+        const auto& cell = static_cast<const detail::RowCell<Real, Asked>&>(*this);
+        if constexpr (contains_v<Asked, Rows>)
+            return std::span<Real>(cell.values, cell.width);
+        else
+            return static_cast<Real&>(*cell.values);
+    }
+};
+
+/// A term of the loss that reads whole rows of wide columns (actions, gradients of a critic, quantiles), named in its
+/// `rows`. row(x, slope) returns the token's RowLoss and writes d loss / d column of what it `differentiates`: into a
+/// row's span, or into a number. Aggregation, mask, metrics, prepare and Sums are those of a token term, and both kinds
+/// stand in one objective. What it differentiates is among its `needs`.
+template <class T>
+concept RowTerm = requires(const T& term, const TokenRow<const double, typename T::rows, needs_of<T>>& x,
+                           const TokenRow<double, typename T::rows, typename T::differentiates>& slope) {
+    { T::name } -> std::convertible_to<std::string_view>;
+    { term.row(x, slope).loss } -> std::convertible_to<double>;
+    requires within_v<typename T::differentiates, needs_of<T>>;
+};
+
+/// Whatever may stand in the loss.
+template <class T>
+concept LossTerm = TokenTerm<T> || RowTerm<T>;
 
 /// logp - logp_old held within +-bound; the slope by logp is 0 where it is held. 20 is what the field uses: e^20 is
 /// finite in every format.

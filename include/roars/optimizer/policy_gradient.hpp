@@ -10,7 +10,7 @@ namespace roars::optimizer {
 
 /// A surrogate for every token, an aggregation over tokens, a step rule. A batch is gone through `epochs` times, each
 /// time cut into `minibatches` of whole groups; every piece of a minibatch shares the minibatch's denominators.
-template <TokenTerm Surrogate, Aggregation Aggregate, StepPart Step>
+template <LossTerm Surrogate, Aggregation Aggregate, StepPart Step>
 struct PolicyGradient {
     static_assert(
         !requires { typename Surrogate::Aggregate; },

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include "roars/math.hpp"
+#include "roars/random.hpp"
+
+/// Environments: settings with the definition of a world, to the letter of Gymnasium's where it has one. What happens
+/// in one is a State; reset and step are pure functions of settings, state, action and the random stream, so a copy of
+/// the state and of the stream's position is a save, and putting them back restores it.
+namespace roars::env {
+
+/// What a step gives. `terminated`: the world has ended, and what would come after is worth nothing. The time limit is
+/// not told here: it is the caller's, who counts to E::max_steps and calls the episode truncated.
+struct StepResult {
+    double reward;
+    bool terminated;
+};
+
+/// The same for V, a number or lanes of numbers.
+template <class V>
+struct Outcome {
+    V reward;
+    math::Mask<V> terminated;
+};
+
+/// A struct of settings with
+///     static constexpr int observation_size, max_steps;          max_steps = 0: no time limit
+///     struct State, trivially copyable;
+///     void reset(State&, RandomStream&) const;
+///     StepResult step(State&, action, RandomStream&) const;
+///     template <class Real> void observe(const State&, std::span<Real>) const;     [observation_size]
+/// and either a number of actions or a size and bounds of one.
+template <class E>
+concept Environment = std::is_trivially_copyable_v<typename E::State> &&
+    requires(const E& environment, typename E::State& state, RandomStream& random, std::span<double> wide,
+             std::span<float> narrow) {
+    { E::observation_size } -> std::convertible_to<int>;
+    { E::max_steps } -> std::convertible_to<int>;
+    environment.reset(state, random);
+    environment.observe(std::as_const(state), wide);
+    environment.observe(std::as_const(state), narrow);
+};
+
+/// Actions are 0 to action_count - 1.
+template <class E>
+concept DiscreteEnvironment = Environment<E> &&
+    requires(const E& environment, typename E::State& state, std::int32_t action, RandomStream& random) {
+    { E::action_count } -> std::convertible_to<int>;
+    { environment.step(state, action, random) } -> std::same_as<StepResult>;
+};
+
+/// An action is action_size numbers, each from action_low() to action_high(); the world clips what lies beyond.
+template <class E>
+concept ContinuousEnvironment = Environment<E> &&
+    requires(const E& environment, typename E::State& state, std::span<const double> wide,
+             std::span<const float> narrow, RandomStream& random) {
+    { E::action_size } -> std::convertible_to<int>;
+    { environment.action_low() } -> std::convertible_to<double>;
+    { environment.action_high() } -> std::convertible_to<double>;
+    { environment.step(state, wide, random) } -> std::same_as<StepResult>;
+    { environment.step(state, narrow, random) } -> std::same_as<StepResult>;
+};
+
+/// One copy of a world at work: state, random stream and the steps of this episode. Trivially copyable: to copy it is
+/// to save it. The environment is handed to each call and not kept.
+template <Environment E>
+struct Episode {
+    typename E::State state{};
+    RandomStream random{Random(0, Purpose::environment)};
+    std::int64_t steps = 0;
+    double episode_return = 0;
+
+    /// The copy's own random numbers: those of (seed, copy), whatever other copies do.
+    static Episode of(std::uint64_t seed, std::uint32_t copy = 0) {
+        return Episode{.random = RandomStream(Random(seed, Purpose::environment, copy))};
+    }
+
+    void reset(const E& environment) {
+        environment.reset(state, random);
+        steps = 0;
+        episode_return = 0;
+    }
+
+    struct Result {
+        double reward;
+        bool terminated;
+        bool truncated;  ///< the time limit was reached and the world has not ended
+        bool ended() const { return terminated || truncated; }
+    };
+    template <class Action>
+    Result step(const E& environment, const Action& action) {
+        StepResult result = environment.step(state, action, random);
+        ++steps;
+        episode_return += result.reward;
+        return {result.reward, result.terminated, !result.terminated && E::max_steps > 0 && steps >= E::max_steps};
+    }
+};
+
+namespace detail {
+
+/// Uniform in [low, high).
+inline double uniform(RandomStream& random, double low, double high) { return low + (high - low) * random.uniform(); }
+
+inline constexpr double pi = 3.141592653589793;
+
+/// An angle brought into [-pi, pi).
+template <class V>
+ROARS_INLINE V wrap(const V& angle) {
+    return angle - V(2 * pi) * math::floor((angle + V(pi)) * V(1 / (2 * pi)));
+}
+
+}  // namespace detail
+
+}  // namespace roars::env

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "roars/concepts.hpp"
+
+namespace roars::surrogate {
+
+/// The policy climbs its critic: -q(state, policy_action), slope -dq/da by the policy's action. The critic, wherever it
+/// is trained, gives q and q_gradient at that action. Shapes: q [rows], q_gradient, policy_action [rows, width].
+/// Metric: the mean q. Sources: DDPG, arXiv 1509.02971, eq. 6; TD3, arXiv 1802.09477; SAC, arXiv 1812.05905, eq. 7,
+/// with regularizer::EntropyTemperature.
+struct Climb {
+    static constexpr std::string_view name = "policy_loss";
+    using rows = columns<col::policy_action, col::q_gradient>;
+    using needs = columns<col::policy_action, col::q, col::q_gradient>;
+    using differentiates = columns<col::policy_action>;
+    static constexpr std::array<std::string_view, 1> metrics{"q"};
+
+    template <class X, class Slope>
+    RowLoss<1> row(const X& x, const Slope& slope) const {
+        using Real = typename X::value_type;
+        auto by_action = x[col::q_gradient{}];
+        auto to = slope[col::policy_action{}];
+        for (std::size_t j = 0; j < to.size(); ++j) to[j] = -Real(by_action[j]);
+        double q = double(x[col::q{}]);
+        return {-q, {q}};
+    }
+};
+ROARS_FIELDS(Climb)
+
+/// What a mean over the whole batch is made of. Sums of micro-batches add up.
+struct MeanSize {
+    double sum = 0;
+    std::int64_t count = 0;
+    MeanSize& operator+=(const MeanSize& other) {
+        sum += other.sum;
+        count += other.count;
+        return *this;
+    }
+    double mean() const { return count > 0 ? sum / double(count) : 0.0; }
+};
+
+/// -c q(state, policy_action), c = alpha / mean |q| over the batch, without a gradient through c; c = 0 where mean |q|
+/// is 0. Shapes and metric as Climb. Source: TD3+BC, arXiv 2106.06860, eq. 5.
+struct NormalisedClimb {
+    double alpha = 2.5;
+    double scale = 0.0;  ///< c of the batch at hand; no setting
+
+    static constexpr std::string_view name = "policy_loss";
+    using rows = Climb::rows;
+    using needs = Climb::needs;
+    using differentiates = Climb::differentiates;
+    static constexpr auto metrics = Climb::metrics;
+    using Sums = MeanSize;
+
+    template <class RunType, class BatchType>
+    Sums reduce(RunType&, const BatchType& batch) const {
+        Sums sums;
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+            if (!roars::detail::trainable<col::mask>(batch, t)) continue;
+            sums.sum += std::abs(double(batch[col::q{}][static_cast<std::size_t>(t)]));
+            ++sums.count;
+        }
+        return sums;
+    }
+    NormalisedClimb with(const Sums& sums) const {
+        double size = sums.mean();
+        return {alpha, size > 0.0 ? alpha / size : 0.0};
+    }
+    template <class X, class Slope>
+    RowLoss<1> row(const X& x, const Slope& slope) const {
+        using Real = typename X::value_type;
+        auto said = Climb{}.row(x, slope);
+        for (auto& each : slope[col::policy_action{}]) each = static_cast<Real>(scale * double(each));
+        said.loss *= scale;
+        return said;
+    }
+};
+ROARS_FIELDS(NormalisedClimb, alpha)
+
+}  // namespace roars::surrogate
