@@ -114,6 +114,7 @@ int main(int argc, char** argv) {
     roars::golden::add_direct_advantage_po(registry);
     roars::golden::add_kdrl(registry);
     roars::golden::add_hicra(registry);
+    roars::golden::add_prdc(registry);
     roars::golden::add_demonstration_regularized(registry);
     roars::golden::add_dataset_perspective(registry);
     Count count;
