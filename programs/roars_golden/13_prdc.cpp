@@ -1,8 +1,6 @@
 #include "golden.hpp"
 #include "rows.hpp"
 
-#include "roars/algorithm.hpp"
-#include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/surrogates/climb.hpp"
 #include "roars/regularizer/dataset_constraint.hpp"
 #include "roars/reward/scaled_step.hpp"
@@ -11,59 +9,47 @@
 namespace roars::golden {
 namespace {
 
-template <class BatchType, class... Term>
-auto evaluated(BatchType& batch, const Term&... term) {
-    backend::Host host;
-    return evaluate(host, batch, {count<mask_of<Term>>(host, batch)...}, Weighed{term, aggregate::TokenMean{}}...);
-}
-
 Json constraint(const Inputs& in) {
     backend::Host host;
     Run run{host};
     Table state(in, "data_state"), action(in, "data_action");
     regularizer::DatasetConstraint part{.beta = in.real("beta"), .k = in.whole("k")};
     auto data = part.rows_of<double>(state.values, state.width, action.values, action.width);
-    const std::vector<std::int64_t> offsets{0, std::ssize(in.json().at("policy_action"))};
-    Batch<double, columns<col::state, col::policy_action, col::neighbour_action, col::grad<col::policy_action>>> batch{
-        Offsets(offsets)};
+    auto term = std::get<0>(part.terms(data));
+    auto batch = rows_of_transitions<decltype(term)>(in, "policy_action");
     fill_rows(batch, col::state{}, in, "state");
     fill_rows(batch, col::policy_action{}, in, "policy_action");
-    auto term = std::get<0>(part.terms(data));
     term.prepare(run, batch);
-    auto result = evaluated(batch, term);
+    auto result = mean_over_rows(batch, term);
     std::vector<std::int64_t> index;
     std::vector<double> distance;
     for (const Neighbour& each : term.neighbours(run, batch)) {
         index.push_back(each.index);
         distance.push_back(each.distance);
     }
-    std::int64_t width = action.width;
     return {{"index", index},
             {"distance", distance},
-            {"neighbour_action", json_of_rows(batch[col::neighbour_action{}], width)},
+            {"neighbour_action", json_of_column(batch, col::neighbour_action{})},
             {"loss", result.loss()},
-            {"grad_policy_action", json_of_rows(batch[col::grad<col::policy_action>{}], width)}};
+            {"grad_policy_action", json_of_column(batch, col::grad<col::policy_action>{})}};
 }
 
 Json actor_loss(const Inputs& in) {
     backend::Host host;
     Run run{host};
-    const std::vector<std::int64_t> offsets{0, std::ssize(in.json().at("q_policy"))};
-    Batch<double,
-          columns<col::q, col::q_gradient, col::policy_action, col::neighbour_action, col::grad<col::policy_action>>>
-        batch{Offsets(offsets)};
+    using Constraint = regularizer::NearAction<col::neighbour_action>;
+    auto batch = rows_of_transitions<surrogate::NormalisedClimb, Constraint>(in, "q_policy");
     fill_rows(batch, col::q{}, in, "q_policy");
     fill_rows(batch, col::q_gradient{}, in, "q_gradient");
     fill_rows(batch, col::policy_action{}, in, "policy_action");
     fill_rows(batch, col::neighbour_action{}, in, "neighbour_action");
     surrogate::NormalisedClimb climb{.alpha = in.real("alpha"), .floor = in.real("q_scale_floor")};
     auto scaled = climb.with(climb.reduce(run, batch));
-    auto result = evaluated(batch, scaled, regularizer::NearAction<col::neighbour_action>{});
+    auto result = mean_over_rows(batch, scaled, Constraint{});
     return {{"q_scale", scaled.scale},
             {"constraint_loss", result.term_loss[1]},
             {"loss", result.loss()},
-            {"grad_policy_action",
-             json_of_rows(batch[col::grad<col::policy_action>{}], batch.width(col::policy_action{}))}};
+            {"grad_policy_action", json_of_column(batch, col::grad<col::policy_action>{})}};
 }
 
 Json preparation(const Inputs& in) {

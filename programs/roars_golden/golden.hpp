@@ -107,6 +107,7 @@ void add_direct_advantage_po(Registry& registry);
 void add_kdrl(Registry& registry);
 void add_hicra(Registry& registry);
 void add_prdc(Registry& registry);
+void add_a2pr(Registry& registry);
 void add_demonstration_regularized(Registry& registry);
 void add_dataset_perspective(Registry& registry);
 

@@ -6,7 +6,9 @@
 
 #include "golden.hpp"
 
+#include "roars/algorithm.hpp"
 #include "roars/critic/rows.hpp"
+#include "roars/optimizer/aggregate.hpp"
 
 /// Inputs and outputs that are matrices.
 namespace roars::golden {
@@ -52,6 +54,27 @@ void fill_rows(BatchType& batch, Column column, const Inputs& in, const std::str
     expect(table.count() == batch.count(column), [&] { return name + ": another number of rows than the batch has"; });
     batch.set_width(column, table.width);
     std::copy(table.values.begin(), table.values.end(), batch[column].begin());
+}
+
+template <class BatchType, class Column>
+Json json_of_column(const BatchType& batch, Column column) {
+    return json_of_rows(batch[column], batch.width(column));
+}
+
+/// A batch for row terms: as many transitions as the input `per_row` has, all of one sequence.
+template <class... Term>
+auto rows_of_transitions(const Inputs& in, const std::string& per_row) {
+    using Set = unite_t<needs_of<Term>..., gives_of<Term>..., typename roars::detail::prepare_needs<Term>::type...>;
+    using Gradients = decltype(roars::detail::gradients_of(unite_t<typename Term::differentiates...>{}));
+    const std::vector<std::int64_t> offsets{0, std::ssize(in.json().at(per_row))};
+    return Batch<double, unite_t<Set, Gradients>>(Offsets(offsets));
+}
+
+/// The terms' means over all rows, and their gradients in the batch.
+template <class BatchType, class... Term>
+auto mean_over_rows(BatchType& batch, const Term&... term) {
+    backend::Host host;
+    return evaluate(host, batch, {count<mask_of<Term>>(host, batch)...}, Weighed{term, aggregate::TokenMean{}}...);
 }
 
 }  // namespace roars::golden
