@@ -48,7 +48,7 @@ class MlpGradient : public ::testing::TestWithParam<Case> {};
 /// More rows than a block, so that several lanes are added.
 TEST_P(MlpGradient, IsFiniteDifferenceForParametersAndInputs) {
     auto [activation, output, layer_norm] = GetParam();
-    constexpr std::int64_t rows = 131;
+    constexpr std::int64_t rows = 261;
     Mlp<double> model = disturbed({{3, 6, 5, 2}, activation, output, layer_norm});
     std::vector<double> inputs = normal_numbers(rows * 3, 1), weights = normal_numbers(rows * 2, 2);
     auto loss = [&] { return weighted(model.forward(inputs), weights); };
@@ -96,7 +96,7 @@ TEST(Mlp, OutputsEqualPlainReference) {
         for (std::size_t o = 0; o < 5; ++o) {
             hidden[o] = p.values("layers.0.bias")[o];
             for (std::size_t i = 0; i < 4; ++i)
-                hidden[o] += p.values("layers.0.weight")[o * 4 + i] * inputs[row * 4 + i];
+                hidden[o] += p.values("layers.0.weight")[i * 5 + o] * inputs[row * 4 + i];
             mean += hidden[o] / 5;
         }
         for (double h : hidden) variance += (h - mean) * (h - mean) / 5;
@@ -107,7 +107,7 @@ TEST(Mlp, OutputsEqualPlainReference) {
         }
         for (std::size_t o = 0; o < 3; ++o) {
             double expected = p.values("layers.1.bias")[o];
-            for (std::size_t i = 0; i < 5; ++i) expected += p.values("layers.1.weight")[o * 5 + i] * hidden[i];
+            for (std::size_t i = 0; i < 5; ++i) expected += p.values("layers.1.weight")[i * 3 + o] * hidden[i];
             ASSERT_NEAR(outputs[row * 3 + o], expected, 1e-12);
         }
     }
