@@ -108,6 +108,7 @@ void add_kdrl(Registry& registry);
 void add_hicra(Registry& registry);
 void add_prdc(Registry& registry);
 void add_a2pr(Registry& registry);
+void add_zero_shot(Registry& registry);
 void add_demonstration_regularized(Registry& registry);
 void add_dataset_perspective(Registry& registry);
 

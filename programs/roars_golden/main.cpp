@@ -116,6 +116,7 @@ int main(int argc, char** argv) {
     roars::golden::add_hicra(registry);
     roars::golden::add_prdc(registry);
     roars::golden::add_a2pr(registry);
+    roars::golden::add_zero_shot(registry);
     roars::golden::add_demonstration_regularized(registry);
     roars::golden::add_dataset_perspective(registry);
     Count count;
