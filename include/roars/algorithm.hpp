@@ -170,6 +170,15 @@ void call_estimate(const P& part, RunType& run, State& state, BatchType& batch) 
     else
         part.estimate(run, batch);
 }
+/// Critics that are trained beside the objective: learn(run, state, batch), a step of their own.
+template <class P>
+concept Learns = requires(const P& part, archetype::AnyRun& run, state_of<P>& state, archetype::AnyBatch& batch) {
+    part.learn(run, state, batch);
+};
+template <class P, class RunType, class State, class BatchType>
+void call_learn(const P& part, RunType& run, State& state, BatchType& batch) {
+    if constexpr (Learns<P>) part.learn(run, state, batch);
+}
 template <class P, class RunType, class State, class BatchType>
 void call_shape(const P& part, RunType& run, State& state, BatchType& batch) {
     if constexpr (requires { part.shape(run, state, batch); })
@@ -328,10 +337,21 @@ struct Algorithm {
     void score(RunType& run, State& state, BatchType& batch) const {
         detail::call_score(reward, run, state.reward, batch);
     }
-    /// The regularizer's shaping of the rewards, then the advantage.
+    /// The regularizer's shaping of the rewards, the critics' own step where the advantage has such, then the
+    /// advantage.
     template <class RunType, class BatchType>
     void estimate(RunType& run, State& state, BatchType& batch) const {
+        learn(run, state, batch);
+        signal(run, state, batch);
+    }
+    /// Its two halves, for an iteration in which the critics learn and the policy does not.
+    template <class RunType, class BatchType>
+    void learn(RunType& run, State& state, BatchType& batch) const {
         detail::call_shape(regularizer, run, state.regularizer, batch);
+        detail::call_learn(advantage, run, state.advantage, batch);
+    }
+    template <class RunType, class BatchType>
+    void signal(RunType& run, State& state, BatchType& batch) const {
         detail::call_estimate(advantage, run, state.advantage, batch);
     }
 

@@ -191,6 +191,37 @@ public:
         return wider;
     }
 
+    /// Other sequences in the same memory: a batch that is filled again and again allocates nothing once it has been
+    /// as long as it gets. Widths stay; what the columns hold is not said. Groups and turns are gone.
+    void reshape(Offsets token_offsets) {
+        static_assert(Borrowed::size == 0, "a borrowed column cannot grow");
+        check_offsets(token_offsets, "token_offsets");
+        token_offsets_.assign(token_offsets.begin(), token_offsets.end());
+        groups_.clear();
+        turns_.clear();
+        turn_owner_.clear();
+        size_owned(Owned{});
+    }
+    /// One sequence of these tokens of `from`, in their order: what belongs to tokens is copied, everything else is
+    /// left as it is made.
+    void gather_tokens(const Batch& from, std::span<const std::int64_t> tokens) {
+        const std::int64_t whole[] = {0, std::ssize(tokens)};
+        reshape(whole);
+        auto one = [&]<class C>(C column) {
+            if constexpr (C::extent == Extent::token && C::kind != Kind::offsets) {
+                const std::int64_t width = from.width(column);
+                if (this->width(column) != width) set_width(column, width);
+                auto source = from[column];
+                auto target = (*this)[column].begin();
+                for (std::int64_t token : tokens) {
+                    auto first = source.begin() + token * width;
+                    target = std::copy(first, first + width, target);
+                }
+            }
+        };
+        [&]<class... Column>(columns<Column...>) { (one(Column{}), ...); }(Owned{});
+    }
+
     /// Puts the sequences of `other` behind ours; groups stay groups. The same columns, all owned.
     void append(const Batch& other) {
         static_assert(Borrowed::size == 0, "a borrowed column cannot grow");

@@ -145,6 +145,7 @@ ROARS_COLUMN(next_state, token, task, real);       ///< a row: what was observed
 ROARS_COLUMN(policy_action, token, actor, real);   ///< a row: the policy's own action in that state, now
 ROARS_COLUMN(turn_outcome, turn, task, real);      ///< raw score of a turn
 // Control. Rows are wide columns; `next` is of the state after the step.
+ROARS_COLUMN(policy_logp, token, actor, real);            ///< log-probability of policy_action, which it moves with
 ROARS_COLUMN(q_gradient, token, actor, real);             ///< a row: d q / d policy_action
 ROARS_COLUMN(next_policy_action, token, actor, real);     ///< a row: an action of the policy
 ROARS_COLUMN(next_logp, token, actor, real);              ///< its log-probability

@@ -45,8 +45,8 @@ using EveryColumn =
             col::sequence_loss, col::sequence_gradient, col::keep, col::penalised, col::mismatched, col::planning,
             col::format, col::verifiable, col::preference, col::model_score, col::sequence_advantage, col::selected,
             col::penalty_weight, col::token_gradient, col::grad<col::logp>, col::grad<col::entropy>,
-            col::grad<col::value>, col::state, col::action, col::next_state, col::policy_action, col::q_gradient,
-            col::next_policy_action, col::next_logp, col::next_target_action, col::next_action_values,
+            col::grad<col::value>, col::state, col::action, col::next_state, col::policy_action, col::policy_logp,
+            col::q_gradient, col::next_policy_action, col::next_logp, col::next_target_action, col::next_action_values,
             col::next_target_values, col::quantiles, col::next_target_quantiles, col::sampled_action, col::sampled_logp,
             col::next_bonus, col::target_quantiles, col::neighbour_action, col::taken_q, col::model_action,
             col::model_q, col::reconstruction, col::latent_mean, col::latent_deviation>;
@@ -113,7 +113,9 @@ concept RewardPart = Part<P> &&(
         part.score(run, state, batch);
     });
 
-/// estimate(run, [state,] batch): numbers -> a signal per token. Critics live here.
+/// estimate(run, [state,] batch): numbers -> a signal per token. Critics live here. Those that have a loss of their
+/// own, apart from the policy's, take their step in learn(run, state, batch), which comes first and in every iteration;
+/// estimate only comes where the policy learns.
 template <class P>
 concept AdvantagePart = Part<P> &&(
     requires(const P& part, archetype::AnyRun& run, archetype::AnyBatch& batch) { part.estimate(run, batch); } ||

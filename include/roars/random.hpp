@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 
 #include <Random123/philox.h>
 
@@ -76,6 +77,18 @@ private:
     std::uint32_t purpose_;
     std::uint32_t iteration_;
 };
+
+/// Standard normal numbers 2 i and 2 i + 1 of `values` from the bits (sequence, i): both that Box and Muller give.
+template <class Real>
+void fill_normal(const Random& random, std::uint32_t sequence, std::span<Real> values) {
+    for (std::size_t i = 0; i < values.size(); i += 2) {
+        auto word = random.bits(sequence, static_cast<std::uint32_t>(i / 2));
+        double radius = std::sqrt(-2.0 * std::log(1.0 - Random::to_unit<double>(word[0], word[1])));
+        double angle = 6.283185307179586 * Random::to_unit<double>(word[2], word[3]);
+        values[i] = static_cast<Real>(radius * std::cos(angle));
+        if (i + 1 < values.size()) values[i + 1] = static_cast<Real>(radius * std::sin(angle));
+    }
+}
 
 /// The same numbers one after another, for host code that draws in a fixed order (a generator of problems, a shuffle).
 /// Its whole state is `position`, which a checkpoint saves. A UniformRandomBitGenerator.

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,7 +16,8 @@ namespace roars::train {
 using Record = std::vector<std::pair<std::string, double>>;
 
 /// Ties an algorithm to a learner (an actor at work on a task). One iteration is
-///     collect -> score -> refresh -> estimate -> epochs x minibatches x (objective -> step -> observe) -> observe.
+///     collect -> score -> refresh -> estimate -> epochs x minibatches x (objective -> step -> observe) -> observe;
+/// where the policy learns only now and then (PolicyGradient::every) the critics still learn in each iteration.
 /// The compiler refuses a learner that does not bring what the algorithm asks from outside, and names the column.
 template <class A, class Learner>
 class Trainer {
@@ -22,6 +25,9 @@ public:
     static_assert(fits_v<A, Learner>, "roars: the algorithm asks for a column that this actor and task do not bring");
     using Real = typename Learner::Real;
     using BatchType = Batch<Real, unite_t<typename A::Columns, typename Learner::keeps>>;
+    using ResultType = decltype(std::declval<Learner&>().accumulate(
+        std::declval<const A&>(), std::declval<Run<backend::Host>&>(), std::declval<const typename A::State&>(),
+        std::declval<BatchType&>()));
 
     Trainer(const A& algorithm, Learner& learner) : algorithm_(algorithm), learner_(&learner) {}
 
@@ -31,18 +37,41 @@ public:
 
     template <class RunType>
     Record iterate(RunType& run) {
-        BatchType batch;
-        auto score = [&](auto& drawn) { algorithm_.score(run, state, drawn); };
-        algorithm_.sampler.collect(run, state.sampler, *learner_, batch, score);
-        learner_->refresh(run, batch);
-        algorithm_.estimate(run, state, batch);
-        Record record = describe(batch);
-        update(run, batch, record);
-        if constexpr (requires { algorithm_.sampler.observe(run, state.sampler, batch); })
-            algorithm_.sampler.observe(run, state.sampler, batch);
-        carry_out(roars::detail::call_after_iteration(algorithm_.regularizer, run, state.regularizer));
+        advance(run);
+        Record record = describe(batch_);
+        if (steps_ > 0) {
+            record.emplace_back("loss", result_.loss());
+            result_.for_each([&](std::string_view name, double value) { record.emplace_back(name, value); });
+        }
         return record;
     }
+
+    /// An iteration of which nobody wants a record. What it left behind: result(), the sum over the updates, its losses
+    /// the mean over them; batch().
+    template <class RunType>
+    void advance(RunType& run) {
+        if constexpr (!keeps_batch) batch_ = BatchType();
+        auto score = [&](auto& drawn) { algorithm_.score(run, state, drawn); };
+        algorithm_.sampler.collect(run, state.sampler, *learner_, batch_, score);
+        const bool due = policy_is_due(run);
+        if constexpr (requires { learner_->refresh(run, batch_, due); })
+            learner_->refresh(run, batch_, due);
+        else
+            learner_->refresh(run, batch_);
+        algorithm_.learn(run, state, batch_);
+        result_ = {};
+        steps_ = 0;
+        if (due) {
+            algorithm_.signal(run, state, batch_);
+            update(run, batch_);
+        }
+        if constexpr (requires { algorithm_.sampler.observe(run, state.sampler, batch_); })
+            algorithm_.sampler.observe(run, state.sampler, batch_);
+        if constexpr (requires { learner_->after_iteration(run, due); }) learner_->after_iteration(run, due);
+        carry_out(roars::detail::call_after_iteration(algorithm_.regularizer, run, state.regularizer));
+    }
+    const ResultType& result() const { return result_; }
+    const BatchType& batch() const { return batch_; }
 
     /// To be told what the policy is worth, behind an iteration: a part may want to begin again from it.
     template <class RunType>
@@ -52,7 +81,8 @@ public:
 
 private:
     void carry_out(const Reset& reset) {
-        if (reset.reference) learner_->set_reference();
+        if constexpr (requires { learner_->set_reference(); })
+            if (reset.reference) learner_->set_reference();
         if (reset.step) state.optimizer = {};
     }
 
@@ -73,31 +103,47 @@ private:
         return record;
     }
 
+    /// A sampler that fills the same batch again and again says `using keeps_batch = void`.
+    static constexpr bool keeps_batch = requires { typename A::Sampler::keeps_batch; };
+    /// A learner whose transitions stand for themselves says `using minibatches_of_tokens = void`.
+    static constexpr bool cuts_tokens = requires { typename Learner::minibatches_of_tokens; };
+
     template <class RunType>
-    void update(RunType& run, BatchType& batch, Record& record) {
-        if (batch.units() == 0) return;
+    bool policy_is_due(const RunType& run) const {
+        if constexpr (requires { algorithm_.optimizer.every; })
+            return algorithm_.optimizer.every <= 1 || run.progress.iteration % algorithm_.optimizer.every == 0;
+        else
+            return true;
+    }
+
+    template <class RunType>
+    void update(RunType& run, BatchType& batch) {
+        const std::int64_t units = cuts_tokens ? batch.tokens() : batch.units();
+        if (units == 0) return;
         const auto& optimizer = algorithm_.optimizer;
-        using ResultType = decltype(learner_->accumulate(algorithm_, run, state, batch));
-        ResultType sum;
-        std::int64_t steps = 0;
+        const std::int64_t pieces = std::clamp<std::int64_t>(optimizer.minibatches, 1, units);
         for (int epoch = 0; epoch < optimizer.epochs; ++epoch) {
-            auto order = shuffled(run, batch.units(), epoch);
-            std::int64_t pieces = std::clamp<std::int64_t>(optimizer.minibatches, 1, batch.units());
+            if (pieces == 1) {
+                step_on(run, batch);
+                continue;
+            }
+            auto order = shuffled(run, units, epoch);
             for (std::int64_t k = 0; k < pieces; ++k) {
-                std::int64_t first = batch.units() * k / pieces, last = batch.units() * (k + 1) / pieces;
-                auto minibatch = pieces == 1 ? batch : pick(batch, order, first, last);
-                learner_->parameters().zero_gradients();
-                auto result = learner_->accumulate(algorithm_, run, state, minibatch);
-                sum += result;
-                optimizer.step.step(state.optimizer, learner_->parameters().values(),
-                                    learner_->parameters().gradients());
-                roars::detail::call_observe(algorithm_.regularizer, run, state.regularizer, result);
-                ++steps;
+                pick(batch, order, units * k / pieces, units * (k + 1) / pieces);
+                step_on(run, minibatch_);
             }
         }
-        for (double& loss : sum.term_loss) loss /= double(steps);
-        record.emplace_back("loss", sum.loss());
-        sum.for_each([&](std::string_view name, double value) { record.emplace_back(std::string(name), value); });
+        for (double& loss : result_.term_loss) loss /= double(steps_);
+    }
+    template <class RunType>
+    void step_on(RunType& run, BatchType& batch) {
+        learner_->parameters().zero_gradients();
+        auto result = learner_->accumulate(algorithm_, run, state, batch);
+        result_ += result;
+        algorithm_.optimizer.step.step(state.optimizer, learner_->parameters().values(),
+                                       learner_->parameters().gradients());
+        roars::detail::call_observe(algorithm_.regularizer, run, state.regularizer, result);
+        ++steps_;
     }
 
     /// The order in which an epoch takes the units: a function of seed, iteration and epoch.
@@ -111,16 +157,22 @@ private:
             std::swap(order[std::size_t(i)], order[std::size_t(stream.below(i + 1))]);
         return order;
     }
-    static BatchType pick(const BatchType& batch, const std::vector<std::int64_t>& order, std::int64_t first,
-                          std::int64_t last) {
-        BatchType picked;
-        for (std::int64_t i = first; i < last; ++i) {
-            std::int64_t unit = order[std::size_t(i)];
-            picked.append(batch.slice_units(unit, unit + 1));
+    void pick(const BatchType& batch, const std::vector<std::int64_t>& order, std::int64_t first, std::int64_t last) {
+        if constexpr (cuts_tokens) {
+            minibatch_.gather_tokens(batch, std::span(order).subspan(static_cast<std::size_t>(first),
+                                                                     static_cast<std::size_t>(last - first)));
+        } else {
+            minibatch_ = BatchType();
+            for (std::int64_t i = first; i < last; ++i) {
+                std::int64_t unit = order[std::size_t(i)];
+                minibatch_.append(batch.slice_units(unit, unit + 1));
+            }
         }
-        return picked;
     }
 
+    BatchType batch_, minibatch_;
+    ResultType result_{};
+    std::int64_t steps_ = 0;
     A algorithm_;
     Learner* learner_;
 };

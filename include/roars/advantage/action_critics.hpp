@@ -1,0 +1,202 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include "roars/concepts.hpp"
+#include "roars/critic/action_targets.hpp"
+#include "roars/critic/ensemble.hpp"
+
+namespace roars::advantage {
+
+/// What critics of (state, action) have learnt, and their memory between two batches, which is not saved.
+template <class Real>
+struct ActionCriticsState {
+    critic::Ensemble<Real> networks;
+    double loss = 0;  ///< of the last step
+
+    friend constexpr auto roars_fields(const ActionCriticsState*) {
+        return std::make_tuple(Field{"networks", &ActionCriticsState::networks},
+                               Field{"loss", &ActionCriticsState::loss});
+    }
+
+    std::vector<Real> next_action, next_rows, rows, least, y, grad, grad_rows;
+    std::vector<std::int64_t> asked, chosen;
+};
+
+/// Critics Q_k(state, action) with target networks, trained here by temporal difference, one step a batch:
+///     loss = sum_k mean over trainable rows of (Q_k(s, a) - y)^2,   y by Target;
+///     theta_target = (1 - tau) theta_target + tau theta.
+/// Behind it q = Q(state, policy_action) and q_gradient = dQ/da there: the least of the critics, the first or their
+/// mean, as Target says, for the surrogate Climb. Shapes: state, next_state, action, policy_action wide, everything
+/// else [rows].
+template <class Target>
+struct ActionCritics {
+    critic::NetworkSettings network{};
+    std::int64_t critics = 2;
+    step::AdamW step{.learning_rate = 3e-4};
+    critic::Polyak polyak{};
+    Target target{};
+
+    using needs = unite_t<
+        columns<col::state, col::action, col::next_state, col::token_reward, col::terminated, col::policy_action>,
+        needs_of<Target>>;
+    using gives = columns<col::q, col::q_gradient>;
+    template <class Real>
+    using StateOf = ActionCriticsState<Real>;
+    using State = StateOf<float>;
+
+    /// The critics' own step.
+    template <class RunType, class Real, class BatchType>
+    void learn(RunType& run, ActionCriticsState<Real>& state, BatchType& batch) const {
+        if (batch.tokens() == 0) return;
+        open(run, state, batch);
+        find_target(run, state, batch);
+        const auto& wide = std::as_const(batch);
+        auto rows = critic::join_rows<Real>(wide[col::state{}], batch.width(col::state{}), wide[col::action{}],
+                                            batch.width(col::action{}), state.rows);
+        state.networks.zero_gradients();
+        state.loss = 0;
+        for (std::int64_t k = 0; k < critics; ++k) {
+            auto q = state.networks.forward(k, rows);
+            state.loss += squared_error(batch, q, state.y, state.grad);
+            state.networks.backward(k, state.grad);
+        }
+        state.networks.step(step);
+        if constexpr (!Target::follows_with_policy) state.networks.follow(run.backend, polyak);
+    }
+
+    template <class RunType, class Real, class BatchType>
+    void estimate(RunType& run, ActionCriticsState<Real>& state, BatchType& batch) const {
+        const std::int64_t width = batch.width(col::policy_action{});
+        if (batch.width(col::q_gradient{}) != width) batch.set_width(col::q_gradient{}, width);
+        if (batch.tokens() == 0) return;
+        open(run, state, batch);
+        const auto& wide = std::as_const(batch);
+        auto rows = critic::join_rows<Real>(wide[col::state{}], batch.width(col::state{}), wide[col::policy_action{}],
+                                            width, state.rows);
+        if constexpr (Target::policy_value == critic::PolicyValue::first)
+            climb_first(state, batch, rows);
+        else if constexpr (Target::policy_value == critic::PolicyValue::least)
+            climb_least(state, batch, rows);
+        else
+            climb_mean(state, batch, rows);
+        if constexpr (Target::follows_with_policy) state.networks.follow(run.backend, polyak);
+    }
+
+private:
+    template <class RunType, class Real, class BatchType>
+    void open(RunType& run, ActionCriticsState<Real>& state, const BatchType& batch) const {
+        state.networks.open(network, critics, batch.width(col::state{}) + batch.width(col::action{}), 1,
+                            run.random.seed(), 1000);
+    }
+
+    template <class RunType, class Real, class BatchType>
+    void find_target(RunType& run, ActionCriticsState<Real>& state, const BatchType& batch) const {
+        auto action = target.next_action(run, batch, state.next_action);
+        auto rows = critic::join_rows<Real>(batch[col::next_state{}], batch.width(col::next_state{}), action,
+                                            batch.width(col::action{}), state.next_rows);
+        target.members(run, critics, state.asked);
+        state.least.assign(static_cast<std::size_t>(batch.tokens()), std::numeric_limits<Real>::infinity());
+        for (std::int64_t k : state.asked) {
+            auto q = state.networks.forward_target(k, rows);
+            for (std::size_t i = 0; i < q.size(); ++i) state.least[i] = std::min(state.least[i], q[i]);
+        }
+        state.y.resize(state.least.size());
+        target.target(run.backend, batch, std::span<const Real>(state.least), std::span<Real>(state.y));
+    }
+
+    /// The mean over trainable rows; grad = its derivative by q.
+    template <class BatchType, class Real>
+    static double squared_error(const BatchType& batch, std::span<const Real> q, std::span<const Real> y,
+                                std::vector<Real>& grad) {
+        std::int64_t count = 0;
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) count += roars::detail::trainable<col::mask>(batch, t);
+        grad.assign(q.size(), Real(0));
+        double loss = 0;
+        for (std::size_t t = 0; t < q.size(); ++t) {
+            if (!roars::detail::trainable<col::mask>(batch, std::int64_t(t))) continue;
+            double error = double(q[t]) - double(y[t]);
+            loss += error * error / double(count);
+            grad[t] = static_cast<Real>(2.0 * error / double(count));
+        }
+        return loss;
+    }
+    template <class BatchType, class Real>
+    static double squared_error(const BatchType& batch, std::span<Real> q, const std::vector<Real>& y,
+                                std::vector<Real>& grad) {
+        return squared_error(batch, std::span<const Real>(q), std::span<const Real>(y), grad);
+    }
+
+    /// Adds the action's part of dQ/d(state, action) to q_gradient, or sets it.
+    template <bool add, class Real, class BatchType>
+    static void take_action_part(const ActionCriticsState<Real>& state, BatchType& batch, std::int64_t inputs) {
+        const std::int64_t width = batch.width(col::q_gradient{}), before = inputs - width;
+        Real* to = batch[col::q_gradient{}].data();
+        for (std::int64_t t = 0; t < batch.tokens(); ++t)
+            for (std::int64_t j = 0; j < width; ++j) {
+                Real slope = state.grad_rows[static_cast<std::size_t>(t * inputs + before + j)];
+                to[t * width + j] = add ? to[t * width + j] + slope : slope;
+            }
+    }
+    template <bool add, class Real, class BatchType>
+    static void climb_member(ActionCriticsState<Real>& state, BatchType& batch, std::int64_t member,
+                             std::span<const Real> rows) {
+        state.grad_rows.resize(rows.size());
+        state.networks.backward_inputs(member, state.grad, state.grad_rows);
+        take_action_part<add>(state, batch, std::ssize(rows) / batch.tokens());
+    }
+
+    template <class Real, class BatchType>
+    static void climb_first(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) {
+        auto q = state.networks.forward(0, rows);
+        std::copy(q.begin(), q.end(), batch[col::q{}].begin());
+        state.grad.assign(q.size(), Real(1));
+        climb_member<false>(state, batch, 0, rows);
+    }
+    /// Of equal ones the first.
+    template <class Real, class BatchType>
+    static void climb_least(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) {
+        auto least = batch[col::q{}];
+        state.chosen.assign(least.size(), 0);
+        for (std::int64_t k = 0; k < state.networks.members(); ++k) {
+            auto q = state.networks.forward(k, rows);
+            for (std::size_t t = 0; t < q.size(); ++t)
+                if (k == 0 || q[t] < least[t]) {
+                    least[t] = q[t];
+                    state.chosen[t] = k;
+                }
+        }
+        for (std::int64_t k = 0; k < state.networks.members(); ++k) {
+            state.grad.resize(least.size());
+            for (std::size_t t = 0; t < least.size(); ++t) state.grad[t] = Real(state.chosen[t] == k);
+            if (k == 0)
+                climb_member<false>(state, batch, k, rows);
+            else
+                climb_member<true>(state, batch, k, rows);
+        }
+    }
+    template <class Real, class BatchType>
+    static void climb_mean(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) {
+        auto mean = batch[col::q{}];
+        const Real share = Real(1) / static_cast<Real>(state.networks.members());
+        for (std::int64_t k = 0; k < state.networks.members(); ++k) {
+            auto q = state.networks.forward(k, rows);
+            for (std::size_t t = 0; t < q.size(); ++t) mean[t] = (k == 0 ? Real(0) : mean[t]) + share * q[t];
+            state.grad.assign(q.size(), share);
+            if (k == 0)
+                climb_member<false>(state, batch, k, rows);
+            else
+                climb_member<true>(state, batch, k, rows);
+        }
+    }
+};
+template <class Target>
+ROARS_FIELDS_OF((ActionCritics<Target>), network, critics, step, polyak, target)
+
+}  // namespace roars::advantage

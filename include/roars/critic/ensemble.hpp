@@ -1,0 +1,116 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "roars/critic/target_network.hpp"
+#include "roars/fields.hpp"
+#include "roars/networks/perceptron.hpp"
+#include "roars/optimizer/step/adamw.hpp"
+
+namespace roars::critic {
+
+/// Hidden layers of relu units, all of one width.
+struct NetworkSettings {
+    std::int64_t width = 256;
+    std::int64_t layers = 2;
+    bool layer_norm = false;
+};
+ROARS_FIELDS(NetworkSettings, width, layers, layer_norm)
+
+/// Networks of one shape with their targets and moments, the State of a critic. The first batch says how wide they are.
+/// Shapes: online, target [members x parameters], member by member.
+template <class Real>
+struct Ensemble {
+    std::vector<std::int64_t> widths;
+    std::vector<Real> online, target;
+    step::AdamW::StateOf<Real> moments;
+
+    friend constexpr auto roars_fields(const Ensemble*) {
+        return std::make_tuple(Field{"widths", &Ensemble::widths}, Field{"online", &Ensemble::online},
+                               Field{"target", &Ensemble::target}, Field{"moments", &Ensemble::moments});
+    }
+
+    /// Ready for rows of `inputs` numbers. `first` tells ensembles of one seed apart. Errors: another width than
+    /// before.
+    void open(const NetworkSettings& settings, std::int64_t members, std::int64_t inputs, std::int64_t outputs,
+              std::uint64_t seed, std::uint32_t first) {
+        if (!networks_.empty() && inputs == networks_.front().inputs()) return;
+        std::vector<std::int64_t> wanted{inputs};
+        wanted.insert(wanted.end(), static_cast<std::size_t>(settings.layers), settings.width);
+        wanted.push_back(outputs);
+        expect(widths.empty() || widths == wanted, [&] {
+            return "critic: rows of " + std::to_string(inputs) + " numbers, expected " + std::to_string(widths.front());
+        });
+        networks_.assign(static_cast<std::size_t>(members),
+                         network::Perceptron<Real>({.widths = wanted, .layer_norm = settings.layer_norm}));
+        const std::int64_t count = networks_.front().parameters();
+        if (widths.empty()) {
+            widths = wanted;
+            online.resize(static_cast<std::size_t>(members * count));
+            for (std::int64_t k = 0; k < members; ++k)
+                networks_.front().initialise(part(std::span(online), k), seed, first + static_cast<std::uint32_t>(k));
+            target = online;
+        }
+        expect(std::ssize(online) == members * count && online.size() == target.size(), [&] {
+            return "critic: " + std::to_string(online.size()) + " parameters, expected " +
+                   std::to_string(members * count);
+        });
+        gradients_.resize(online.size());
+    }
+
+    std::int64_t members() const { return std::ssize(networks_); }
+
+    /// Valid until the next forward of this member.
+    std::span<Real> forward(std::int64_t member, std::span<const Real> rows) {
+        return of(member).forward(part(std::span<const Real>(online), member), rows);
+    }
+    std::span<Real> forward_target(std::int64_t member, std::span<const Real> rows) {
+        return of(member).forward(part(std::span<const Real>(target), member), rows);
+    }
+    /// Adds to the gradients, of the last forward.
+    void backward(std::int64_t member, std::span<const Real> grad_outputs) {
+        of(member).backward(part(std::span<const Real>(online), member), grad_outputs,
+                            part(std::span<Real>(gradients_), member));
+    }
+    void backward_inputs(std::int64_t member, std::span<const Real> grad_outputs, std::span<Real> grad_inputs) {
+        of(member).backward_inputs(part(std::span<const Real>(online), member), grad_outputs, grad_inputs);
+    }
+    void zero_gradients() { std::fill(gradients_.begin(), gradients_.end(), Real(0)); }
+    void step(const step::AdamW& rule) { rule.step(moments, std::span<Real>(online), std::span<Real>(gradients_)); }
+    void follow(backend::Host& backend, const Polyak& polyak) {
+        polyak.follow(backend, std::span<const Real>(online), std::span<Real>(target));
+    }
+
+private:
+    network::Perceptron<Real>& of(std::int64_t member) { return networks_[static_cast<std::size_t>(member)]; }
+    template <class Values>
+    Values part(Values all, std::int64_t member) const {
+        auto count = static_cast<std::size_t>(networks_.front().parameters());
+        return all.subspan(static_cast<std::size_t>(member) * count, count);
+    }
+
+    std::vector<network::Perceptron<Real>> networks_;
+    std::vector<Real> gradients_;
+};
+
+/// Rows [left | right] in `joined`, whose memory is kept. Shapes: left [rows x left_width], right [rows x right_width].
+template <class Real>
+std::span<const Real> join_rows(std::span<const Real> left, std::int64_t left_width, std::span<const Real> right,
+                                std::int64_t right_width, std::vector<Real>& joined) {
+    const std::int64_t rows = left_width > 0 ? std::ssize(left) / left_width : 0;
+    joined.resize(static_cast<std::size_t>(rows * (left_width + right_width)));
+    auto to = joined.begin();
+    for (std::int64_t r = 0; r < rows; ++r) {
+        to = std::copy_n(left.begin() + r * left_width, left_width, to);
+        to = std::copy_n(right.begin() + r * right_width, right_width, to);
+    }
+    return joined;
+}
+
+}  // namespace roars::critic

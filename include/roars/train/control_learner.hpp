@@ -1,0 +1,702 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "roars/actors/heads.hpp"
+#include "roars/actors/parameters.hpp"
+#include "roars/concepts.hpp"
+#include "roars/critic/target_network.hpp"
+#include "roars/environments/environment.hpp"
+#include "roars/networks/perceptron.hpp"
+#include "roars/train/trainer.hpp"
+
+namespace roars::train {
+
+/// The policy's network and how it acts.
+struct ControlSettings {
+    std::int64_t environments = 1;  ///< copies of the world, stepped together
+    std::int64_t width = 64;        ///< units of a hidden layer
+    std::int64_t layers = 2;        ///< hidden layers
+    bool layer_norm = false;        ///< of the hidden layers
+    bool tanh = false;              ///< hidden units are tanh; false: relu
+    double noise = 0.1;             ///< deviation of the noise on a deterministic action, of half the action's range
+    double epsilon_start = 1.0;     ///< share of random actions of a greedy policy at the first step,
+    double epsilon_end = 0.05;      ///< and from step
+    std::int64_t epsilon_steps = 10000;  ///< on
+    std::int64_t quantiles = 1;          ///< of the return of each action; 1: its mean alone
+    double target_tau = 0.005;           ///< how far the target network follows; 1: it is copied,
+    std::int64_t target_every = 1;       ///< in every so-manieth update
+    std::int64_t sampled_actions = 10;   ///< of each of three kinds, where a critic compares actions
+    std::int64_t evaluation_episodes = 10;
+};
+ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, noise, epsilon_start, epsilon_end,
+             epsilon_steps, quantiles, target_tau, target_every, sampled_actions, evaluation_episodes)
+
+/// The returns of whole episodes.
+struct Returns {
+    double mean = 0, deviation = 0, shortest = 0, length = 0;
+    std::int64_t episodes = 0;
+};
+
+namespace detail {
+
+template <class Head>
+struct head_columns;
+template <>
+struct head_columns<actor::SquashedGaussian> {
+    using type = columns<col::policy_action, col::policy_logp, col::next_policy_action, col::next_logp, col::logp,
+                         col::logp_old, col::logp_behaviour, col::sampled_action, col::sampled_logp>;
+};
+template <bool bounded>
+struct head_columns<actor::DiagonalGaussian<bounded>> {
+    using type = columns<col::policy_action, col::next_policy_action, col::next_logp, col::logp, col::logp_old,
+                         col::logp_behaviour, col::entropy>;
+};
+template <>
+struct head_columns<actor::DeterministicAction> {
+    using type = columns<col::policy_action, col::next_policy_action, col::next_target_action>;
+};
+template <>
+struct head_columns<actor::Categorical> {
+    using type = columns<col::logp, col::logp_old, col::logp_behaviour, col::entropy>;
+};
+template <bool dueling>
+struct head_columns<actor::ActionValues<dueling>> {
+    using type =
+        columns<col::q, col::next_action_values, col::next_target_values, col::quantiles, col::next_target_quantiles>;
+};
+
+template <class Head>
+inline constexpr bool is_action_values = false;
+template <bool dueling>
+inline constexpr bool is_action_values<actor::ActionValues<dueling>> = true;
+template <class Head>
+inline constexpr bool is_diagonal = false;
+template <bool bounded>
+inline constexpr bool is_diagonal<actor::DiagonalGaussian<bounded>> = true;
+
+}  // namespace detail
+
+/// A policy network at work in copies of an environment: takes steps, fills the columns that an actor brings, turns an
+/// objective into the gradient of its parameters, and measures itself. Only the columns of the algorithm's batch are
+/// computed. A transition is a token; actions of continuous environments are scaled to [-1, 1] in the batch. With
+/// `value_head` a network of values stands beside the policy's and is trained by the same objective.
+template <env::Environment Environment, class Head, bool value_head = false>
+class ControlLearner {
+public:
+    using Real = float;
+    static constexpr bool continuous = Head::continuous;
+    using action_column = std::conditional_t<continuous, col::action, col::token>;
+    using gives = unite_t<
+        columns<col::state, col::next_state, col::step_reward, col::terminated, col::done, col::mask, action_column>,
+        typename detail::head_columns<Head>::type,
+        std::conditional_t<value_head, columns<col::value, col::value_old, col::next_value>, columns<>>>;
+    /// What it needs in any batch of its own.
+    using keeps = columns<col::mask, col::state, action_column>;
+    using minibatches_of_tokens = void;
+
+    ControlLearner(const Environment& environment, const ControlSettings& settings, std::uint64_t seed)
+        : environment_(environment), settings_(settings), head_(make_head(settings)) {
+        expect(settings.environments > 0 && settings.layers >= 0 && settings.width > 0 && settings.quantiles > 0,
+               "control settings: environments, width and quantiles are 1 or more, layers 0 or more");
+        policy_ = network::Perceptron<Real>(shape(head_.outputs(), Head::output, 0.01));
+        add_tensors("policy.", policy_);
+        free_at_ = parameters_.size();
+        if (head_.free_parameters() > 0) parameters_.add("policy.log_deviation", {head_.free_parameters()});
+        if constexpr (value_head) {
+            value_at_ = parameters_.size();
+            value_ = network::Perceptron<Real>(shape(1, network::Activation::identity, 1.0));
+            add_tensors("value.", value_);
+            value_.initialise(part(parameters_.values(), value_at_, value_), seed, 1);
+        }
+        policy_.initialise(part(parameters_.values(), 0, policy_), seed, 0);
+        auto values = std::as_const(parameters_).values();
+        target_.assign(values.begin(), values.begin() + policy_.parameters());
+        for (std::int64_t e = 0; e < settings.environments; ++e) {
+            episodes_.push_back(env::Episode<Environment>::of(seed, static_cast<std::uint32_t>(e)));
+            episodes_.back().reset(environment_);
+        }
+    }
+
+    actor::Parameters<Real>& parameters() { return parameters_; }
+    const actor::Parameters<Real>& parameters() const { return parameters_; }
+    const Environment& environment() const { return environment_; }
+    const ControlSettings& settings() const { return settings_; }
+
+    /// What it has done, saved in the checkpoint.
+    struct Position {
+        std::int64_t steps = 0, episodes = 0, updates = 0;
+        std::int64_t recent_episodes = 0;  ///< that ended since the last report
+        double recent_returns = 0;
+    };
+    friend constexpr auto roars_fields(const Position*) {
+        return std::make_tuple(Field{"steps", &Position::steps}, Field{"episodes", &Position::episodes},
+                               Field{"updates", &Position::updates},
+                               Field{"recent_episodes", &Position::recent_episodes},
+                               Field{"recent_returns", &Position::recent_returns});
+    }
+    Position position;
+
+    /// The mean return of the episodes that ended since it was asked last; false if none did.
+    bool take_recent_return(double& mean) {
+        if (position.recent_episodes == 0) return false;
+        mean = position.recent_returns / double(position.recent_episodes);
+        position.recent_episodes = 0;
+        position.recent_returns = 0;
+        return true;
+    }
+
+    /// `steps` steps of every environment into a batch of one stream an environment. Where an episode ends the next one
+    /// begins in the same stream; next_state is what was seen before that.
+    template <class RunType, class BatchType>
+    void roll_steps(RunType& run, BatchType& batch, std::int64_t steps, bool at_random) {
+        const std::int64_t copies = settings_.environments;
+        offsets_.resize(static_cast<std::size_t>(copies) + 1);
+        for (std::int64_t e = 0; e <= copies; ++e) offsets_[static_cast<std::size_t>(e)] = e * steps;
+        batch.reshape(offsets_);
+        set_widths(batch);
+        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
+        seen_.resize(static_cast<std::size_t>(copies * observation_size));
+        for (std::int64_t t = 0; t < steps; ++t) {
+            for (std::int64_t e = 0; e < copies; ++e) observe(e, row(seen_, e, observation_size));
+            choose(run, t, at_random);
+            for (std::int64_t e = 0; e < copies; ++e) step_one(batch, e, e * steps + t);
+            position.steps += copies;
+        }
+    }
+
+    /// Fills what the actor says before the policy's update; what only that update reads is left out where it is not
+    /// `due`.
+    template <class RunType, class BatchType>
+    void refresh(RunType& run, BatchType& batch, bool due) {
+        fresh_ = false;
+        set_widths(batch);
+        if (batch.tokens() == 0) return;
+        fill_next(run, batch);
+        if constexpr (value_head) fill_values(batch);
+        if constexpr (BatchType::template has<col::sampled_action>) fill_samples(run, batch);
+        constexpr bool old = BatchType::template has<col::logp_old>, acts = BatchType::template has<col::policy_action>;
+        if (!due) return;
+        if constexpr (old || acts || BatchType::template has<col::logp> || BatchType::template has<col::q>)
+            out_ = policy_.forward(policy_values(), std::as_const(batch)[col::state{}]);
+        if constexpr (old) say_logp(batch, batch[col::logp_old{}], std::span<Real>());
+        if constexpr (acts) act_again(run, batch);
+        if constexpr (BatchType::template has<col::q>) say_values(batch);
+        fresh_ = true;
+    }
+
+    /// Loss of the batch, its gradient added to the parameters'. Actions of the policy itself are those of refresh.
+    template <class A, class RunType, class BatchType>
+    auto accumulate(const A& algorithm, RunType& run, const typename A::State& state, BatchType& batch) {
+        constexpr bool acts = BatchType::template has<col::grad<col::policy_action>> ||
+                              BatchType::template has<col::grad<col::policy_logp>>;
+        constexpr bool says =
+            BatchType::template has<col::grad<col::logp>> || BatchType::template has<col::grad<col::entropy>>;
+        static_assert(
+            !acts || !detail::is_diagonal<Head>,
+            "roars: this policy's actions are not differentiated: take SquashedGaussian or DeterministicAction");
+        expect(!acts || fresh_,
+               "control: actions of the policy are differentiated in one update a batch: expected "
+               "optimizer.epochs = 1 and optimizer.minibatches = 1");
+        if (!fresh_) out_ = policy_.forward(policy_values(), std::as_const(batch)[col::state{}]);
+        if constexpr (says) {
+            if constexpr (BatchType::template has<col::entropy>)
+                say_logp(batch, logp_of(batch), batch[col::entropy{}]);
+            else
+                say_logp(batch, logp_of(batch), std::span<Real>());
+        }
+        if constexpr (BatchType::template has<col::q> && detail::is_action_values<Head>) say_values(batch);
+        if constexpr (BatchType::template has<col::grad<col::value>>) {
+            auto value = value_.forward(value_values(), std::as_const(batch)[col::state{}]);
+            std::copy(value.begin(), value.end(), batch[col::value{}].begin());
+        }
+        auto result = algorithm.objective(run, state, batch);
+        differentiate(batch);
+        fresh_ = false;
+        return result;
+    }
+
+    /// Behind an iteration: the target network follows.
+    template <class RunType>
+    void after_iteration(RunType& run, bool due) {
+        if (!due || !learnt_) return;
+        learnt_ = false;
+        ++position.updates;
+        if (position.updates % settings_.target_every != 0) return;
+        critic::Polyak{settings_.target_tau}.follow(run.backend, policy_values(), std::span<Real>(target_));
+    }
+
+    /// Whole episodes in worlds of their own, without exploration: the same ones whenever it is asked.
+    template <class RunType>
+    Returns evaluate(RunType& run) {
+        const std::int64_t count = settings_.evaluation_episodes;
+        std::vector<env::Episode<Environment>> worlds;
+        for (std::int64_t e = 0; e < count; ++e) {
+            worlds.push_back({});
+            worlds.back().random =
+                RandomStream(Random(run.random.seed(), Purpose::evaluate, static_cast<std::uint32_t>(e)));
+            worlds.back().reset(environment_);
+        }
+        std::vector<char> living(worlds.size(), 1);
+        std::vector<Real> seen(worlds.size() * observation_size), action(std::size_t(head_.width));
+        constexpr std::int64_t longest = Environment::max_steps > 0 ? Environment::max_steps : 100000;
+        for (std::int64_t t = 0; t < longest; ++t) {
+            for (std::size_t e = 0; e < worlds.size(); ++e)
+                environment_.observe(worlds[e].state,
+                                     std::span<Real>(seen).subspan(e * observation_size, observation_size));
+            auto out = policy_.forward(policy_values(), seen);
+            bool any = false;
+            for (std::size_t e = 0; e < worlds.size(); ++e) {
+                if (!living[e]) continue;
+                living[e] = !act_best(out, e, action, worlds[e]).ended();
+                any = any || living[e];
+            }
+            if (!any) break;
+        }
+        fresh_ = false;
+        return summarise(worlds);
+    }
+
+    void write(SafeTensors& file) const {
+        parameters_.write(file);
+        file.put<Real>("target_policy", {std::ssize(target_)}, target_);
+        auto words = bytes_of_episodes();
+        file.put<std::int64_t>("episodes", {std::ssize(words)}, words);
+    }
+    void read(const SafeTensors& file) {
+        parameters_.read(file);
+        file.get<Real>("target_policy", {std::ssize(target_)}, std::span<Real>(target_));
+        auto words = bytes_of_episodes();
+        file.get<std::int64_t>("episodes", {std::ssize(words)}, std::span<std::int64_t>(words));
+        std::memcpy(static_cast<void*>(episodes_.data()), words.data(), episodes_.size() * sizeof(episodes_[0]));
+    }
+
+private:
+    static constexpr std::int64_t observation_size = Environment::observation_size;
+    static_assert(std::is_trivially_copyable_v<env::Episode<Environment>>);
+
+    static Head make_head(const ControlSettings& settings) {
+        Head head;
+        if constexpr (continuous)
+            head.width = Environment::action_size;
+        else
+            head.width = Environment::action_count;
+        if constexpr (detail::is_action_values<Head>) head.quantiles = settings.quantiles;
+        return head;
+    }
+    network::PerceptronSettings shape(std::int64_t outputs, network::Activation output, double gain) const {
+        network::PerceptronSettings shape;
+        shape.widths.push_back(observation_size);
+        shape.widths.insert(shape.widths.end(), static_cast<std::size_t>(settings_.layers), settings_.width);
+        shape.widths.push_back(outputs);
+        shape.activation = settings_.tanh ? network::Activation::tanh : network::Activation::relu;
+        shape.output = output;
+        shape.layer_norm = settings_.layer_norm;
+        shape.output_gain = detail::is_action_values<Head> ? 1.0 : gain;
+        return shape;
+    }
+    void add_tensors(const std::string& prefix, const network::Perceptron<Real>& network) {
+        for (const network::Tensor& tensor : network.tensors()) parameters_.add(prefix + tensor.name, tensor.shape);
+    }
+    template <class Element>
+    static std::span<Element> part(std::span<Element> all, std::int64_t at, const network::Perceptron<Real>& network) {
+        return all.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(network.parameters()));
+    }
+    std::span<const Real> policy_values() const { return part(parameters_.values(), 0, policy_); }
+    std::span<const Real> value_values() const { return part(parameters_.values(), value_at_, value_); }
+    std::span<const Real> free_values() const {
+        return parameters_.values().subspan(static_cast<std::size_t>(free_at_),
+                                            static_cast<std::size_t>(head_.free_parameters()));
+    }
+    std::span<Real> free_gradients() {
+        return parameters_.gradients().subspan(static_cast<std::size_t>(free_at_),
+                                               static_cast<std::size_t>(head_.free_parameters()));
+    }
+    static std::span<Real> row(std::vector<Real>& values, std::int64_t i, std::int64_t width) {
+        return std::span<Real>(values).subspan(static_cast<std::size_t>(i * width), static_cast<std::size_t>(width));
+    }
+
+    template <class BatchType>
+    void set_widths(BatchType& batch) const {
+        auto set = [&]<class Column>(Column column, std::int64_t width) {
+            if constexpr (BatchType::template has<Column>)
+                if (batch.width(column) != width) batch.set_width(column, width);
+        };
+        set(col::state{}, observation_size);
+        set(col::next_state{}, observation_size);
+        if constexpr (continuous) {
+            set(col::action{}, head_.width);
+            set(col::policy_action{}, head_.width);
+            set(col::next_policy_action{}, head_.width);
+            set(col::next_target_action{}, head_.width);
+            set(col::sampled_action{}, 3 * settings_.sampled_actions * head_.width);
+            set(col::sampled_logp{}, 3 * settings_.sampled_actions);
+        } else if constexpr (detail::is_action_values<Head>) {
+            set(col::next_action_values{}, head_.width);
+            set(col::next_target_values{}, head_.width);
+            set(col::quantiles{}, head_.quantiles);
+            set(col::next_target_quantiles{}, head_.width * head_.quantiles);
+        }
+    }
+
+    void observe(std::int64_t copy, std::span<Real> to) const {
+        environment_.observe(episodes_[static_cast<std::size_t>(copy)].state, to);
+    }
+
+    /// Actions for what was seen, into actions_ or tokens_, and their log-probabilities into acted_logp_.
+    template <class RunType>
+    void choose(RunType& run, std::int64_t t, bool at_random) {
+        const auto copies = static_cast<std::size_t>(settings_.environments);
+        const Random random = run.random.of(Purpose::sample);
+        const auto sequence = static_cast<std::uint32_t>(t);
+        acted_logp_.assign(copies, Real(0));
+        if constexpr (continuous) {
+            actions_.resize(copies * std::size_t(head_.width));
+            if (at_random) {
+                for (std::size_t i = 0; i < actions_.size(); ++i)
+                    actions_[i] = Real(2) * random.uniform<Real>(sequence, std::uint32_t(i)) - Real(1);
+                return;
+            }
+            auto out = std::span<const Real>(policy_.forward(policy_values(), seen_));
+            noise_.resize(actions_.size());
+            fill_normal(random, sequence, std::span<Real>(noise_));
+            if constexpr (std::is_same_v<Head, actor::DeterministicAction>) {
+                head_.mode(out, std::span<Real>(actions_));
+                for (std::size_t i = 0; i < actions_.size(); ++i)
+                    actions_[i] = std::clamp(actions_[i] + Real(settings_.noise) * noise_[i], Real(-1), Real(1));
+            } else {
+                head_.sample(out, free_values(), std::span<const Real>(noise_), std::span<Real>(actions_),
+                             std::span<Real>(acted_logp_));
+            }
+        } else {
+            tokens_.resize(copies);
+            auto out = std::span<const Real>(policy_.forward(policy_values(), seen_));
+            for (std::size_t e = 0; e < copies; ++e) tokens_[e] = choose_one(out, e, random, sequence, at_random);
+            if constexpr (std::is_same_v<Head, actor::Categorical>)
+                head_.log_probability(out, free_values(), std::span<const std::int32_t>(tokens_),
+                                      std::span<Real>(acted_logp_), std::span<Real>());
+        }
+    }
+    std::int32_t choose_one(std::span<const Real> out, std::size_t e, const Random& random, std::uint32_t sequence,
+                            bool at_random) {
+        double u = random.uniform(sequence, static_cast<std::uint32_t>(2 * e));
+        auto any = static_cast<std::int32_t>(std::min<std::int64_t>(
+            static_cast<std::int64_t>(random.uniform(sequence, static_cast<std::uint32_t>(2 * e + 1)) *
+                                      double(head_.width)),
+            head_.width - 1));
+        if (at_random) return any;
+        const auto width = static_cast<std::size_t>(head_.outputs());
+        auto own = out.subspan(e * width, width);
+        if constexpr (detail::is_action_values<Head>)
+            return u < epsilon() ? any : best_of(own);
+        else
+            return head_.draw(own, u);
+    }
+    double epsilon() const {
+        double share =
+            settings_.epsilon_steps > 0 ? std::min(1.0, double(position.steps) / double(settings_.epsilon_steps)) : 1.0;
+        return settings_.epsilon_start + share * (settings_.epsilon_end - settings_.epsilon_start);
+    }
+    std::int32_t best_of(std::span<const Real> out) {
+        if constexpr (detail::is_action_values<Head>) {
+            row_values_.resize(static_cast<std::size_t>(head_.width * head_.quantiles));
+            head_.values(out, std::span<Real>(row_values_));
+            return head_.best(std::span<const Real>(row_values_));
+        } else {
+            return head_.best(out);
+        }
+    }
+
+    /// An action of [-1, 1] as the environment takes it.
+    void scale(std::span<const Real> action, std::span<Real> to) const {
+        if constexpr (continuous) {
+            const Real low = Real(environment_.action_low()), high = Real(environment_.action_high());
+            for (std::size_t j = 0; j < to.size(); ++j)
+                to[j] = low + (high - low) * Real(0.5) * (std::clamp(action[j], Real(-1), Real(1)) + Real(1));
+        }
+    }
+
+    template <class BatchType>
+    void step_one(BatchType& batch, std::int64_t e, std::int64_t token) {
+        auto t = static_cast<std::size_t>(token);
+        auto& episode = episodes_[static_cast<std::size_t>(e)];
+        auto seen = row(seen_, e, observation_size);
+        std::copy(seen.begin(), seen.end(), batch.row(col::state{}, token).begin());
+        auto result = [&] {
+            if constexpr (continuous) {
+                auto action = row(actions_, e, head_.width);
+                std::copy(action.begin(), action.end(), batch.row(col::action{}, token).begin());
+                scaled_.resize(action.size());
+                scale(action, scaled_);
+                return episode.step(environment_, std::span<const Real>(scaled_));
+            } else {
+                batch[col::token{}][t] = tokens_[static_cast<std::size_t>(e)];
+                return episode.step(environment_, tokens_[static_cast<std::size_t>(e)]);
+            }
+        }();
+        if constexpr (BatchType::template has<col::step_reward>) batch[col::step_reward{}][t] = Real(result.reward);
+        if constexpr (BatchType::template has<col::terminated>) batch[col::terminated{}][t] = Real(result.terminated);
+        if constexpr (BatchType::template has<col::done>) batch[col::done{}][t] = Real(result.ended());
+        if constexpr (BatchType::template has<col::next_state>) observe(e, batch.row(col::next_state{}, token));
+        if constexpr (BatchType::template has<col::logp_behaviour>)
+            batch[col::logp_behaviour{}][t] = acted_logp_[static_cast<std::size_t>(e)];
+        if (!result.ended()) return;
+        ++position.episodes;
+        ++position.recent_episodes;
+        position.recent_returns += episode.episode_return;
+        episode.reset(environment_);
+    }
+
+    template <class BatchType>
+    std::span<Real> logp_of(BatchType& batch) {
+        if constexpr (BatchType::template has<col::logp>) {
+            return batch[col::logp{}];
+        } else {
+            logp_.resize(static_cast<std::size_t>(batch.tokens()));
+            return logp_;
+        }
+    }
+    template <class BatchType>
+    void say_logp(const BatchType& batch, std::span<Real> logp, std::span<Real> entropy) const {
+        if constexpr (!detail::is_action_values<Head> && !std::is_same_v<Head, actor::DeterministicAction>)
+            head_.log_probability(std::span<const Real>(out_), free_values(), batch[action_column{}], logp, entropy);
+    }
+    /// The value of the action taken, or the quantiles of its return.
+    template <class BatchType>
+    void say_values(BatchType& batch) {
+        if constexpr (detail::is_action_values<Head>) {
+            const auto count = static_cast<std::size_t>(head_.quantiles);
+            values_.resize(static_cast<std::size_t>(batch.tokens() * head_.width) * count);
+            head_.values(std::span<const Real>(out_), std::span<Real>(values_));
+            for (std::size_t t = 0; t < static_cast<std::size_t>(batch.tokens()); ++t) {
+                auto taken = static_cast<std::size_t>(batch[col::token{}][t]);
+                const Real* from = values_.data() + (t * static_cast<std::size_t>(head_.width) + taken) * count;
+                if constexpr (BatchType::template has<col::quantiles>)
+                    std::copy_n(from, count, batch[col::quantiles{}].begin() + std::int64_t(t * count));
+                if constexpr (BatchType::template has<col::q>) {
+                    Real sum = 0;
+                    for (std::size_t i = 0; i < count; ++i) sum += from[i];
+                    batch[col::q{}][t] = sum / static_cast<Real>(count);
+                }
+            }
+        }
+    }
+
+    /// What is asked of the next state.
+    template <class RunType, class BatchType>
+    void fill_next(RunType& run, BatchType& batch) {
+        [[maybe_unused]] const auto& read = std::as_const(batch);
+        learnt_ = true;
+        if constexpr (BatchType::template has<col::next_policy_action>) {
+            auto out = std::span<const Real>(policy_.forward(policy_values(), read[col::next_state{}]));
+            auto action = batch[col::next_policy_action{}];
+            if constexpr (std::is_same_v<Head, actor::DeterministicAction>) {
+                head_.mode(out, action);
+            } else {
+                noise_.resize(action.size());
+                fill_normal(run.random.of(Purpose::noise), 1, std::span<Real>(noise_));
+                logp_.resize(static_cast<std::size_t>(batch.tokens()));
+                std::span<Real> logp(logp_);
+                if constexpr (BatchType::template has<col::next_logp>) logp = batch[col::next_logp{}];
+                head_.sample(out, free_values(), std::span<const Real>(noise_), action, logp);
+                if constexpr (detail::is_diagonal<Head>)
+                    for (Real& a : action) a = std::clamp(a, Real(-1), Real(1));
+            }
+        }
+        if constexpr (BatchType::template has<col::next_target_action>) {
+            auto out = std::span<const Real>(policy_.forward(target_, read[col::next_state{}]));
+            head_.mode(out, batch[col::next_target_action{}]);
+        }
+        if constexpr (BatchType::template has<col::next_action_values>)
+            fill_next_values(policy_values(), batch, batch[col::next_action_values{}]);
+        if constexpr (BatchType::template has<col::next_target_values>)
+            fill_next_values(target_, batch, batch[col::next_target_values{}]);
+        if constexpr (BatchType::template has<col::next_target_quantiles>) {
+            auto out = std::span<const Real>(policy_.forward(target_, read[col::next_state{}]));
+            head_.values(out, batch[col::next_target_quantiles{}]);
+        }
+    }
+    template <class BatchType>
+    void fill_next_values(std::span<const Real> parameters, const BatchType& batch, std::span<Real> means) {
+        auto out = std::span<const Real>(policy_.forward(parameters, batch[col::next_state{}]));
+        const auto count = static_cast<std::size_t>(head_.quantiles);
+        values_.resize(means.size() * count);
+        head_.values(out, std::span<Real>(values_));
+        for (std::size_t i = 0; i < means.size(); ++i) {
+            Real sum = 0;
+            for (std::size_t j = 0; j < count; ++j) sum += values_[i * count + j];
+            means[i] = sum / static_cast<Real>(count);
+        }
+    }
+    template <class BatchType>
+    void fill_values(BatchType& batch) {
+        const auto& read = std::as_const(batch);
+        auto fill = [&](std::span<const Real> states, std::span<Real> to) {
+            auto value = value_.forward(value_values(), states);
+            std::copy(value.begin(), value.end(), to.begin());
+        };
+        if constexpr (BatchType::template has<col::next_value>) fill(read[col::next_state{}], batch[col::next_value{}]);
+        if constexpr (BatchType::template has<col::value>) fill(read[col::state{}], batch[col::value{}]);
+        if constexpr (BatchType::template has<col::value_old>) {
+            if constexpr (BatchType::template has<col::value>)
+                std::copy(batch[col::value{}].begin(), batch[col::value{}].end(), batch[col::value_old{}].begin());
+            else
+                fill(read[col::state{}], batch[col::value_old{}]);
+        }
+    }
+    /// The policy's own action in the states of the batch.
+    template <class RunType, class BatchType>
+    void act_again(RunType& run, BatchType& batch) {
+        auto action = batch[col::policy_action{}];
+        auto out = std::span<const Real>(out_);
+        if constexpr (std::is_same_v<Head, actor::DeterministicAction>) {
+            head_.mode(out, action);
+        } else {
+            policy_noise_.resize(action.size());
+            fill_normal(run.random.of(Purpose::noise), 2, std::span<Real>(policy_noise_));
+            logp_.resize(static_cast<std::size_t>(batch.tokens()));
+            std::span<Real> logp(logp_);
+            if constexpr (BatchType::template has<col::policy_logp>) logp = batch[col::policy_logp{}];
+            head_.sample(out, free_values(), std::span<const Real>(policy_noise_), action, logp);
+            if constexpr (detail::is_diagonal<Head>)
+                for (Real& a : action) a = std::clamp(a, Real(-1), Real(1));
+        }
+    }
+    /// Actions to compare with the one of the data: uniform ones, the policy's in the state, the policy's in the next.
+    template <class RunType, class BatchType>
+    void fill_samples(RunType& run, BatchType& batch) {
+        const auto rows = static_cast<std::size_t>(batch.tokens()), each = std::size_t(settings_.sampled_actions),
+                   width = static_cast<std::size_t>(head_.width);
+        auto action = batch[col::sampled_action{}], logp = batch[col::sampled_logp{}];
+        const Random random = run.random.of(Purpose::resample);
+        const Real uniform = -static_cast<Real>(width) * Real(0.6931471805599453);
+        for (std::size_t r = 0; r < rows; ++r)
+            for (std::size_t k = 0; k < each; ++k) {
+                logp[r * 3 * each + k] = uniform;
+                for (std::size_t j = 0; j < width; ++j)
+                    action[(r * 3 * each + k) * width + j] =
+                        Real(2) * random.uniform<Real>(std::uint32_t(r), std::uint32_t(1 + k * width + j)) - Real(1);
+            }
+        auto draw = [&](std::span<const Real> states, std::size_t kind) {
+            auto out = std::span<const Real>(policy_.forward(policy_values(), states));
+            noise_.resize(rows * width);
+            drawn_.resize(rows * width);
+            logp_.resize(rows);
+            for (std::size_t k = 0; k < each; ++k) {
+                fill_normal(random, std::uint32_t((kind * each + k) << 16 | 0xffff), std::span<Real>(noise_));
+                head_.sample(out, free_values(), std::span<const Real>(noise_), std::span<Real>(drawn_),
+                             std::span<Real>(logp_));
+                for (std::size_t r = 0; r < rows; ++r) {
+                    std::size_t at = r * 3 * each + kind * each + k;
+                    logp[at] = logp_[r];
+                    std::copy_n(drawn_.begin() + std::int64_t(r * width), width,
+                                action.begin() + std::int64_t(at * width));
+                }
+            }
+        };
+        draw(std::as_const(batch)[col::state{}], 1);
+        draw(std::as_const(batch)[col::next_state{}], 2);
+    }
+
+    /// From the gradients of the policy's output to those of the parameters.
+    template <class BatchType>
+    void differentiate(BatchType& batch) {
+        const auto& read = std::as_const(batch);
+        auto gradient = [&]<class Column>(Column) -> std::span<const Real> {
+            if constexpr (BatchType::template has<col::grad<Column>>)
+                return read[col::grad<Column>{}];
+            else
+                return {};
+        };
+        grad_out_.assign(out_.size(), Real(0));
+        std::span<const Real> out(out_);
+        constexpr bool acts = BatchType::template has<col::grad<col::policy_action>> ||
+                              BatchType::template has<col::grad<col::policy_logp>>;
+        constexpr bool says =
+            BatchType::template has<col::grad<col::logp>> || BatchType::template has<col::grad<col::entropy>>;
+        if constexpr (std::is_same_v<Head, actor::DeterministicAction>) {
+            auto from = gradient(col::policy_action{});
+            std::copy(from.begin(), from.end(), grad_out_.begin());
+        } else if constexpr (acts) {
+            head_.d_sample(out, free_values(), std::span<const Real>(policy_noise_), read[col::policy_action{}],
+                           gradient(col::policy_action{}), gradient(col::policy_logp{}), std::span<Real>(grad_out_),
+                           free_gradients());
+        }
+        if constexpr (says)
+            head_.d_log_probability(out, free_values(), read[action_column{}], gradient(col::logp{}),
+                                    gradient(col::entropy{}), std::span<Real>(grad_out_), free_gradients());
+        if constexpr (BatchType::template has<col::grad<col::q>> && detail::is_action_values<Head>) {
+            // q is the mean of its quantiles.
+            auto by_q = gradient(col::q{});
+            const auto count = static_cast<std::size_t>(head_.quantiles);
+            values_.resize(by_q.size() * count);
+            for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = by_q[i / count] / static_cast<Real>(count);
+            head_.d_values(read[col::token{}], std::span<const Real>(values_), std::span<Real>(grad_out_));
+        }
+        if constexpr (BatchType::template has<col::grad<col::quantiles>>)
+            head_.d_values(read[col::token{}], gradient(col::quantiles{}), std::span<Real>(grad_out_));
+        policy_.backward(policy_values(), grad_out_, part(parameters_.gradients(), 0, policy_));
+        if constexpr (BatchType::template has<col::grad<col::value>>)
+            value_.backward(value_values(), gradient(col::value{}), part(parameters_.gradients(), value_at_, value_));
+    }
+
+    auto act_best(std::span<const Real> out, std::size_t e, std::vector<Real>& action,
+                  env::Episode<Environment>& world) {
+        const auto width = static_cast<std::size_t>(head_.outputs());
+        auto own = out.subspan(e * width, width);
+        if constexpr (continuous) {
+            head_.mode(own, std::span<Real>(action));
+            scale(action, action);
+            return world.step(environment_, std::span<const Real>(action));
+        } else {
+            return world.step(environment_, best_of(own));
+        }
+    }
+    static Returns summarise(const std::vector<env::Episode<Environment>>& worlds) {
+        Returns returns;
+        returns.episodes = std::ssize(worlds);
+        double n = double(std::max<std::size_t>(1, worlds.size())), squares = 0;
+        for (const auto& world : worlds) {
+            returns.mean += world.episode_return / n;
+            returns.length += double(world.steps) / n;
+        }
+        for (const auto& world : worlds) squares += std::pow(world.episode_return - returns.mean, 2);
+        returns.deviation = n > 1 ? std::sqrt(squares / (n - 1)) : 0.0;
+        return returns;
+    }
+    std::vector<std::int64_t> bytes_of_episodes() const {
+        std::size_t bytes = episodes_.size() * sizeof(episodes_[0]);
+        std::vector<std::int64_t> words((bytes + 7) / 8);
+        std::memcpy(words.data(), episodes_.data(), bytes);
+        return words;
+    }
+
+    Environment environment_;
+    ControlSettings settings_;
+    Head head_;
+    network::Perceptron<Real> policy_, value_;
+    actor::Parameters<Real> parameters_;
+    std::int64_t free_at_ = 0, value_at_ = 0;
+    std::vector<Real> target_;
+    std::vector<env::Episode<Environment>> episodes_;
+    bool fresh_ = false;   ///< out_ is what the policy says in the states of the batch that is out
+    bool learnt_ = false;  ///< there was a batch to learn from
+
+    std::span<Real> out_;
+    std::vector<std::int64_t> offsets_;
+    std::vector<std::int32_t> tokens_;
+    std::vector<Real> seen_, actions_, scaled_, acted_logp_, noise_, policy_noise_, logp_, drawn_, values_, row_values_,
+        grad_out_;
+};
+
+}  // namespace roars::train
