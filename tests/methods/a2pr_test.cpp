@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "../advantage/random_batch.hpp"
+#include "roars/advantage/guided_critics.hpp"
 #include "roars/algorithm.hpp"
 #include "roars/critic/cautious_value.hpp"
 #include "roars/critic/twin_delayed.hpp"
@@ -225,6 +226,96 @@ TEST(VariationalModel, ShapesThatDoNotFitAreRefusedAndNoRowIsNoWork) {
     EXPECT_TRUE(model.reconstruction().empty());
     EXPECT_EQ(std::accumulate(gradient.begin(), gradient.end(), 0.0), 0.0);
     EXPECT_EQ(network::Variational<float>(network::VariationalSettings{}).settings().code_width, 2);
+}
+
+/// One-step rows: the reward of an action a in state s is 1 - (a - s)^2, half the actions of the data are near s.
+using Guided = advantage::GuidedCritics;
+using Steps = Batch<double, unite_t<needs_of<Guided>, gives_of<Guided>, columns<col::mask>>>;
+Steps one_step_rows(Draw& draw, std::int64_t rows) {
+    Steps batch{Offsets(std::vector<std::int64_t>{0, rows})};
+    for (std::int64_t i = 0; i < rows; ++i) {
+        auto t = std::size_t(i);
+        double s = draw.real(-0.8, 0.8), a = draw.chance(0.5) ? s + draw.real(-0.1, 0.1) : draw.real(-1, 1);
+        batch[col::state{}][t] = s, batch[col::next_state{}][t] = s;
+        batch[col::action{}][t] = a;
+        batch[col::policy_action{}][t] = draw.real(-1, 1);
+        batch[col::token_reward{}][t] = 1 - (a - s) * (a - s);
+        batch[col::terminated{}][t] = 1;
+        batch[col::mask{}][t] = 1;
+    }
+    return batch;
+}
+Guided small_guided() {
+    Guided part;
+    part.critics.network = part.value_network = {.width = 32, .layers = 2};
+    part.critics.step.learning_rate = part.value_step.learning_rate = 3e-3;
+    part.model.width = 32;
+    part.model.loss.divergence_weight = 0.05;
+    part.model.step.learning_rate = 3e-3;
+    return part;
+}
+
+TEST(GuidedCritics, LearnTheValuesAndReconstructTheGoodActions) {
+    Draw draw(4);
+    backend::Host host;
+    Guided part = small_guided();
+    Guided::StateOf<double> state;
+    for (std::uint32_t iteration = 0; iteration < 600; ++iteration) {
+        auto batch = one_step_rows(draw, 128);
+        roars::Run run{host, Random(7).at(iteration), Progress{iteration, 600}};
+        part.learn(run, state, batch);
+    }
+    auto batch = one_step_rows(draw, 400);
+    roars::Run run{host, Random(7).at(600), Progress{600, 600}};
+    part.estimate(run, state, batch);
+    double q_error = 0, value_error = 0, from_good = 0, from_policy = 0;
+    for (std::size_t t = 0; t < 400; ++t) {
+        double s = batch[col::state{}][t], reward = batch[col::token_reward{}][t];
+        // Of uniform actions E (a - s)^2 = 1/3 + s^2, of the near ones 0.01 / 3.
+        double value = 1 - 0.5 * (1.0 / 3 + s * s) - 0.5 * 0.01 / 3;
+        q_error += std::abs(batch[col::taken_q{}][t] - reward) / 400;
+        value_error += std::abs(batch[col::value{}][t] - value) / 400;
+        from_good += std::abs(batch[col::model_action{}][t] - s) / 400;
+        from_policy += std::abs(batch[col::policy_action{}][t] - s) / 400;
+    }
+    EXPECT_LT(q_error, 0.05);
+    EXPECT_LT(value_error, 0.08);
+    EXPECT_LT(from_good, 0.5 * from_policy);
+    // What is said of the model's action is the critic's value of it.
+    auto asked = batch;
+    std::copy(batch[col::model_action{}].begin(), batch[col::model_action{}].end(),
+              asked[col::policy_action{}].begin());
+    part.estimate(run, state, asked);
+    for (std::size_t t = 0; t < 400; ++t) EXPECT_NEAR(asked[col::q{}][t], batch[col::model_q{}][t], 1e-12);
+}
+
+TEST(GuidedCritics, AreAFunctionOfTheSeedAndMaskedRowsTeachNothing) {
+    backend::Host host;
+    Guided part = small_guided();
+    auto learnt = [&](bool masked_rows) {
+        Draw draw(5);
+        Guided::StateOf<double> state;
+        for (std::uint32_t iteration = 0; iteration < 3; ++iteration) {
+            auto batch = one_step_rows(draw, 16);
+            for (std::size_t t = 8; t < 16; ++t) {
+                batch[col::mask{}][t] = 0;
+                if (masked_rows) batch[col::token_reward{}][t] = 1e6;
+            }
+            roars::Run run{host, Random(7).at(iteration)};
+            part.learn(run, state, batch);
+        }
+        Values all = state.model.parameters;
+        all.insert(all.end(), state.value.online.begin(), state.value.online.end());
+        all.insert(all.end(), state.critics.networks.online.begin(), state.critics.networks.online.end());
+        return all;
+    };
+    EXPECT_EQ(learnt(false), learnt(false));
+    EXPECT_EQ(learnt(false), learnt(true));
+    Steps nothing;
+    Guided::StateOf<double> state;
+    roars::Run run{host};
+    part.learn(run, state, nothing);
+    part.estimate(run, state, nothing);
 }
 
 }  // namespace
