@@ -135,11 +135,19 @@ public:
         if constexpr (BatchType::template has<col::logp_old>) copy(batch[col::logp_old{}], batch[col::logp{}]);
         if constexpr (BatchType::template has<col::logp_ref>) {
             if (!reference_) set_reference();
-            gather(*reference_);
-            std::span<const std::int32_t> token = batch[col::token{}];
-            selective_log_softmax(run.backend, std::span<const Real>(logits_), policy_.actions(), token, temperature_,
-                                  LogSoftmaxColumns<Real>{.logp = batch[col::logp_ref{}], .log_sum_exp = log_sum_exp});
+            log_probabilities(run, batch, *reference_, batch[col::logp_ref{}]);
         }
+    }
+    /// What another policy of as many rows says of the batch's tokens. Shapes: logp [tokens].
+    template <class RunType, class BatchType>
+    void log_probabilities(RunType& run, const BatchType& batch, const actor::Tabular<Real>& policy,
+                           std::span<Real> logp) {
+        find_rows(batch);
+        gather(policy);
+        std::vector<Real> log_sum_exp(rows_.size());
+        std::span<const std::int32_t> token = batch[col::token{}];
+        selective_log_softmax(run.backend, std::span<const Real>(logits_), policy_.actions(), token, temperature_,
+                              LogSoftmaxColumns<Real>{.logp = logp, .log_sum_exp = log_sum_exp});
     }
 
     /// Adds d loss / d logits of an algorithm's objective to the gradients, token by token in their order.
