@@ -34,6 +34,10 @@ public:
             return "stop time: " + std::to_string(settings_.classes) + " classes and a limit of " +
                    std::to_string(settings_.limit) + " tokens, expected 1 or more of each";
         });
+        expect(settings_.ceiling > 0 && settings_.ceiling <= 1, [&] {
+            return "stop time: ceiling " + std::to_string(settings_.ceiling) +
+                   ", expected a probability above 0: an answer must be able to be right";
+        });
         for (std::int64_t row = 0; row < rows(); ++row) logits_.insert(logits_.end(), {0.0, settings_.start_logit});
     }
 
