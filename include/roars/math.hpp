@@ -44,6 +44,11 @@ struct Functions {
     static ROARS_FN constexpr bool load_mask(const Flag* from) {
         return *from != Flag(0);
     }
+    template <class Flag>
+    static ROARS_FN constexpr void store_mask(Flag* to, bool mask) {
+        *to = Flag(mask);
+    }
+    static ROARS_FN constexpr bool any(bool mask) { return mask; }
     static ROARS_FN constexpr V sum(V x) { return x; }
     static ROARS_FN constexpr V largest(V x) { return x; }
     static ROARS_FN constexpr V smallest(V x) { return x; }
@@ -170,6 +175,16 @@ ROARS_FN ROARS_INLINE constexpr void store(Scalar<V>* to, const V& x) {
 template <class V, class Flag>
 ROARS_FN ROARS_INLINE constexpr Mask<V> load_mask(const Flag* from) {
     return Functions<V>::load_mask(from);
+}
+/// A mask as lanes<V> flags, 1 where it holds.
+template <class V, class Flag>
+ROARS_FN ROARS_INLINE constexpr void store_mask(Flag* to, const Mask<V>& mask) {
+    Functions<V>::store_mask(to, mask);
+}
+/// Whether the mask holds in any lane.
+template <class V>
+ROARS_FN ROARS_INLINE constexpr bool any(const Mask<V>& mask) {
+    return Functions<V>::any(mask);
 }
 
 /// Asks for the memory that will be loaded soon; any address may be given.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
@@ -44,12 +45,12 @@ ROARS_INLINE V fnma(const V& x, const V& y, const V& z) {
 }
 
 /// e^r - 1 for |r| <= ln(2) / 2, and the constants of the reduction x = n ln 2 + r, ln 2 cut in two so that n times the
-/// high part is exact without a fused multiply.
+/// high part is exact without a fused multiply; likewise pi / 2 (`quarter`) for angles up to the largest.
 template <class Real>
-struct ExpConstants;
+struct LaneConstants;
 
 template <>
-struct ExpConstants<float> {
+struct LaneConstants<float> {
     using Bits = std::int32_t;
     static constexpr int mantissa = 23;
     static constexpr Bits bias = 127;
@@ -58,6 +59,26 @@ struct ExpConstants<float> {
     static constexpr float lowest_power = -151.0f, highest_power = 129.0f;
     static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
     static constexpr float smallest_normal = 1.17549435e-38f, up = 16777216.0f, log_up = 16.635532333f;
+
+    static constexpr float largest_angle = 8192.0f;
+    static constexpr float quarter[] = {1.5703125f, 0.0004837512969970703f, 7.549533620476723e-08f,
+                                        2.5633440682570896e-12f};
+
+    /// sin r and cos r for |r| <= pi / 4. Cephes sinf and cosf.
+    template <class V>
+    static ROARS_INLINE V sin(const V& r, const V& square) {
+        V p(-1.9515295891e-4f);
+        p = detail::fma(p, square, V(8.3321608736e-3f));
+        p = detail::fma(p, square, V(-1.6666654611e-1f));
+        return detail::fma(p, square * r, r);
+    }
+    template <class V>
+    static ROARS_INLINE V cos(const V& square) {
+        V p(2.443315711809948e-5f);
+        p = detail::fma(p, square, V(-1.388731625493765e-3f));
+        p = detail::fma(p, square, V(4.166664568298827e-2f));
+        return detail::fma(p, square * square, detail::fnma(V(0.5f), square, V(1.0f)));
+    }
 
     /// Cephes expf (S. Moshier), relative error 1e-7.
     template <class V>
@@ -85,7 +106,7 @@ struct ExpConstants<float> {
 };
 
 template <>
-struct ExpConstants<double> {
+struct LaneConstants<double> {
     using Bits = std::int64_t;
     static constexpr int mantissa = 52;
     static constexpr Bits bias = 1023;
@@ -95,6 +116,32 @@ struct ExpConstants<double> {
     static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
     static constexpr double smallest_normal = 2.2250738585072014e-308, up = 18014398509481984.0,
                             log_up = 37.429947750237047899;
+
+    static constexpr double largest_angle = 1048576.0;
+    static constexpr double quarter[] = {1.57079632673412561417, 6.07710050630396597660e-11,
+                                         2.02226624879595063154e-21};
+
+    /// sin r and cos r for |r| <= pi / 4. The polynomials of fdlibm.
+    template <class V>
+    static ROARS_INLINE V sin(const V& r, const V& square) {
+        V p(1.58969099521155010221e-10);
+        p = detail::fma(p, square, V(-2.50507602534068634195e-08));
+        p = detail::fma(p, square, V(2.75573137070700676789e-06));
+        p = detail::fma(p, square, V(-1.98412698298579493134e-04));
+        p = detail::fma(p, square, V(8.33333333332248946124e-03));
+        p = detail::fma(p, square, V(-1.66666666666666324348e-01));
+        return detail::fma(p, square * r, r);
+    }
+    template <class V>
+    static ROARS_INLINE V cos(const V& square) {
+        V p(-1.13596475577881948265e-11);
+        p = detail::fma(p, square, V(2.08757232129817482790e-09));
+        p = detail::fma(p, square, V(-2.75573143513906633035e-07));
+        p = detail::fma(p, square, V(2.48015872894767294178e-05));
+        p = detail::fma(p, square, V(-1.38888888888741095749e-03));
+        p = detail::fma(p, square, V(4.16666666666666019037e-02));
+        return detail::fma(p, square * square, detail::fnma(V(0.5), square, V(1.0)));
+    }
 
     /// Taylor's series to r^13 / 13!: the next term is below 5e-18.
     template <class V>
@@ -144,7 +191,7 @@ struct Functions<xsimd::batch<Real, Arch>> {
     using V = xsimd::batch<Real, Arch>;
     using Scalar = Real;
     using Mask = xsimd::batch_bool<Real, Arch>;
-    using Constants = detail::ExpConstants<Real>;
+    using Constants = detail::LaneConstants<Real>;
     static constexpr int lanes = static_cast<int>(V::size);
 
     static ROARS_INLINE V exp(const V& x) {
@@ -182,8 +229,14 @@ struct Functions<xsimd::batch<Real, Arch>> {
         V magnitude = -tail / (V(2) + tail);
         return xsimd::select(x < V(0), -magnitude, magnitude);
     }
-    static ROARS_INLINE V sin(const V& x) { return xsimd::sin(x); }
-    static ROARS_INLINE V cos(const V& x) { return xsimd::cos(x); }
+    /// Within 3 ulp. A lane's bits depend on that lane alone, which is not so in xsimd, where the largest angle
+    /// decides.
+    static ROARS_INLINE V sin(const V& x) {
+        return large_angles(turn(x, 0), x, [](Real angle) { return std::sin(angle); });
+    }
+    static ROARS_INLINE V cos(const V& x) {
+        return large_angles(turn(x, 1), x, [](Real angle) { return std::cos(angle); });
+    }
     static ROARS_INLINE V floor(const V& x) { return xsimd::floor(x); }
     static ROARS_INLINE V abs(const V& x) { return xsimd::abs(x); }
     static ROARS_INLINE V fma(const V& x, const V& y, const V& z) { return detail::fma(x, y, z); }
@@ -199,6 +252,13 @@ struct Functions<xsimd::batch<Real, Arch>> {
         for (std::size_t i = 0; i < V::size; ++i) flags[i] = from[i] != Flag(0) ? Real(1) : Real(0);
         return V::load_aligned(flags) != V(0);
     }
+    template <class Flag>
+    static ROARS_INLINE void store_mask(Flag* to, const Mask& mask) {
+        alignas(64) Real flags[V::size];
+        xsimd::select(mask, V(1), V(0)).store_aligned(flags);
+        for (std::size_t i = 0; i < V::size; ++i) to[i] = static_cast<Flag>(flags[i]);
+    }
+    static ROARS_INLINE bool any(const Mask& mask) { return xsimd::any(mask); }
 
     static ROARS_INLINE Real sum(const V& x) {
         return fold(x, [](Real a, Real b) { return a + b; });
@@ -230,6 +290,26 @@ private:
 #else
         return (x + V(Constants::to_integer_bits)) - V(Constants::to_integer_bits);
 #endif
+    }
+    /// sin(x + quarters pi / 2): x = n pi / 2 + r, then sin r or cos r by n's last bit, its sign by the one before.
+    static ROARS_INLINE V turn(const V& x, int quarters) {
+        using Bits = xsimd::batch<typename Constants::Bits, Arch>;
+        V n = nearest(x * V(Real(0.6366197723675814)));
+        V r = x;
+        for (Real part : Constants::quarter) r = detail::fnma(n, V(part), r);
+        V square = r * r, turned = n + V(Real(quarters)), half = turned * V(Real(0.5));
+        V value = xsimd::select(nearest(half) == half, Constants::sin(r, square), Constants::cos(square));
+        Bits bits = xsimd::bitwise_cast<Bits>(turned + V(Constants::to_integer_bits)) & Bits(2);
+        return xsimd::bitwise_cast<V>(xsimd::bitwise_cast<Bits>(value) ^ (bits << (8 * int(sizeof(Real)) - 2)));
+    }
+    template <class Function>
+    static ROARS_INLINE V large_angles(const V& value, const V& x, Function function) {
+        Mask large = xsimd::abs(x) > V(Constants::largest_angle);
+        if (!xsimd::any(large)) return value;
+        alignas(64) Real lane[V::size];
+        x.store_aligned(lane);
+        for (Real& each : lane) each = function(each);
+        return xsimd::select(large, V::load_aligned(lane), value);
     }
     /// 2^n for an integral n within the range of normal numbers: the exponent's bits.
     static ROARS_INLINE V power_of_two(const V& n) {

@@ -88,6 +88,32 @@ TYPED_TEST(MathLanes, OtherFunctionsAreAccurate) {
     EXPECT_LE(this->worst(-30, 30, LANES(log_sigmoid), [](long double x) { return -std::log1p(std::exp(-x)); }), 6.0);
 }
 
+TYPED_TEST(MathLanes, AnglesOfAnySize) {
+    for (double range : {1e-3, 0.5, 2.0, 7.0, 500.0, 8000.0, 1e6, 1e9}) {
+        EXPECT_LE(this->worst(-range, range, LANES(sin), EXACT(sin)), 3.0) << range;
+        EXPECT_LE(this->worst(-range, range, LANES(cos), EXACT(cos)), 3.0) << range;
+    }
+    constexpr TypeParam infinity = std::numeric_limits<TypeParam>::infinity();
+    EXPECT_TRUE(std::isnan(this->one(LANES(sin), infinity)));
+    EXPECT_TRUE(std::isnan(this->one(LANES(cos), std::numeric_limits<TypeParam>::quiet_NaN())));
+    EXPECT_EQ(this->one(LANES(cos), 0), 1);
+    EXPECT_EQ(this->one(LANES(sin), 0), 0);
+    for (TypeParam x : {TypeParam(-1.5), TypeParam(-1), TypeParam(2.75)})
+        EXPECT_EQ(this->one(LANES(floor), x), std::floor(x));
+}
+
+TYPED_TEST(MathLanes, ALaneDoesNotDependOnItsNeighbours) {
+    using V = math::Lanes<TypeParam>;
+    std::array<TypeParam, math::lanes<V>> x, together;
+    for (TypeParam first : {TypeParam(0.3), TypeParam(70), TypeParam(2000)})
+        for (TypeParam neighbour : {TypeParam(0), TypeParam(90), TypeParam(1e4), TypeParam(1e9)}) {
+            x.fill(neighbour);
+            x[0] = first;
+            math::store(together.data(), math::sin(math::load<V>(x.data())));
+            EXPECT_EQ(together[0], this->one(LANES(sin), first));
+        }
+}
+
 TYPED_TEST(MathLanes, EndsOfTheRange) {
     using Real = TypeParam;
     constexpr Real huge = std::numeric_limits<Real>::infinity();
@@ -180,6 +206,11 @@ TYPED_TEST(MathLanes, FoldsAndMasksSeeEveryLane) {
         bools[k] = true;
         EXPECT_EQ(math::sum(math::select(math::load_mask<V>(flags.data()), all, V(0))), x[k]);
         EXPECT_EQ(math::sum(math::select(math::load_mask<V>(bools.data()), all, V(0))), x[k]);
+        std::array<std::uint8_t, width> stored{};
+        math::store_mask<V>(stored.data(), all == V(x[k]));
+        for (int other = 0; other < width; ++other) EXPECT_EQ(stored[other], other == k);
+        EXPECT_TRUE(math::any<V>(all == V(x[k])));
+        EXPECT_FALSE(math::any<V>(all == V(0)));
         flags[k] = 0;
         bools[k] = false;
     }

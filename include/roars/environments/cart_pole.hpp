@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -46,11 +47,12 @@ struct CartPole {
     }
 
     template <class Real>
-    void observe(const State& state, std::span<Real> observation) const {
-        observation[0] = Real(state.position);
-        observation[1] = Real(state.velocity);
-        observation[2] = Real(state.angle);
-        observation[3] = Real(state.angular_velocity);
+    void observe(const State& state, std::span<Real> to) const {
+        detail::put(observation(state), to);
+    }
+    template <class V>
+    ROARS_INLINE std::array<V, 4> observation(const StateOf<V>& s) const {
+        return {s.position, s.velocity, s.angle, s.angular_velocity};
     }
 
     /// The step for V, a number or lanes of copies.

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <type_traits>
@@ -66,6 +68,17 @@ concept ContinuousEnvironment = Environment<E> &&
     { environment.step(state, narrow, random) } -> std::same_as<StepResult>;
 };
 
+/// A world whose step is a formula without chance may write it over V, a number or lanes of numbers: Vectorised then
+/// steps many copies at once.
+///     template <class V> struct StateOf;   its members, each a V, listed by ROARS_FIELDS_OF; State = StateOf<double>
+///     Outcome<V> advance(StateOf<V>&, const V& action) const;            an array of action_size V where it is
+///     continuous std::array<V, observation_size> observation(const StateOf<V>&) const;
+template <class E>
+concept LaneEnvironment = Environment<E> && std::same_as<typename E::State, typename E::template StateOf<double>> &&
+    requires(const E& environment, const typename E::State& state) {
+    { environment.observation(state) } -> std::same_as<std::array<double, std::size_t(E::observation_size)>>;
+};
+
 /// One copy of a world at work: state, random stream and the steps of this episode. Trivially copyable: to copy it is
 /// to save it. The environment is handed to each call and not kept.
 template <Environment E>
@@ -105,6 +118,11 @@ namespace detail {
 
 /// Uniform in [low, high).
 inline double uniform(RandomStream& random, double low, double high) { return low + (high - low) * random.uniform(); }
+
+template <class Real, std::size_t size>
+void put(const std::array<double, size>& from, std::span<Real> to) {
+    for (std::size_t i = 0; i < size; ++i) to[i] = static_cast<Real>(from[i]);
+}
 
 inline constexpr double pi = 3.141592653589793;
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cmath>
+#include <array>
 #include <span>
 
 #include "roars/environments/environment.hpp"
@@ -42,21 +42,23 @@ struct Pendulum {
 
     template <class Real>
     StepResult step(State& state, std::span<const Real> action, RandomStream&) const {
-        auto outcome = advance(state, double(action[0]));
+        auto outcome = advance(state, std::array{double(action[0])});
         return {outcome.reward, outcome.terminated};
     }
 
     template <class Real>
-    void observe(const State& state, std::span<Real> observation) const {
-        observation[0] = Real(std::cos(state.angle));
-        observation[1] = Real(std::sin(state.angle));
-        observation[2] = Real(state.angular_velocity);
+    void observe(const State& state, std::span<Real> to) const {
+        detail::put(observation(state), to);
+    }
+    template <class V>
+    ROARS_INLINE std::array<V, 3> observation(const StateOf<V>& s) const {
+        return {math::cos(s.angle), math::sin(s.angle), s.angular_velocity};
     }
 
     /// The step for V, a number or lanes of copies.
     template <class V>
-    ROARS_INLINE Outcome<V> advance(StateOf<V>& s, const V& action) const {
-        V torque = math::clamp(action, V(-torque_limit), V(torque_limit));
+    ROARS_INLINE Outcome<V> advance(StateOf<V>& s, const std::array<V, 1>& action) const {
+        V torque = math::clamp(action[0], V(-torque_limit), V(torque_limit));
         V wrapped = detail::wrap(s.angle);
         V cost = math::square(wrapped) + V(0.1) * math::square(s.angular_velocity) + V(0.001) * math::square(torque);
         V turn = V(3 * gravity / (2 * length)) * math::sin(s.angle) + V(3 / (mass * length * length)) * torque;
