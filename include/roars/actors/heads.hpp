@@ -282,10 +282,10 @@ private:
 /// `dueling`: the network gives a value and advantages, q(s, a) = v(s) + A(s, a) - mean A(s, .), quantile by quantile.
 /// Acts greedily but for a share epsilon. Sources: DQN, doi 10.1038/nature14236; dueling networks, arXiv 1511.06581;
 /// QR-DQN, arXiv 1710.10044.
-template <bool dueling>
 struct ActionValues {
     std::int64_t width = 2;
     std::int64_t quantiles = 1;
+    bool dueling = false;
 
     static constexpr bool continuous = false;
     static constexpr network::Activation output = network::Activation::identity;
@@ -295,7 +295,7 @@ struct ActionValues {
     /// Shapes: out [rows x outputs], values [rows x width x quantiles].
     template <class Real>
     void values(std::span<const Real> out, std::span<Real> values) const {
-        if constexpr (!dueling) {
+        if (!dueling) {
             std::copy(out.begin(), out.end(), values.begin());
         } else {
             const auto actions = static_cast<std::size_t>(width), count = static_cast<std::size_t>(quantiles);
@@ -313,12 +313,13 @@ struct ActionValues {
     template <class Real>
     void d_values(std::span<const std::int32_t> action, std::span<const Real> grad, std::span<Real> grad_out) const {
         const auto actions = static_cast<std::size_t>(width), count = static_cast<std::size_t>(quantiles);
+        const std::size_t first = dueling ? 1 : 0;
         for (std::size_t r = 0; r < action.size(); ++r)
             for (std::size_t i = 0; i < count; ++i) {
                 Real g = grad[r * count + i];
-                Real* to = grad_out.data() + r * (actions + dueling) * count + i;
-                to[(static_cast<std::size_t>(action[r]) + dueling) * count] += g;
-                if constexpr (dueling) {
+                Real* to = grad_out.data() + r * (actions + first) * count + i;
+                to[(static_cast<std::size_t>(action[r]) + first) * count] += g;
+                if (dueling) {
                     to[0] += g;
                     for (std::size_t a = 1; a <= actions; ++a) to[a * count] -= g / static_cast<Real>(actions);
                 }

@@ -6,10 +6,13 @@
 #include <limits>
 #include <span>
 #include <tuple>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "roars/concepts.hpp"
 #include "roars/critic/action_targets.hpp"
+#include "roars/critic/conservative.hpp"
 #include "roars/critic/ensemble.hpp"
 
 namespace roars::advantage {
@@ -25,27 +28,72 @@ struct ActionCriticsState {
                                Field{"loss", &ActionCriticsState::loss});
     }
 
-    std::vector<Real> next_action, next_rows, rows, least, y, grad, grad_rows;
+    std::vector<Real> next_action, next_rows, rows, least, y, grad, grad_rows, sampled_rows, sampled_q, sampled_grad;
     std::vector<std::int64_t> asked, chosen;
 };
 
+/// What is added to a critic's loss beside the temporal difference.
+namespace penalty {
+
+struct None {};
+ROARS_FIELDS(None)
+
+/// weight * (mean over rows of t log sum_j exp(Q(s, a_j) / t - log density_j) - Q(s, a)) for the sampled actions a_j of
+/// each row: values of actions that the data does not hold are pushed down. Source: CQL(H), arXiv 2006.04779, eq. 4.
+struct Conservative {
+    double weight = 5.0;
+    double temperature = 1.0;
+
+    using needs = columns<col::sampled_action, col::sampled_logp>;
+
+    /// Adds its slopes: of the sampled actions to the member's gradients, of the data's to `grad`. Returns the penalty.
+    template <class RunType, class State, class BatchType, class Real>
+    double add(RunType& run, State& state, const BatchType& batch, std::int64_t member, std::span<const Real> q,
+               std::vector<Real>& grad) const {
+        const std::int64_t samples = batch.width(col::sampled_logp{}), states = batch.width(col::state{}),
+                           width = batch.width(col::sampled_action{}) / samples;
+        state.sampled_rows.resize(static_cast<std::size_t>(batch.tokens() * samples * (states + width)));
+        auto to = state.sampled_rows.begin();
+        for (std::int64_t t = 0; t < batch.tokens(); ++t)
+            for (std::int64_t j = 0; j < samples; ++j) {
+                to = std::copy_n(batch[col::state{}].begin() + t * states, states, to);
+                to = std::copy_n(batch[col::sampled_action{}].begin() + (t * samples + j) * width, width, to);
+            }
+        auto sampled = state.networks.forward(member, state.sampled_rows);
+        state.sampled_q.assign(sampled.begin(), sampled.end());
+        state.sampled_grad.resize(state.sampled_q.size());
+        critic::SampledConservative rule{.temperature = temperature};
+        double penalty = rule.penalty(run.backend, critic::Rows<const Real>{state.sampled_q, samples},
+                                      critic::Rows<const Real>{batch[col::sampled_logp{}], samples}, q,
+                                      critic::Rows<Real>{state.sampled_grad, samples});
+        for (Real& each : state.sampled_grad) each *= static_cast<Real>(weight);
+        state.networks.backward(member, state.sampled_grad);
+        for (Real& each : grad) each -= static_cast<Real>(weight / double(batch.tokens()));
+        return weight * penalty;
+    }
+};
+ROARS_FIELDS(Conservative, weight, temperature)
+
+}  // namespace penalty
+
 /// Critics Q_k(state, action) with target networks, trained here by temporal difference, one step a batch:
-///     loss = sum_k mean over trainable rows of (Q_k(s, a) - y)^2,   y by Target;
+///     loss = sum_k mean over trainable rows of (Q_k(s, a) - y)^2 + Penalty,   y by Target;
 ///     theta_target = (1 - tau) theta_target + tau theta.
 /// Behind it q = Q(state, policy_action) and q_gradient = dQ/da there: the least of the critics, the first or their
 /// mean, as Target says, for the surrogate Climb. Shapes: state, next_state, action, policy_action wide, everything
 /// else [rows].
-template <class Target>
+template <class Target, class Penalty = penalty::None>
 struct ActionCritics {
     critic::NetworkSettings network{};
     std::int64_t critics = 2;
     step::AdamW step{.learning_rate = 3e-4};
     critic::Polyak polyak{};
     Target target{};
+    Penalty penalty{};
 
     using needs = unite_t<
         columns<col::state, col::action, col::next_state, col::token_reward, col::terminated, col::policy_action>,
-        needs_of<Target>>;
+        needs_of<Target>, needs_of<Penalty>>;
     using gives = columns<col::q, col::q_gradient>;
     template <class Real>
     using StateOf = ActionCriticsState<Real>;
@@ -65,6 +113,12 @@ struct ActionCritics {
         for (std::int64_t k = 0; k < critics; ++k) {
             auto q = state.networks.forward(k, rows);
             state.loss += squared_error(batch, q, state.y, state.grad);
+            if constexpr (!std::is_same_v<Penalty, penalty::None>) {
+                // The network goes over the sampled actions in between.
+                state.next_action.assign(q.begin(), q.end());
+                state.loss += penalty.add(run, state, wide, k, std::span<const Real>(state.next_action), state.grad);
+                state.networks.forward(k, rows);
+            }
             state.networks.backward(k, state.grad);
         }
         state.networks.step(step);
@@ -196,7 +250,7 @@ private:
         }
     }
 };
-template <class Target>
-ROARS_FIELDS_OF((ActionCritics<Target>), network, critics, step, polyak, target)
+template <class Target, class Penalty>
+ROARS_FIELDS_OF((ActionCritics<Target, Penalty>), network, critics, step, polyak, target, penalty)
 
 }  // namespace roars::advantage

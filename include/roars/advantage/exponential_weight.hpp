@@ -30,10 +30,10 @@ struct ExponentialWeight {
         parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
             auto i = static_cast<std::size_t>(t);
             bool counts = roars::detail::trainable<col::mask>(batch, t);
-            batch[col::advantage{}][i] = static_cast<Real>(
-                counts ? std::min(std::exp(temperature * (double(q[i]) - double(value[i]))), cap) : 0.0);
+            batch[col::advantage{}][i] = static_cast<Real>(counts ? of(double(q[i]), double(value[i])) : 0.0);
         });
     }
+    double of(double q, double value) const { return std::min(std::exp(temperature * (q - value)), cap); }
     std::tuple<Critic> terms(const NoState&) const requires TokenTerm<Critic> { return {critic}; }
 };
 template <class Critic>

@@ -49,6 +49,31 @@ struct SoftTarget {
 };
 ROARS_FIELDS(SoftTarget, gamma)
 
+/// y = r + gamma (1 - terminated) min_k q_k(s', a'), a' = next_policy_action: the policy's own action value, without a
+/// bonus. Source: AWAC, arXiv 2006.09359, eq. 7.
+struct PolicyActionTarget {
+    double gamma = 0.99;
+
+    using needs = columns<col::next_policy_action>;
+    static constexpr PolicyValue policy_value = PolicyValue::least;
+    static constexpr bool follows_with_policy = false;
+
+    template <class RunType, class BatchType, class Real>
+    std::span<const Real> next_action(RunType&, const BatchType& batch, std::vector<Real>&) const {
+        return batch[col::next_policy_action{}];
+    }
+    template <class RunType>
+    void members(RunType& run, std::int64_t critics, std::vector<std::int64_t>& which) const {
+        SoftTarget{}.members(run, critics, which);
+    }
+    template <class BatchType, class Real>
+    void target(backend::Host& backend, const BatchType& batch, std::span<const Real> least, std::span<Real> y) const {
+        TwinDelayed{.gamma = gamma}.target<Real>(backend, batch[col::token_reward{}], batch[col::terminated{}], least,
+                                                 least, y);
+    }
+};
+ROARS_FIELDS(PolicyActionTarget, gamma)
+
 /// The least of `subset` critics drawn anew for each update, and the mean of all for the policy. Source: REDQ, arXiv
 /// 2101.05982, alg. 1.
 struct RandomSubsetTarget {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "roars/critic/rows.hpp"
 #include "roars/fields.hpp"
@@ -18,21 +20,27 @@ struct QuantileHuber {
 
     template <class Real>
     double loss(backend::Host& backend, Rows<const Real> theta, Rows<const Real> y, Rows<Real> grad) const {
-        double rows = double(theta.count()), quantiles = double(theta.width), targets = double(y.width);
+        const double rows = double(theta.count());
         return mean_of(backend, theta.count(), [&](std::int64_t row) {
-            double loss = 0.0;
-            for (std::size_t i = 0; i < theta[row].size(); ++i) {
-                double tau = (double(i) + 0.5) / quantiles, slope = 0.0;
-                for (Real target : y[row]) {
-                    double u = double(target) - double(theta[row][i]), held = slope_of(u);
-                    double weight = std::abs(tau - double(u < 0.0)) / targets;
-                    loss += weight * (kappa > 0.0 ? held * (u - 0.5 * kappa * held) : std::abs(u));
-                    slope -= weight * held;
-                }
-                grad[row][i] = static_cast<Real>(slope / rows);
-            }
-            return loss;
+            return row_loss(theta[row], y[row],
+                            [&](std::size_t i, double slope) { grad[row][i] = static_cast<Real>(slope / rows); });
         });
+    }
+    /// The loss of one row; set(i, slope) is told its derivative by theta_i.
+    template <class Real, class Set>
+    double row_loss(std::span<Real> theta, std::span<Real> y, Set&& set) const {
+        double loss = 0.0;
+        for (std::size_t i = 0; i < theta.size(); ++i) {
+            double tau = (double(i) + 0.5) / double(theta.size()), slope = 0.0;
+            for (Real target : y) {
+                double u = double(target) - double(theta[i]), held = slope_of(u);
+                double weight = std::abs(tau - double(u < 0.0)) / double(y.size());
+                loss += weight * (kappa > 0.0 ? held * (u - 0.5 * kappa * held) : std::abs(u));
+                slope -= weight * held;
+            }
+            set(i, slope);
+        }
+        return loss;
     }
 
 private:

@@ -63,15 +63,16 @@ struct ClippedValue {
 };
 ROARS_FIELDS(ClippedValue, coefficient, clip)
 
-/// coefficient huber(v - R), huber(u) = u^2 / 2 if |u| <= delta, else delta (|u| - delta / 2). Metric: the mean value.
-/// Source: Huber 1964.
-struct Huber {
+/// coefficient huber(v - R), huber(u) = u^2 / 2 if |u| <= delta, else delta (|u| - delta / 2), of the state's value or
+/// of another estimate, v = col::q. Metric: the mean value. Source: Huber 1964.
+template <class Estimate>
+struct HuberOf {
     double coefficient = 0.5;
     double delta = 1.0;
 
     static constexpr std::string_view name = "value_loss";
-    using needs = columns<col::value, col::returns>;
-    using differentiates = columns<col::value>;
+    using needs = columns<Estimate, col::returns>;
+    using differentiates = columns<Estimate>;
     static constexpr std::array<std::string_view, 1> metrics{"value"};
 
     template <class X>
@@ -79,12 +80,14 @@ struct Huber {
         using V = value_t<X>;
         using Real = math::Scalar<V>;
         const V scale(static_cast<Real>(coefficient)), bound(static_cast<Real>(delta)), half(Real(0.5));
-        V error = x[col::value{}] - x[col::returns{}];
+        V error = x[Estimate{}] - x[col::returns{}];
         V held = math::clamp(error, -bound, bound);
-        return {scale * held * (error - half * held), {scale * held}, {x[col::value{}]}};
+        return {scale * held * (error - half * held), {scale * held}, {x[Estimate{}]}};
     }
 };
-ROARS_FIELDS(Huber, coefficient, delta)
+template <class Estimate>
+ROARS_FIELDS_OF((HuberOf<Estimate>), coefficient, delta)
+using Huber = HuberOf<col::value>;
 
 /// coefficient |tau - [u < 0]| u^2, u = q - v: v becomes the tau-expectile of q over the actions in the data. Needs the
 /// action value of each row (the smaller of two target critics). Source: IQL, arXiv 2110.06169, eq. 5.

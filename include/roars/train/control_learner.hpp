@@ -34,13 +34,14 @@ struct ControlSettings {
     double epsilon_end = 0.05;      ///< and from step
     std::int64_t epsilon_steps = 10000;  ///< on
     std::int64_t quantiles = 1;          ///< of the return of each action; 1: its mean alone
+    bool dueling = false;                ///< action values are a state's value and advantages (arXiv 1511.06581)
     double target_tau = 0.005;           ///< how far the target network follows; 1: it is copied,
     std::int64_t target_every = 1;       ///< in every so-manieth update
     std::int64_t sampled_actions = 10;   ///< of each of three kinds, where a critic compares actions
     std::int64_t evaluation_episodes = 10;
 };
 ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, noise, epsilon_start, epsilon_end,
-             epsilon_steps, quantiles, target_tau, target_every, sampled_actions, evaluation_episodes)
+             epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions, evaluation_episodes)
 
 /// The returns of whole episodes.
 struct Returns {
@@ -70,16 +71,14 @@ template <>
 struct head_columns<actor::Categorical> {
     using type = columns<col::logp, col::logp_old, col::logp_behaviour, col::entropy>;
 };
-template <bool dueling>
-struct head_columns<actor::ActionValues<dueling>> {
+template <>
+struct head_columns<actor::ActionValues> {
     using type =
         columns<col::q, col::next_action_values, col::next_target_values, col::quantiles, col::next_target_quantiles>;
 };
 
 template <class Head>
-inline constexpr bool is_action_values = false;
-template <bool dueling>
-inline constexpr bool is_action_values<actor::ActionValues<dueling>> = true;
+inline constexpr bool is_action_values = std::is_same_v<Head, actor::ActionValues>;
 template <class Head>
 inline constexpr bool is_diagonal = false;
 template <bool bounded>
@@ -102,7 +101,7 @@ public:
         typename detail::head_columns<Head>::type,
         std::conditional_t<value_head, columns<col::value, col::value_old, col::next_value>, columns<>>>;
     /// What it needs in any batch of its own.
-    using keeps = columns<col::mask, col::state, action_column>;
+    using keeps = columns<col::mask, col::state, col::next_state, action_column>;
     using minibatches_of_tokens = void;
 
     ControlLearner(const Environment& environment, const ControlSettings& settings, std::uint64_t seed)
@@ -175,11 +174,54 @@ public:
         }
     }
 
+    /// From now on rows are drawn from `data`: columns state, action, reward, next_state, terminated, truncated, as of
+    /// data::Transitions, actions in the environment's own range. Errors: no rows, sizes that are not the
+    /// environment's.
+    template <class Transitions>
+    void learn_from(const Transitions& data) {
+        const auto rows = static_cast<std::size_t>(data.rows());
+        const std::int64_t action_size = continuous ? head_.width : 1;
+        expect(rows > 0 && data.observation_size == observation_size && data.action_size == action_size, [&] {
+            return "data set: " + std::to_string(rows) + " rows of states of " + std::to_string(data.observation_size) +
+                   " numbers and actions of " + std::to_string(data.action_size) + ", expected states of " +
+                   std::to_string(observation_size) + " and actions of " + std::to_string(action_size);
+        });
+        data_.state.assign(data.state.begin(), data.state.end());
+        data_.next_state.assign(data.next_state.begin(), data.next_state.end());
+        data_.reward.assign(data.reward.begin(), data.reward.end());
+        data_.action.resize(data.action.size());
+        for (std::size_t i = 0; i < data.action.size(); ++i) data_.action[i] = unscaled(Real(data.action[i]));
+        data_.terminated.assign(data.terminated.begin(), data.terminated.end());
+        data_.done.resize(rows);
+        for (std::size_t i = 0; i < rows; ++i) data_.done[i] = Real(data.terminated[i] || data.truncated[i]);
+    }
+    /// `count` rows of the data, each drawn with the same probability.
+    template <class RunType, class BatchType>
+    void draw_rows(RunType& run, BatchType& batch, std::int64_t count) {
+        const std::int64_t rows = std::ssize(data_.reward);
+        expect(rows > 0, "control: there is no data set to draw from");
+        const std::int64_t whole[] = {0, count};
+        batch.reshape(whole);
+        set_widths(batch);
+        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
+        const Random random = run.random.of(Purpose::resample);
+        for (std::int64_t t = 0; t < count; ++t) {
+            double u = random.uniform(static_cast<std::uint32_t>(t), 0);
+            std::int64_t from = std::min(static_cast<std::int64_t>(u * double(rows)), rows - 1);
+            copy_row(data_.state, from, batch, col::state{}, t);
+            copy_row(data_.next_state, from, batch, col::next_state{}, t);
+            copy_row(data_.action, from, batch, action_column{}, t);
+            copy_row(data_.reward, from, batch, col::step_reward{}, t);
+            copy_row(data_.terminated, from, batch, col::terminated{}, t);
+            copy_row(data_.done, from, batch, col::done{}, t);
+        }
+    }
+
     /// Fills what the actor says before the policy's update; what only that update reads is left out where it is not
     /// `due`.
     template <class RunType, class BatchType>
     void refresh(RunType& run, BatchType& batch, bool due) {
-        fresh_ = false;
+        fresh_ = nullptr;
         set_widths(batch);
         if (batch.tokens() == 0) return;
         fill_next(run, batch);
@@ -187,12 +229,14 @@ public:
         if constexpr (BatchType::template has<col::sampled_action>) fill_samples(run, batch);
         constexpr bool old = BatchType::template has<col::logp_old>, acts = BatchType::template has<col::policy_action>;
         if (!due) return;
-        if constexpr (old || acts || BatchType::template has<col::logp> || BatchType::template has<col::q>)
+        constexpr bool values = BatchType::template has<col::quantiles> ||
+                                (BatchType::template has<col::q> && detail::is_action_values<Head>);
+        if constexpr (old || acts || values || BatchType::template has<col::logp>)
             out_ = policy_.forward(policy_values(), std::as_const(batch)[col::state{}]);
         if constexpr (old) say_logp(batch, batch[col::logp_old{}], std::span<Real>());
         if constexpr (acts) act_again(run, batch);
-        if constexpr (BatchType::template has<col::q>) say_values(batch);
-        fresh_ = true;
+        if constexpr (values) say_values(batch);
+        fresh_ = &batch;
     }
 
     /// Loss of the batch, its gradient added to the parameters'. Actions of the policy itself are those of refresh.
@@ -205,24 +249,24 @@ public:
         static_assert(
             !acts || !detail::is_diagonal<Head>,
             "roars: this policy's actions are not differentiated: take SquashedGaussian or DeterministicAction");
-        expect(!acts || fresh_,
+        expect(!acts || fresh_ == &batch,
                "control: actions of the policy are differentiated in one update a batch: expected "
                "optimizer.epochs = 1 and optimizer.minibatches = 1");
-        if (!fresh_) out_ = policy_.forward(policy_values(), std::as_const(batch)[col::state{}]);
+        if (fresh_ != &batch) out_ = policy_.forward(policy_values(), std::as_const(batch)[col::state{}]);
         if constexpr (says) {
             if constexpr (BatchType::template has<col::entropy>)
                 say_logp(batch, logp_of(batch), batch[col::entropy{}]);
             else
                 say_logp(batch, logp_of(batch), std::span<Real>());
         }
-        if constexpr (BatchType::template has<col::q> && detail::is_action_values<Head>) say_values(batch);
+        if constexpr (detail::is_action_values<Head>) say_values(batch);
         if constexpr (BatchType::template has<col::grad<col::value>>) {
             auto value = value_.forward(value_values(), std::as_const(batch)[col::state{}]);
             std::copy(value.begin(), value.end(), batch[col::value{}].begin());
         }
         auto result = algorithm.objective(run, state, batch);
         differentiate(batch);
-        fresh_ = false;
+        fresh_ = nullptr;
         return result;
     }
 
@@ -263,7 +307,7 @@ public:
             }
             if (!any) break;
         }
-        fresh_ = false;
+        fresh_ = nullptr;
         return summarise(worlds);
     }
 
@@ -291,7 +335,10 @@ private:
             head.width = Environment::action_size;
         else
             head.width = Environment::action_count;
-        if constexpr (detail::is_action_values<Head>) head.quantiles = settings.quantiles;
+        if constexpr (detail::is_action_values<Head>) {
+            head.quantiles = settings.quantiles;
+            head.dueling = settings.dueling;
+        }
         return head;
     }
     network::PerceptronSettings shape(std::int64_t outputs, network::Activation output, double gain) const {
@@ -423,6 +470,27 @@ private:
             const Real low = Real(environment_.action_low()), high = Real(environment_.action_high());
             for (std::size_t j = 0; j < to.size(); ++j)
                 to[j] = low + (high - low) * Real(0.5) * (std::clamp(action[j], Real(-1), Real(1)) + Real(1));
+        }
+    }
+
+    /// An action of the environment in [-1, 1].
+    Real unscaled(Real action) const {
+        if constexpr (continuous) {
+            const Real low = Real(environment_.action_low()), high = Real(environment_.action_high());
+            return Real(2) * (action - low) / (high - low) - Real(1);
+        } else {
+            return action;
+        }
+    }
+    template <class BatchType, class Column>
+    static void copy_row(const std::vector<Real>& from, std::int64_t row, BatchType& batch, Column column,
+                         std::int64_t to) {
+        if constexpr (BatchType::template has<Column>) {
+            const std::int64_t width = batch.width(column);
+            auto target = batch.row(column, to);
+            using Value = typename decltype(target)::value_type;
+            for (std::int64_t j = 0; j < width; ++j)
+                target[std::size_t(j)] = static_cast<Value>(from[static_cast<std::size_t>(row * width + j)]);
         }
     }
 
@@ -689,8 +757,13 @@ private:
     std::int64_t free_at_ = 0, value_at_ = 0;
     std::vector<Real> target_;
     std::vector<env::Episode<Environment>> episodes_;
-    bool fresh_ = false;   ///< out_ is what the policy says in the states of the batch that is out
-    bool learnt_ = false;  ///< there was a batch to learn from
+    const void* fresh_ = nullptr;  ///< the batch for which out_ is what the policy says, while it is so
+    bool learnt_ = false;          ///< there was a batch to learn from
+
+    struct Rows {
+        std::vector<Real> state, action, reward, next_state, terminated, done;
+    };
+    Rows data_;
 
     std::span<Real> out_;
     std::vector<std::int64_t> offsets_;
