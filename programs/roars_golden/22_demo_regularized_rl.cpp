@@ -42,8 +42,10 @@ Json maximum(const Inputs& in) {
 
 Json induction(const Inputs& in) {
     backend::Host host;
-    critic::OptimisticPlanning part{in.real("kl_coef"), in.real("bonus_scale"), in.real("bonus_range"),
-                                    in.real("beta")};
+    critic::OptimisticPlanning part{.kl_coefficient = in.real("kl_coef"),
+                                    .bonus_scale = in.real("bonus_scale"),
+                                    .bonus_range = in.real("bonus_range"),
+                                    .beta = in.real("beta")};
     auto plan =
         part.plan(host, shape_of(in), in.reals("transition_counts"), in.reals("reward"), in.reals("policy_ref"));
     return {{"q_upper", plan.q_upper},

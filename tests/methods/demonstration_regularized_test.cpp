@@ -144,12 +144,7 @@ RC_GTEST_PROP(OptimisticPlanning, TheBoundsEncloseThePlanWithoutABonusAndCloseWi
     auto counts = counts_of(draw, shape, transition, draw.whole(1, 30));
     critic::OptimisticPlanning part{.kl_coefficient = 0.3, .bonus_scale = 0.7, .bonus_range = 0.01, .beta = 1.5};
     auto plan = part.plan(host, shape, counts, reward, reference);
-    Values frequency = counts;
-    for (std::size_t pair = 0; pair < shape.step_actions(); ++pair) {
-        auto row = std::span(frequency).subspan(pair * std::size_t(shape.states), std::size_t(shape.states));
-        double sum = std::accumulate(row.begin(), row.end(), 0.0);
-        for (double& x : row) x /= sum;
-    }
+    Values frequency = critic::empirical_model(shape, counts);
     auto plain = critic::SoftPlanning{0.3}.plan(host, shape, frequency, reward, reference);
     for (std::size_t i = 0; i < plan.q_upper.size(); ++i) {
         RC_ASSERT(plan.q_lower[i] <= plain.q[i] + 1e-9);

@@ -143,6 +143,21 @@ struct SoftPlanning {
 };
 ROARS_FIELDS(SoftPlanning, kl_coefficient)
 
+/// p_h(s'|s, a) = n(h, s, a, s') / n(h, s, a), uniform where nothing was seen. Shapes: counts -> [horizon, states,
+/// actions, states].
+inline std::vector<double> empirical_model(const FiniteHorizon& shape, std::span<const double> counts) {
+    shape.check("transition counts", counts.size(), shape.transitions());
+    std::vector<double> model(counts.begin(), counts.end());
+    for (std::size_t pair = 0; pair < shape.step_actions(); ++pair) {
+        auto row = std::span(model).subspan(pair * static_cast<std::size_t>(shape.states),
+                                            static_cast<std::size_t>(shape.states));
+        double visits = 0.0;
+        for (double each : row) visits += each;
+        for (double& each : row) each = visits > 0.0 ? each / visits : 1.0 / static_cast<double>(shape.states);
+    }
+    return model;
+}
+
 /// What optimistic planning gives: bounds, and the maximiser of the upper one. Shapes: q, policy [horizon, states,
 /// actions], value [horizon, states].
 struct OptimisticPlan {
@@ -152,14 +167,15 @@ struct OptimisticPlan {
 /// Backward induction from counts n of transitions, p = n(h, s, a, s') / n(h, s, a), with U and L the upper and lower
 /// values:
 ///     q_upper = clamp(r + p U_{h+1} + bonus, 0, H - h),   q_lower = clamp(r + p L_{h+1} - bonus, 0, H - h),
-///     bonus = bonus_scale sqrt(Var_p(U_{h+1}) beta / n) + bonus_range H^2 beta / n,   n at least 1 there.
-/// Where nothing was seen p is uniform and bonus = H. Rewards are known and in [0, 1]. bonus_scale = bonus_range = 0 is
-/// the plan that is put out in the end. The paper's bonus is of this kind with constants that hold with probability
-/// 1 - delta; these settings stand for them.
+///     bonus = bonus_scale sqrt(Var_p(U_{h+1}) beta / n) + bonus_range H^2 beta / n + bonus_flat H sqrt(beta / n),
+/// n at least 1 there. Where nothing was seen p is uniform and bonus = H. Rewards are known and in [0, 1]. What is put
+/// out in the end is SoftPlanning in the empirical_model. The paper's bonus is of the first two kinds with constants
+/// that hold with probability 1 - delta; these settings stand for them.
 struct OptimisticPlanning {
     double kl_coefficient = 0.05;
     double bonus_scale = 1.0;
     double bonus_range = 0.0;
+    double bonus_flat = 0.0;
     double beta = 1.0;
 
     /// Shapes: counts [horizon, states, actions, states], reward, reference [horizon, states, actions]. Errors: a table
@@ -210,13 +226,14 @@ private:
         }
         double seen = std::max(visits, 1.0);
         double bonus = visits > 0.0 ? bonus_scale * std::sqrt(variance * beta / seen) +
-                                          bonus_range * horizon * horizon * beta / seen
+                                          bonus_range * horizon * horizon * beta / seen +
+                                          bonus_flat * horizon * std::sqrt(beta / seen)
                                     : horizon;
         double own = reward[shape.at(h, s, a)];
         plan.q_upper[shape.at(h, s, a)] = std::clamp(own + upper + bonus, 0.0, left);
         plan.q_lower[shape.at(h, s, a)] = std::clamp(own + lower - bonus, 0.0, left);
     }
 };
-ROARS_FIELDS(OptimisticPlanning, kl_coefficient, bonus_scale, bonus_range, beta)
+ROARS_FIELDS(OptimisticPlanning, kl_coefficient, bonus_scale, bonus_range, bonus_flat, beta)
 
 }  // namespace roars::critic
