@@ -187,6 +187,11 @@ void call_shape(const P& part, RunType& run, State& state, BatchType& batch) {
         part.shape(run, batch);
 }
 
+/// All rows of a data set, before the first update, for a part that wants to see them.
+template <class P, class RunType, class State, class BatchType>
+void call_on_dataset(const P& part, RunType& run, State& state, const BatchType& data) {
+    if constexpr (requires { part.on_dataset(run, state, data); }) part.on_dataset(run, state, data);
+}
 template <class P, class RunType, class State, class ResultType>
 void call_observe(const P& part, RunType& run, State& state, const ResultType& result) {
     if constexpr (requires { part.observe(run, state, result); }) part.observe(run, state, result);

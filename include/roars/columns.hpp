@@ -161,6 +161,14 @@ ROARS_COLUMN(base_action, token, actor, real);            ///< a row: the action
 ROARS_COLUMN(reference_action, token, actor, real);       ///< a row: actions of frozen policies, one after another
 ROARS_COLUMN(next_bonus, token, part, real);              ///< what a regularizer adds to the value of the next state
 ROARS_COLUMN(target_quantiles, token, part, real);        ///< a row: quantiles of the critic's target
+// Data that the policy is held to.
+ROARS_COLUMN(neighbour_action, token, part, real);   ///< a row: the action of a nearby row of the data
+ROARS_COLUMN(taken_q, token, actor, real);           ///< action value of the action in the data
+ROARS_COLUMN(model_action, token, actor, real);      ///< a row: an action of a model of the data's behaviour
+ROARS_COLUMN(model_q, token, actor, real);           ///< its action value
+ROARS_COLUMN(reconstruction, token, actor, real);    ///< a row: the action in the data, through a variational model
+ROARS_COLUMN(latent_mean, token, actor, real);       ///< a row: the mean of that model's code
+ROARS_COLUMN(latent_deviation, token, actor, real);  ///< a row: its standard deviation
 
 // What the parts make of it.
 ROARS_COLUMN(reward, sequence, part, real);              ///< shaped reward of a sequence

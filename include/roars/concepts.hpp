@@ -48,7 +48,9 @@ using EveryColumn =
             col::grad<col::value>, col::state, col::action, col::next_state, col::policy_action, col::policy_logp,
             col::q_gradient, col::next_policy_action, col::next_logp, col::next_target_action, col::next_action_values,
             col::next_target_values, col::quantiles, col::next_target_quantiles, col::sampled_action, col::sampled_logp,
-            col::next_bonus, col::target_quantiles, col::balance, col::base_action, col::reference_action>;
+            col::next_bonus, col::target_quantiles, col::balance, col::base_action, col::reference_action,
+            col::next_bonus, col::target_quantiles, col::neighbour_action, col::taken_q, col::model_action,
+            col::model_q, col::reconstruction, col::latent_mean, col::latent_deviation>;
 }  // namespace detail
 
 template <class P>
@@ -148,6 +150,7 @@ struct Reset {
 };
 
 /// Keeps the policy near something, or spread out. It may watch the run, with any of
+///     on_dataset(run, state, data)             all rows of a data set, before the first update,
 ///     observe(run, state, result)              the result of every update,
 ///     after_iteration(run, state) -> Reset     the end of an iteration,
 ///     after_evaluation(run, state, score) -> Reset     what the policy was found to be worth.

@@ -134,7 +134,7 @@ int run(int argc, char** argv) {
     Request request;
     auto* learn = app.add_subcommand("train", "trains a method; every setting that `roars show` prints is a flag");
     learn->add_option("--method", request.method, "as `roars list` prints it")->required();
-    learn->add_option("--task", request.task, "random-calculation, bandit, chain, factorised or stop-time")
+    learn->add_option("--task", request.task, "random-calculation, bandit, chain, digits, factorised or stop-time")
         ->default_val("random-calculation");
     learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")
         ->required();

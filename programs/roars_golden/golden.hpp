@@ -111,5 +111,10 @@ void add_residual_rl(Registry& registry);
 void add_tscac(Registry& registry);
 void add_snapshot_rl(Registry& registry);
 void add_famo2o(Registry& registry);
+void add_prdc(Registry& registry);
+void add_a2pr(Registry& registry);
+void add_zero_shot(Registry& registry);
+void add_demonstration_regularized(Registry& registry);
+void add_dataset_perspective(Registry& registry);
 
 }  // namespace roars::golden

@@ -119,6 +119,11 @@ int main(int argc, char** argv) {
     roars::golden::add_snapshot_rl(registry);
     roars::golden::add_famo2o(registry);
     roars::golden::add_dual_rl(registry);
+    roars::golden::add_prdc(registry);
+    roars::golden::add_a2pr(registry);
+    roars::golden::add_zero_shot(registry);
+    roars::golden::add_demonstration_regularized(registry);
+    roars::golden::add_dataset_perspective(registry);
     Count count;
     try {
         for (const auto& path : paths)

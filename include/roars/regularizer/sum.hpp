@@ -30,6 +30,12 @@ struct Sum : Pack<Part...> {
             apply(state, [&](auto&... own) { (roars::detail::call_shape(part, run, own, batch), ...); });
         });
     }
+    template <class RunType, class BatchType>
+    void on_dataset(RunType& run, State& state, const BatchType& data) const {
+        apply(*this, [&](const Part&... part) {
+            apply(state, [&](auto&... own) { (roars::detail::call_on_dataset(part, run, own, data), ...); });
+        });
+    }
     /// The result of an update goes to every part that wants it.
     template <class RunType, class ResultType>
     void observe(RunType& run, State& state, const ResultType& result) const {

@@ -45,10 +45,11 @@ struct MeanSize {
     double mean() const { return count > 0 ? sum / double(count) : 0.0; }
 };
 
-/// -c q(state, policy_action), c = alpha / mean |q| over the batch, without a gradient through c; c = 0 where mean |q|
-/// is 0. Shapes and metric as Climb. Source: TD3+BC, arXiv 2106.06860, eq. 5.
+/// -c q(state, policy_action), c = alpha / max(mean |q| over the batch, floor), without a gradient through c; c = 0
+/// where both are 0. Shapes and metric as Climb. Source: TD3+BC, arXiv 2106.06860, eq. 5.
 struct NormalisedClimb {
     double alpha = 2.5;
+    double floor = 0.0;  ///< the least that c is divided by
     double scale = 0.0;  ///< c of the batch at hand; no setting
 
     static constexpr std::string_view name = "policy_loss";
@@ -69,8 +70,8 @@ struct NormalisedClimb {
         return sums;
     }
     NormalisedClimb with(const Sums& sums) const {
-        double size = sums.mean();
-        return {alpha, size > 0.0 ? alpha / size : 0.0};
+        double size = sums.mean() > floor ? sums.mean() : floor;
+        return {alpha, floor, size > 0.0 ? alpha / size : 0.0};
     }
     template <class X, class Slope>
     RowLoss<1> row(const X& x, const Slope& slope) const {
@@ -81,6 +82,6 @@ struct NormalisedClimb {
         return said;
     }
 };
-ROARS_FIELDS(NormalisedClimb, alpha)
+ROARS_FIELDS(NormalisedClimb, alpha, floor)
 
 }  // namespace roars::surrogate

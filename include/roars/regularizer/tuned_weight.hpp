@@ -1,0 +1,46 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <tuple>
+
+#include "roars/fields.hpp"
+#include "roars/optimizer/step/adamw.hpp"
+
+namespace roars::regularizer {
+
+/// The weight of a penalty, tuned so that the penalty stays near a target: alpha = clamp(e^u, 0, largest), and u goes
+/// down the gradient of -1/2 alpha (penalty - target) with a constant penalty, so that alpha grows while the penalty is
+/// above its target. Where the clamp is active the gradient is 0. The loss then takes alpha * penalty, alpha a
+/// constant. Sources: CQL, arXiv 2006.04779, eq. 31; arXiv 2508.16496, eq. 7.
+struct TunedWeight {
+    double target = 50.0;
+    double largest = 1e6;
+    step::AdamW step{.learning_rate = 1e-4};
+
+    struct State {
+        double log_weight = 0.0;
+        step::AdamW::StateOf<double> moments{};
+        friend constexpr auto roars_fields(const State*) {
+            return std::make_tuple(Field{"log_weight", &State::log_weight}, Field{"moments", &State::moments});
+        }
+    };
+
+    double weight(const State& state) const { return std::clamp(std::exp(state.log_weight), 0.0, largest); }
+    /// Of u.
+    double loss(const State& state, double penalty) const { return -0.5 * weight(state) * (penalty - target); }
+    /// d loss / du.
+    double slope(const State& state, double penalty) const {
+        return std::exp(state.log_weight) > largest ? 0.0 : loss(state, penalty);
+    }
+    /// One step of u; the new weight.
+    double tune(State& state, double penalty) const {
+        double gradient = slope(state, penalty);
+        step.step(state.moments, std::span(&state.log_weight, 1), std::span(&gradient, 1));
+        return weight(state);
+    }
+};
+ROARS_FIELDS(TunedWeight, target, largest, step)
+
+}  // namespace roars::regularizer

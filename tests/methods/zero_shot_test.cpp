@@ -1,0 +1,361 @@
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "../advantage/random_batch.hpp"
+#include "roars/critic/forward_backward.hpp"
+#include "roars/regularizer/tuned_weight.hpp"
+#include "roars/reward/task_inference.hpp"
+#include "roars/sampler/contexts.hpp"
+#include "roars/sampler/task_vectors.hpp"
+
+namespace {
+
+using namespace roars;
+using Values = std::vector<double>;
+using Read = critic::Rows<const double>;
+using Write = critic::Rows<double>;
+
+Values numbers(Draw& draw, std::int64_t count, double size = 1) {
+    Values values(static_cast<std::size_t>(count));
+    for (double& x : values) x = draw.real(-size, size);
+    return values;
+}
+double norm(std::span<const double> x) { return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0)); }
+
+/// loss(x, gradient) must have the gradient it says.
+template <class Loss>
+void expect_the_gradient(Values x, Loss&& loss) {
+    Values gradient(x.size()), unused(x.size());
+    loss(x, gradient);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        double own = x[i], h = 1e-6;
+        x[i] = own + h;
+        double above = loss(x, unused);
+        x[i] = own - h;
+        double below = loss(x, unused);
+        x[i] = own;
+        RC_ASSERT(std::abs((above - below) / (2 * h) - gradient[i]) <= 1e-5);
+    }
+}
+
+/// Everything that goes into the loss: two forward networks, B, their targets, in one row of numbers each.
+struct Model {
+    std::int64_t rows, width;
+    Values forward[2], backward, target_forward[2], target_backward, ended;
+
+    Model(Draw& draw, std::int64_t rows_, std::int64_t width_) : rows(rows_), width(width_), ended(std::size_t(rows_)) {
+        for (Values* each :
+             {&forward[0], &forward[1], &backward, &target_forward[0], &target_forward[1], &target_backward})
+            *each = numbers(draw, rows * width);
+        for (double& each : ended) each = draw.chance(0.3);
+    }
+    Values target(const critic::ForwardBackward& part) const {
+        Values measure(std::size_t(rows * rows));
+        const Read networks[] = {{target_forward[0], width}, {target_forward[1], width}};
+        part.target<double>(networks, {target_backward, width}, {measure, rows});
+        return measure;
+    }
+    /// Its gradients by F_1, F_2 and B in `by`.
+    critic::ForwardBackward::Loss loss(const critic::ForwardBackward& part, const Values& measure, Values (&by)[3]) {
+        backend::Host host{.grain = 2};
+        for (Values& each : by) each.assign(backward.size(), 7.0);
+        const Read networks[] = {{forward[0], width}, {forward[1], width}};
+        const Write gradients[] = {{by[0], width}, {by[1], width}};
+        return part.loss<double>(host, networks, {backward, width}, {measure, rows}, ended, gradients, {by[2], width});
+    }
+    double at(const Values& f, const Values& b, std::int64_t i, std::int64_t j) const {
+        double sum = 0;
+        for (std::int64_t c = 0; c < width; ++c) sum += f[std::size_t(i * width + c)] * b[std::size_t(j * width + c)];
+        return sum;
+    }
+};
+
+RC_GTEST_PROP(ForwardBackward, IsThePlainFormulaWithTheGradientsItSays, ()) {
+    Draw draw = any_draw();
+    Model model(draw, draw.whole(1, 6), draw.whole(1, 4));
+    critic::ForwardBackward part{0.9, draw.real(0, 2)};
+    Values measure = model.target(part), by[3], unused[3];
+    auto found = model.loss(part, measure, by);
+    double off = 0, diagonal = 0, orthonormal = 0, rows = double(model.rows), pairs = std::max(1.0, rows * (rows - 1));
+    for (std::int64_t i = 0; i < model.rows; ++i)
+        for (std::int64_t j = 0; j < model.rows; ++j) {
+            double least = std::min(model.at(model.target_forward[0], model.target_backward, i, j),
+                                    model.at(model.target_forward[1], model.target_backward, i, j));
+            RC_ASSERT(close(measure[std::size_t(i * model.rows + j)], least));
+            double discount = model.ended[std::size_t(i)] != 0 ? 0.0 : 0.9;
+            double together = model.at(model.backward, model.backward, i, j);
+            for (const Values& f : model.forward) {
+                double own = model.at(f, model.backward, i, j);
+                if (i == j)
+                    diagonal -= own / rows;
+                else
+                    off += 0.5 * std::pow(own - discount * least, 2) / pairs;
+            }
+            orthonormal += part.orthonormality * (i == j ? -2 * together / rows : together * together / pairs);
+        }
+    RC_ASSERT(close(found.off_diagonal, off));
+    RC_ASSERT(close(found.diagonal, diagonal));
+    RC_ASSERT(close(found.orthonormal, orthonormal));
+    Values* parameters[] = {&model.forward[0], &model.forward[1], &model.backward};
+    for (std::size_t k = 0; k < 3; ++k)
+        expect_the_gradient(*parameters[k], [&](const Values& x, Values& gradient) {
+            Values before = *parameters[k];
+            *parameters[k] = x;
+            double loss = model.loss(part, measure, unused).total();
+            gradient = unused[k];
+            *parameters[k] = before;
+            return loss;
+        });
+}
+
+TEST(ForwardBackward, OneRowNoRowAndWhatComesBehindAnEnd) {
+    Draw draw(1);
+    critic::ForwardBackward part;
+    Values by[3];
+    Model one(draw, 1, 3), none(draw, 0, 3);
+    auto single = one.loss(part, one.target(part), by);
+    EXPECT_EQ(single.off_diagonal, 0.0);
+    EXPECT_NEAR(single.orthonormal, -2 * one.at(one.backward, one.backward, 0, 0), 1e-12);
+    for (double each : by[0]) EXPECT_TRUE(std::isfinite(each));
+    EXPECT_EQ(none.loss(part, {}, by).total(), 0.0);
+    Model model(draw, 4, 2);
+    model.ended = {0, 1, 0, 0};
+    Values measure = model.target(part), spoilt = measure;
+    for (std::size_t j = 4; j < 8; ++j) spoilt[j] = not_a_number;
+    Values spoilt_by[3];
+    EXPECT_EQ(model.loss(part, measure, by).total(), model.loss(part, spoilt, spoilt_by).total());
+    EXPECT_EQ(by[2], spoilt_by[2]);
+    EXPECT_THROW(model.loss(part, Values(3), by), Error);
+}
+
+RC_GTEST_PROP(ForwardBackward, ThePolicyClimbsTheLeastNetwork, ()) {
+    Draw draw = any_draw();
+    backend::Host host = small_grain(draw);
+    std::int64_t rows = draw.whole(1, 6), width = draw.whole(1, 4);
+    Values first = numbers(draw, rows * width), second = numbers(draw, rows * width),
+           task = numbers(draw, rows * width);
+    Values by[2] = {first, second};
+    auto loss = [&](const Values& x, Values& gradient, std::size_t which) {
+        const Values& f = which == 0 ? x : first;
+        const Values& g = which == 1 ? x : second;
+        const Read networks[] = {{f, width}, {g, width}};
+        const Write gradients[] = {{by[0], width}, {by[1], width}};
+        double value = critic::ForwardBackward{}.policy_loss<double>(host, networks, {task, width}, gradients);
+        gradient = by[which];
+        return value;
+    };
+    for (std::size_t which : {0u, 1u})
+        expect_the_gradient(which == 0 ? first : second,
+                            [&](const Values& x, Values& gradient) { return loss(x, gradient, which); });
+}
+
+RC_GTEST_PROP(ConservativePenalties, TheGradientsAreTheFiniteDifferences, ()) {
+    Draw draw = any_draw();
+    backend::Host host = small_grain(draw);
+    std::int64_t rows = draw.whole(1, 4), width = draw.whole(1, 3), candidates = draw.whole(1, 4);
+    Values samples = numbers(draw, candidates * rows * width), forward = numbers(draw, rows * width),
+           other = numbers(draw, rows * width);
+    Values by_samples = samples, by_forward = forward, by_other = other;
+    auto values = [&] {
+        return critic::conservative_values<double>(host, {samples, width}, {forward, width}, {other, width},
+                                                   {by_samples, width}, {by_forward, width});
+    };
+    auto measures = [&] {
+        return critic::conservative_measures<double>(host, {samples, width}, {forward, width}, {other, width},
+                                                     {by_samples, width}, {by_forward, width}, {by_other, width});
+    };
+    auto check = [&](Values& input, Values& by, auto&& penalty) {
+        expect_the_gradient(input, [&](const Values& x, Values& gradient) {
+            Values before = input;
+            input = x;
+            double value = penalty();
+            gradient = by;
+            input = before;
+            return value;
+        });
+    };
+    check(samples, by_samples, values), check(forward, by_forward, values);
+    check(samples, by_samples, measures), check(forward, by_forward, measures), check(other, by_other, measures);
+    // One candidate: the sample less the data. Twice every candidate: ln 2 more.
+    double once = values(), once_of_measures = measures();
+    if (candidates == 1) {
+        double plain = 0;
+        for (std::size_t c = 0; c < forward.size(); ++c) plain += (samples[c] - forward[c]) * other[c] / double(rows);
+        RC_ASSERT(close(once, plain));
+    }
+    samples.insert(samples.end(), samples.begin(), samples.end());
+    by_samples = samples;
+    RC_ASSERT(close(values(), once + std::log(2.0)));
+    RC_ASSERT(close(measures(), once_of_measures + std::log(2.0)));
+}
+
+TEST(ConservativePenalties, ThousandsDoNotOverflow) {
+    backend::Host host;
+    Values samples{5000, 4000}, forward{-3000}, task{1}, by_samples(2), by_forward(1), by_task(1);
+    EXPECT_EQ(critic::conservative_values<double>(host, {samples, 1}, {forward, 1}, {task, 1}, {by_samples, 1},
+                                                  {by_forward, 1}),
+              8000.0);
+    EXPECT_EQ(by_samples, (Values{1, 0}));
+    EXPECT_EQ(critic::conservative_measures<double>(host, {samples, 1}, {forward, 1}, {task, 1}, {by_samples, 1},
+                                                    {by_forward, 1}, {by_task, 1}),
+              8000.0);
+    EXPECT_EQ(by_task, (Values{8000}));
+    EXPECT_THROW(critic::conservative_values<double>(host, {{}, 1}, {forward, 1}, {task, 1}, {{}, 1}, {by_forward, 1}),
+                 Error);
+    EXPECT_EQ(critic::conservative_measures<double>(host, {{}, 1}, {{}, 1}, {{}, 1}, {{}, 1}, {{}, 1}, {{}, 1}), 0.0);
+}
+
+TEST(TunedWeight, GrowsWhileThePenaltyIsAboveItsTarget) {
+    regularizer::TunedWeight part{.target = 2, .largest = 3, .step = {.learning_rate = 0.1}};
+    regularizer::TunedWeight::State above, below, at;
+    for (int i = 0; i < 5; ++i) {
+        double before = part.weight(above);
+        EXPECT_GT(part.tune(above, 2.5), before);
+        before = part.weight(below);
+        EXPECT_LT(part.tune(below, 1.5), before);
+        EXPECT_EQ(part.tune(at, 2.0), 1.0);
+    }
+    for (int i = 0; i < 100; ++i) part.tune(above, 2.5);
+    EXPECT_EQ(part.weight(above), 3.0);
+    double settled = above.log_weight;  // what was in motion has come to rest
+    for (int i = 0; i < 100; ++i) part.tune(above, 2.5);
+    EXPECT_NEAR(above.log_weight, settled, 0.01);
+    regularizer::TunedWeight::State huge{1e4, {}}, held = huge;
+    EXPECT_EQ(part.weight(huge), 3.0);
+    EXPECT_EQ(part.slope(huge, 1e9), 0.0);
+    part.tune(huge, 1e9);
+    EXPECT_EQ(huge.log_weight, held.log_weight);
+    // The slope is that of the loss.
+    regularizer::TunedWeight::State low{0.3 - 1e-6, {}}, high{0.3 + 1e-6, {}}, middle{0.3, {}};
+    EXPECT_NEAR((part.loss(high, 7) - part.loss(low, 7)) / 2e-6, part.slope(middle, 7), 1e-6);
+}
+
+RC_GTEST_PROP(TaskVectors, LieOnTheSphereAndAreFunctionsOfTheSeed, ()) {
+    Draw draw = any_draw();
+    backend::Host host;
+    std::int64_t rows = draw.whole(1, 20), width = draw.whole(1, 6);
+    Values backward = numbers(draw, rows * width), task(backward.size()), again(backward.size());
+    auto seed = std::uint64_t(draw.whole(0, 1000));
+    roars::Run run{host, Random(seed).at(3)}, same{host, Random(seed).at(3)};
+    sampler::TaskVectors part{draw.real(0, 1)};
+    part.draw(run, Read{backward, width}, Write{task, width});
+    part.draw(same, Read{backward, width}, Write{again, width});
+    RC_ASSERT(task == again);
+    for (std::int64_t i = 0; i < rows; ++i) RC_ASSERT(close(norm(Read{task, width}[i]), std::sqrt(double(width))));
+    // Always mixed: every row is one of B's, each once.
+    sampler::TaskVectors{1.0}.draw(run, Read{backward, width}, Write{task, width});
+    std::vector<Values> drawn, given;
+    for (std::int64_t i = 0; i < rows; ++i) {
+        auto z = Read{task, width}[i];
+        drawn.emplace_back(z.begin(), z.end());
+        given.push_back(reward::task_of_goal(Read{backward, width}[i]));
+    }
+    std::sort(drawn.begin(), drawn.end()), std::sort(given.begin(), given.end());
+    RC_ASSERT(drawn == given);
+}
+
+TEST(TaskVectors, EdgesAndErrors) {
+    backend::Host host;
+    Values noise{0, 0, 3, 4}, backward{0, 0, 1e-20, 0}, task(4);
+    std::vector<std::int64_t> order{1, 0}, wrong{0, 2};
+    auto mix = [&](double ratio, const Values& uniform, const std::vector<std::int64_t>& permutation) {
+        sampler::TaskVectors{ratio}.mix<double>(host, {noise, 2}, {backward, 2}, uniform, permutation, {task, 2});
+    };
+    mix(0.5, {0.5, 0.9}, order);  // strictly below
+    EXPECT_EQ(task[0], 0.0);
+    EXPECT_NEAR(task[2], std::sqrt(2.0) * 0.6, 1e-15);
+    mix(0.5, {0.4, 0.4}, order);
+    EXPECT_NEAR(task[0], std::sqrt(2.0) * 1e-8, 1e-20) << "the norm has a floor";
+    EXPECT_EQ(task[2], 0.0);
+    EXPECT_THROW(mix(0.5, {0.4, 0.4}, wrong), Error);
+    EXPECT_THROW(mix(0.5, {0.4}, order), Error);
+    Values huge{1e300, -1e300}, on_sphere(2);
+    to_sphere(std::span<const double>(huge), std::span(on_sphere));
+    EXPECT_NEAR(on_sphere[0], 1.0, 1e-12);
+    EXPECT_NEAR(on_sphere[1], -1.0, 1e-12);
+}
+
+RC_GTEST_PROP(TaskInference, IgnoresTheUnitsOfTheRewardAndFindsAGoal, ()) {
+    Draw draw = any_draw();
+    backend::Host host = small_grain(draw);
+    std::int64_t count = draw.whole(1, 20), width = draw.whole(1, 5);
+    Values backward = numbers(draw, count * width), reward = numbers(draw, count);
+    auto task = reward::task_of_rewards<double>(host, {backward, width}, reward);
+    RC_ASSERT(close(norm(task), std::sqrt(double(width))));
+    Values scaled = reward;
+    for (double& each : scaled) each *= 1000;
+    auto same = reward::task_of_rewards<double>(host, {backward, width}, scaled);
+    for (std::size_t j = 0; j < task.size(); ++j) RC_ASSERT(close(same[j], task[j]));
+    // A reward in one state only is that state as a goal.
+    Values one(reward.size());
+    std::int64_t goal = draw.whole(0, count - 1);
+    one[std::size_t(goal)] = 2.5;
+    auto there = reward::task_of_rewards<double>(host, {backward, width}, one);
+    auto named = reward::task_of_goal(Read{backward, width}[goal]);
+    for (std::size_t j = 0; j < task.size(); ++j) RC_ASSERT(close(there[j], named[j]));
+}
+
+TEST(TaskInference, WithoutARewardTheLowestAction) {
+    backend::Host host;
+    Values backward{1, 2, 3, 4}, forward{5, 6, 7, 8, 9, 10}, q(3), share(3);
+    auto task = reward::task_of_rewards<double>(host, {backward, 2}, Values{0, 0});
+    EXPECT_EQ(task, (Values{0, 0}));
+    const Read networks[] = {{forward, 2}};
+    critic::task_values<double>(networks, task, q);
+    EXPECT_EQ(q, (Values{0, 0, 0}));
+    EXPECT_EQ(critic::greedy_action(std::span(q)), 0);
+    EXPECT_EQ(reward::task_of_rewards<double>(host, {{}, 2}, {}), (Values{0, 0}));
+    EXPECT_THROW(reward::task_of_rewards<double>(host, {backward, 2}, Values{1}), Error);
+    // The least of the networks, element by element.
+    Values other{9, 9, -9, -9, 0, 0};
+    const Read both[] = {{forward, 2}, {other, 2}};
+    critic::task_values<double>(both, Values{1, 1}, q);
+    EXPECT_EQ(q, (Values{11, -18, 0}));
+    critic::SoftChoice{0.0}(std::span<const double>(q), std::span(share));
+    EXPECT_EQ(share, (Values{1, 0, 0}));
+    critic::SoftChoice{1e-3}(std::span<const double>(Values{1e6, 0, 1e6}), std::span(share));
+    EXPECT_EQ(share, (Values{0.5, 0, 0.5}));
+    critic::SoftChoice{1e9}(std::span<const double>(q), std::span(share));
+    EXPECT_NEAR(share[1], 1.0 / 3, 1e-6);
+}
+
+RC_GTEST_PROP(Contexts, HoldTheLastStepsOfTheirOwnEpisode, ()) {
+    Draw draw = any_draw();
+    backend::Host host = small_grain(draw);
+    auto episodes = draw.offsets(4, 8);
+    std::int64_t length = draw.whole(1, 10), steps = episodes.back();
+    auto count = static_cast<std::size_t>(steps), room = static_cast<std::size_t>(3 * length * steps);
+    Values observation(2 * count), action(count), by_repeat(room), by_zero(room);
+    std::iota(observation.begin(), observation.end(), 1.0);
+    for (std::size_t t = 0; t < action.size(); ++t) action[t] = -1.0 - double(t);
+    sampler::Contexts<>{length}.fill<double>(host, episodes, {observation, 2}, {action, 1}, {by_repeat, 3 * length});
+    sampler::Contexts<sampler::padding::Zero>{length}.fill<double>(host, episodes, {observation, 2}, {action, 1},
+                                                                   {by_zero, 3 * length});
+    for (std::size_t e = 0; e + 1 < episodes.size(); ++e)
+        for (std::int64_t t = episodes[e]; t < episodes[e + 1]; ++t)
+            for (std::int64_t back = 0; back < length; ++back) {
+                std::int64_t from = t - back, cell = t * 3 * length + 3 * (length - 1 - back);
+                bool there = from >= episodes[e];
+                std::int64_t held = std::max(from, episodes[e]);
+                RC_ASSERT(by_repeat[std::size_t(cell)] == observation[std::size_t(2 * held)]);
+                RC_ASSERT(by_repeat[std::size_t(cell + 2)] == action[std::size_t(held)]);
+                RC_ASSERT(by_zero[std::size_t(cell + 1)] == (there ? observation[std::size_t(2 * held + 1)] : 0.0));
+                RC_ASSERT(by_zero[std::size_t(cell + 2)] == (there ? action[std::size_t(held)] : 0.0));
+            }
+}
+TEST(Contexts, Errors) {
+    backend::Host host;
+    const std::vector<std::int64_t> episodes{0, 2};
+    Values observation(2), action(2), context(4);
+    auto fill = [&](std::int64_t length, std::int64_t width) {
+        sampler::Contexts<>{length}.fill<double>(host, episodes, {observation, 1}, {action, 1}, {context, width});
+    };
+    EXPECT_NO_THROW(fill(1, 2));
+    EXPECT_THROW(fill(0, 2), Error);
+    EXPECT_THROW(fill(2, 2), Error);
+    action.pop_back();
+    EXPECT_THROW(fill(1, 2), Error);
+}
+
+}  // namespace
