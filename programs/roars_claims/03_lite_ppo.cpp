@@ -24,7 +24,7 @@ void add_lite_ppo(std::vector<Experiment>& all) {
                        .page = "lite-ppo",
                        .setup = std::move(setup),
                        .updates = updates,
-                       .rates = five_rates,
+                       .rates = eight_rates,
                        .tuned_by = "success",
                        .arms = {bandit_arm("GRPO", plain_grpo(prompts, group, rate), task, hard),
                                 bandit_arm("Lite PPO", with_step(lite, step::Sgd{.learning_rate = rate}), task, hard)},

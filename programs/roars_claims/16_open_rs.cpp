@@ -58,8 +58,8 @@ void add_open_rs(std::vector<Experiment>& all) {
                        "A stopping time: 24 positions, right with probability 0.95 sigmoid(1.5 (n - 5)). 16 groups "
                        "of 6, Adam 0.05 on the logit of stopping, no pull to the start, 200 updates.",
                    .updates = 200,
-                   .rates = five_rates,
-                   .tuned_by = "success",
+                   .rates = eight_rates,
+                   .tuned_by = "own reward",
                    .arms = {arm("format and accuracy", methods::open_rs_accuracy), arm("format and cosine", cosine)},
                    .claims = {shorter, denser, costs}});
 }

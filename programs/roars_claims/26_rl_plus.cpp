@@ -53,7 +53,7 @@ void add_rl_plus(std::vector<Experiment>& all) {
                        "once in 60,000 tries. Groups of 8, one of RL-PLUS's a given solution, plain steps of 2, "
                        "300 updates. Measured on the hard prompts.",
                    .updates = 300,
-                   .rates = five_rates,
+                   .rates = eight_rates,
                    .tuned_by = "success on easy prompts",
                    .arms = {arm("GRPO", grpo), arm("RL-PLUS", with_step(rl_plus, step::Sgd{.learning_rate = 2}))},
                    .claims = {hard, covered, kept}});

@@ -162,7 +162,7 @@ void add_optimum(std::vector<Experiment>& all) {
                        "8 answers of normal worth R, 4,000 pairs that Bradley and Terry label, beta 1, 300 steps of "
                        "Adam 0.05. Measured: total variation from reference e^{R / beta} / Z.",
                    .updates = 300,
-                   .rates = five_rates,
+                   .rates = eight_rates,
                    .tuned_by = "nearness",
                    .arms = {arm("reference", false), arm("DPO", true)},
                    .claims = {{.says = "DPO ends at the optimum of RLHF",

@@ -48,7 +48,7 @@ void add_disco(std::vector<Experiment>& all) {
                    .setup = "60 prompts of 50 answers, the right one at 0.04 (30 hard prompts) or 0.5. Groups of 8, 4 "
                             "updates a batch, plain steps of 0.25, 40 batches. Measured: success on the hard prompts.",
                    .updates = 40,
-                   .rates = {0.25, 0.5, 1.0, 2.0},
+                   .rates = eight_rates,
                    .tuned_by = "success@20",
                    .arms = {bandit_arm("GRPO", grpo(0.2), task, hard),
                             bandit_arm("GRPO, upper clip 0.28", grpo(0.28), task, hard),

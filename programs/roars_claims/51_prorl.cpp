@@ -44,7 +44,7 @@ void add_prorl(std::vector<Experiment>& all) {
                        .page = "prorl",
                        .setup = std::move(setup),
                        .updates = 600,
-                       .rates = {0.5, 1.0, 2.0},
+                       .rates = eight_rates,
                        .tuned_by = "success",
                        .arms = {bandit_arm("no pull", method(0, never), task, {}),
                                 bandit_arm("one reference", method(1, never), task, {}),

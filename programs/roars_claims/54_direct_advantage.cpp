@@ -70,7 +70,7 @@ void add_direct_advantage(std::vector<Experiment>& all) {
                   "kept, 8 completions a state, beta 0.05, two rounds of 300 steps. GRPO: groups of 16. Adam "
                   "0.1 for all.",
          .updates = 600,
-         .rates = five_rates,
+         .rates = eight_rates,
          .tuned_by = "success",
          .arms = {response_level("GRPO, 3 prompts a batch", 3, 1000), response_level("GRPO, 1 prompt a batch", 1, 1000),
                   direct_advantage("direct advantage", 2, 84), direct_advantage("direct advantage, one round", 1, 192)},

@@ -39,7 +39,7 @@ void add_copo(std::vector<Experiment>& all) {
                    .setup = "64 prompts of 10 answers; on 48 a wrong one has 95 % or more. Groups of 6, one update a "
                             "batch, plain steps of 1, 200 updates. Measured: success on the 48.",
                    .updates = 200,
-                   .rates = five_rates,
+                   .rates = eight_rates,
                    .tuned_by = "success",
                    .arms = {bandit_arm("GRPO", plain_grpo(prompts, group, rate), task, confident),
                             bandit_arm("COPO, 5 and 1", copo(5, 1), task, confident),

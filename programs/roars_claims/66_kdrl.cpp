@@ -83,7 +83,7 @@ void add_kdrl(std::vector<Experiment>& all) {
                        "64 prompts of 64 answers; the teacher is sure of the right one on 48 and of a wrong one on "
                        "16. Groups of 8, plain steps of 1, 200 updates.",
                    .updates = 200,
-                   .rates = five_rates,
+                   .rates = eight_rates,
                    .tuned_by = "success@30",
                    .arms = {arm("GRPO", reward_alone), arm("distillation", distilled), arm("KDRL", annealed),
                             arm("constant, k2", constant), arm("constant, k3", third)},

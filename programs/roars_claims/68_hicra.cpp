@@ -101,7 +101,7 @@ void add_hicra(std::vector<Experiment>& all) {
                        "all prompts share and that succeed 30 % of the time at first. Groups of 8, plain steps of "
                        "1, alpha 0.2, 150 updates. Measured: the mean over the run of the success.",
                    .updates = 150,
-                   .rates = {0.5, 1.0, 2.0},
+                   .rates = eight_rates,
                    .tuned_by = "mean success",
                    .arms = {arm("GRPO", 0, false), arm("HICRA", 0.2, false), arm("placebo", 0.2, true)},
                    .claims = {sooner, end, placebo},

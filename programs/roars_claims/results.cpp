@@ -109,14 +109,22 @@ std::string effect_text(const Verdict& v) {
     return text("%+.0f %% (%+.0f to %+.0f)", 100 * v.effect.mean, 100 * v.effect.low, 100 * v.effect.high);
 }
 
-/// The two rows of a claim.
+/// Why a claim is not shown.
+std::string reason(const Verdict& v) {
+    if (v.claim->expected == Expected::same) return "the interval leaves the bound";
+    const double sign = v.claim->expected == Expected::higher ? 1 : -1;
+    const double near = sign > 0 ? v.effect.low : v.effect.high, far = sign > 0 ? v.effect.high : v.effect.low;
+    if (sign * near > 0) return "smaller than asked";
+    return sign * far < 0 ? "the opposite" : "the interval holds 0";
+}
+
 std::string rows_of(const Verdict& v) {
     std::string rates = v.searched ? "searched: " + rate_text(v.rate_method) + ", " + rate_text(v.rate_baseline)
                                    : std::string("the sheet's");
     return "| " + v.claim->says + " | " + v.claim->number + ": " + v.claim->method + " against " + v.claim->baseline +
            ", " + expectation(*v.claim) + " | " + rates + " | " + with_interval(v.method) + " | " +
            with_interval(v.baseline) + " | " + effect_text(v) + " | " + std::to_string(v.as_expected) + "/" +
-           std::to_string(v.effect.count) + " | " + (v.shown ? "shown" : "**not shown**") + " |\n";
+           std::to_string(v.effect.count) + " | " + (v.shown ? "shown" : "**not shown**: " + reason(v)) + " |\n";
 }
 constexpr const char* table_head =
     "| claim | measured | learning rate | method | baseline | effect | seeds | verdict |\n"
@@ -251,7 +259,8 @@ Json to_json(const std::vector<Verdict>& verdicts, const Plan& plan) {
                         {"effect_is_share", v.claim->as_share},
                         {"seeds", v.effect.count},
                         {"seeds_as_expected", v.as_expected},
-                        {"verdict", v.shown ? "shown" : "not shown"}});
+                        {"verdict", v.shown ? "shown" : "not shown"},
+                        {"reason", v.shown ? "" : reason(v)}});
     return {{"confidence", 0.95}, {"search_seeds", plan.search_seeds}, {"verdicts", list}};
 }
 

@@ -32,7 +32,7 @@ auto with_step(const Algorithm<S, R, A, G, O>& method, const Step& step) {
 template <class Method, class Step = step::Sgd>
 using WithStep = decltype(with_step(std::declval<const Method&>(), std::declval<const Step&>()));
 
-/// Trains for trial.updates iterations; watch(iterations so far, trainer) is called behind each.
+/// Trains for trial.updates iterations; watch(iterations so far, what the last one measured) is called behind each.
 template <class Method, class Learner, class Watch>
 void train(const Method& method, Learner& learner, const Trial& trial, Watch&& watch) {
     learner.set_reference();
@@ -41,8 +41,8 @@ void train(const Method& method, Learner& learner, const Trial& trial, Watch&& w
     for (std::int64_t i = 0; i < trial.updates; ++i) {
         stop_if_interrupted();
         Run run{host, Random(trial.seed).at(static_cast<std::uint32_t>(i)), Progress{i, trial.updates}};
-        trainer.iterate(run);
-        watch(i + 1, trainer);
+        const train::Record record = trainer.iterate(run);
+        watch(i + 1, record);
     }
 }
 
@@ -68,18 +68,24 @@ struct Measured {
     std::vector<std::int64_t> also{};
 };
 
-/// Trains a policy of its own from the task's start logits, and measures it.
+/// Trains a policy of its own from the task's start logits, and measures it. "own reward" is the mean of what the arm
+/// itself is trained for, over the last tenth of the run.
 template <class Method, class Learner>
 Numbers train_and_measure(const Method& method, Learner& learner, const Trial& trial, const Measured& measured) {
     Numbers numbers;
     auto look = [&](const std::string& when) {
         measure(numbers, learner, measured.first, measured.last, measured.samples, when);
     };
-    train(method, learner, trial, [&](std::int64_t updates, const auto&) {
+    double reward = 0;  // of the last tenth of the run
+    const std::int64_t last = (trial.updates + 9) / 10;
+    train(method, learner, trial, [&](std::int64_t updates, const train::Record& record) {
         for (std::int64_t each : measured.also)
             if (each == updates) look("@" + std::to_string(each));
+        for (const auto& [name, value] : record)
+            if (name == "reward" && updates > trial.updates - last) reward += value / double(last);
     });
     look("");
+    numbers["own reward"] = reward;
     numbers["rollouts"] = double(learner.position.rollouts);
     return numbers;
 }
