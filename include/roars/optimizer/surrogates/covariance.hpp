@@ -170,8 +170,9 @@ private:
 template <class Draw>
 ROARS_FIELDS_OF((ClipCov<Draw>), low, high, fraction, cov_low, cov_high)
 
-/// -A r, plus coefficient |l| for the max(1, floor(fraction T)) trainable tokens of largest covariance (of equal ones
-/// the first); the derivative of |l| at 0 is 0.
+/// -A r, plus coefficient |logp - logp_old| for the max(1, floor(fraction T)) trainable tokens of largest covariance
+/// (of equal ones the first); the derivative of |x| at 0 is 0. The ratio is held, the penalty is not: it pulls a token
+/// back from however far away.
 struct KlCov {
     double fraction = 2e-4;
     double coefficient = 1.0;
@@ -212,8 +213,9 @@ struct KlCov {
         V ratio = math::exp(l);
         V plain = -x[col::advantage{}] * ratio;
         V scale = x[col::penalised{}] * V(Real(coefficient));
-        V sign = math::select(l > zero, one, math::select(l < zero, -one, zero));
-        return {plain + scale * math::abs(l), {(plain + scale * sign) * inside}, {ratio, x[col::penalised{}], -l}};
+        V moved = x[col::logp{}] - x[col::logp_old{}];
+        V sign = math::select(moved > zero, one, math::select(moved < zero, -one, zero));
+        return {plain + scale * math::abs(moved), {plain * inside + scale * sign}, {ratio, x[col::penalised{}], -l}};
     }
 };
 ROARS_FIELDS(KlCov, fraction, coefficient)
