@@ -234,6 +234,19 @@ public:
         }
         return sum;
     }
+    /// The pieces [pieces[p], pieces[p + 1]) one after another, for work around them that is itself in parallel.
+    template <class Before, class After>
+    Sum run_in_order(Offsets pieces, Before&& before, After&& after) {
+        Sum sum;
+        for (std::size_t p = 0; p + 1 < pieces.size(); ++p) {
+            Sum part;
+            before(pieces[p], pieces[p + 1]);
+            if (!Piece(*this, part).walk(pieces[p], pieces[p + 1])) explain(Read{});
+            after(pieces[p], pieces[p + 1]);
+            sum += part;
+        }
+        return sum;
+    }
     Sum run() {
         auto nothing = [](std::int64_t, std::int64_t) {};
         return run(backend_.grain, nothing, nothing);
@@ -588,6 +601,13 @@ template <class BatchType, class Before, class After, class... Weighed>
 auto evaluate_around(backend::Host& backend, BatchType& batch, const std::array<Counts, sizeof...(Weighed)>& counts,
                      std::int64_t together, Before&& before, After&& after, const Weighed&... term) {
     return ObjectivePass<BatchType, Weighed...>(backend, batch, counts, term...).run(together, before, after);
+}
+
+/// The same over the given pieces, one after another.
+template <class BatchType, class Before, class After, class... Weighed>
+auto evaluate_in_order(backend::Host& backend, BatchType& batch, const std::array<Counts, sizeof...(Weighed)>& counts,
+                       Offsets pieces, Before&& before, After&& after, const Weighed&... term) {
+    return ObjectivePass<BatchType, Weighed...>(backend, batch, counts, term...).run_in_order(pieces, before, after);
 }
 
 }  // namespace detail
