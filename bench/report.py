@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes docs/benchmarks/cpu.md from what the benchmarks measured.
 
-Usage: report.py FOLDER COMPILER FLAGS PAGE; FOLDER holds parts.json, logits.json, composition.json (Google Benchmark) and,
+Usage: report.py FOLDER COMPILER FLAGS PAGE; FOLDER holds parts.json, logits.json, linear.json, composition.json (Google Benchmark) and,
 where PyTorch was there, pytorch.json.
 """
 import json
@@ -50,6 +50,7 @@ def main():
     folder, compiler, flags, page = Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4])
     parts, logits = runs(measured(folder, "parts")), runs(measured(folder, "logits"))
     composition = runs(measured(folder, "composition"))
+    linear = runs(measured(folder, "linear"))
     context = measured(folder, "parts")["context"]
     pytorch = measured(folder, "pytorch")
     samplers = {name: run for name, run in parts.items() if name.startswith("sampler/")}
@@ -87,6 +88,12 @@ that works in place, or that only writes, can be faster than a copy to another p
 From logits, by the size of the vocabulary. The objective's copy reads the logits and writes as many gradients:
 
 """ + shares(logits) + """
+Over a fused last linear layer, 2,048 tokens: against its three matrix products alone, which hold all logits; and the
+memory that the objective holds beside its inputs and gradients, as a share of the logits:
+
+""" + table(["objective", "share of the products", "memory over logits"],
+            [[f"`{name}`", f"{run['share_of_products']:.2f}", f"{run['extra_over_logits']:.3f}"]
+             for name, run in linear.items()]) + """
 ## Samplers
 
 One token a row of 32,000 logits. Rows a second, the only numbers here that are no ratio:

@@ -21,6 +21,10 @@ struct column_given_but_read_by_no_part;
 template <>
 struct column_given_but_read_by_no_part<columns<>> : std::true_type {};
 template <class Columns>
+struct column_acted_on_but_read_by_no_part;
+template <>
+struct column_acted_on_but_read_by_no_part<columns<>> : std::true_type {};
+template <class Columns>
 struct column_given_by_two_parts;
 template <>
 struct column_given_by_two_parts<columns<>> : std::true_type {};
@@ -51,6 +55,17 @@ template <class Term>
 requires requires { typename Term::prepare_needs; }
 struct prepare_needs<Term> {
     using type = typename Term::prepare_needs;
+};
+
+/// What a part changes the meaning of without writing it: `acts_on` of a part that moves the reference, say.
+template <class P>
+struct acts_on {
+    using type = columns<>;
+};
+template <class P>
+requires requires { typename P::acts_on; }
+struct acts_on<P> {
+    using type = typename P::acts_on;
 };
 
 /// A term whose loss needs numbers of the whole batch before its gradient: reduce(run, batch) gives its Sums, which add
@@ -318,6 +333,12 @@ struct Algorithm {
                           columns<>>>::type>::value,
         "roars: a part gives a column that no later part reads: its work and its settings would have no effect");
 
+    static_assert(column_acted_on_but_read_by_no_part<
+                      minus_t<typename detail::acts_on<Regularizer>::type,
+                              unite_t<needs_of<Sampler>, needs_of<Reward>, typename ShapeStage::needs,
+                                      needs_of<Advantage>, typename OfTerms::needs>>>::value,
+                  "roars: a part acts on a column that no part reads: its work and its settings would have no effect");
+
     /// What must come from outside: from the actor (log-probabilities, values) and from the task (outcomes).
     using Inputs = typename Flow::inputs;
     /// d loss / d column, for each column that a term differentiates.
@@ -331,6 +352,13 @@ struct Algorithm {
     using Columns = unite_t<Inputs, Masks, Gives, Gradients>;
     template <class Real = float>
     using BatchFor = Batch<Real, Columns>;
+
+    /// The same for a batch that somebody else has sampled: what the stages behind the sampler ask, of it too, and use.
+    using SampledInputs = unite_t<
+        typename detail::flow<gives_of<Sampler>, RewardStage, ShapeStage, AdvantageStage, ObjectiveStage>::inputs,
+        gives_of<Sampler>>;
+    using SampledColumns = unite_t<SampledInputs, Masks, gives_of<Reward>, typename ShapeStage::gives,
+                                   gives_of<Advantage>, typename OfTerms::gives, Gradients>;
 
     /// Rewards of the sequences. A sampler has its draws scored by this before it decides what enters the batch.
     template <class RunType, class BatchType>
@@ -421,15 +449,16 @@ template <class A, class... Provider>
 inline constexpr bool fits_v =
     column_needed_but_given_by_no_part_or_actor<minus_t<typename A::Inputs, unite_t<gives_of<Provider>...>>>::value;
 
-/// The batch of an algorithm whose inputs are in the caller's memory. It owns what else the algorithm writes, zero at
-/// first; whatever of that the caller has borrowed too (a gradient, say) is written there.
+/// The batch of an algorithm whose inputs are in the caller's memory, from the reward on: what the sampler alone reads
+/// is not asked for, because the caller has sampled. It owns what else these stages write, zero at first; whatever of
+/// that the caller has borrowed too (a gradient, say) is written there.
 template <class A, class BatchType>
 auto complete(BatchType&& borrowed) {
     static_assert(column_needed_but_given_by_no_part_or_actor<
-                      minus_t<typename A::Inputs, typename std::remove_cvref_t<BatchType>::Columns>>::value,
+                      minus_t<typename A::SampledInputs, typename std::remove_cvref_t<BatchType>::Columns>>::value,
                   "roars: the batch lacks a column that the algorithm asks from outside");
     return std::forward<BatchType>(borrowed).with(
-        minus_t<typename A::Columns, unite_t<typename A::Inputs, typename A::Masks>>{});
+        minus_t<typename A::SampledColumns, unite_t<typename A::SampledInputs, typename A::Masks>>{});
 }
 
 /// Rewards, advantages, loss, gradients and metrics of a batch in one call, for an engine that keeps no run and no

@@ -60,14 +60,15 @@ struct Result {
 
     std::array<double, terms> term_loss{};
     std::array<double, measured> metric_sum{};
-    std::int64_t tokens = 0;  ///< trainable tokens that were seen
+    std::int64_t tokens = 0;                       ///< tokens that the first term counts
+    std::array<std::int64_t, terms> own_tokens{};  ///< of a term whose mask is another than the first one's
 
     double loss() const {
         double sum = 0;
         for (double part : term_loss) sum += part;
         return sum;
     }
-    /// Mean over the trainable tokens; 0 where there are none.
+    /// Mean over the tokens that the metric's term counts; 0 where there are none, NaN without such a metric.
     double metric(std::string_view name) const {
         double found = std::nan("");
         for_each([&](std::string_view each, double mean) {
@@ -75,21 +76,40 @@ struct Result {
         });
         return found;
     }
+    /// The number of those tokens; 0 without such a metric.
+    std::int64_t count(std::string_view name) const {
+        std::int64_t found = 0;
+        for_each_counted([&](std::string_view each, double, std::int64_t count) {
+            if (each == name) found = count;
+        });
+        return found;
+    }
     /// Calls visit(name, value) for the loss of each term and for each metric.
     template <class Visit>
     void for_each(Visit&& visit) const {
-        std::size_t k = 0, m = 0;
-        auto one = [&]<class T>(std::type_identity<T>) {
-            visit(T::name, term_loss[k++]);
-            for (std::string_view name : metrics_of<T>) visit(name, tokens ? metric_sum[m] / double(tokens) : 0.0), ++m;
-        };
-        (one(std::type_identity<Term>{}), ...);
+        for_each_counted([&](std::string_view name, double value, std::int64_t) { visit(name, value); });
     }
     Result& operator+=(const Result& other) {
         for (std::size_t i = 0; i < terms; ++i) term_loss[i] += other.term_loss[i];
         for (std::size_t i = 0; i < measured; ++i) metric_sum[i] += other.metric_sum[i];
         tokens += other.tokens;
+        for (std::size_t i = 0; i < terms; ++i) own_tokens[i] += other.own_tokens[i];
         return *this;
+    }
+
+private:
+    using first_mask = std::tuple_element_t<0, std::tuple<mask_of<Term>..., col::mask>>;
+
+    template <class Visit>
+    void for_each_counted(Visit&& visit) const {
+        std::size_t k = 0, m = 0;
+        auto one = [&]<class T>(std::type_identity<T>) {
+            std::int64_t count = std::is_same_v<mask_of<T>, first_mask> ? tokens : own_tokens[k];
+            visit(T::name, term_loss[k++], count);
+            for (std::string_view name : metrics_of<T>)
+                visit(name, count ? metric_sum[m] / double(count) : 0.0, count), ++m;
+        };
+        (one(std::type_identity<Term>{}), ...);
     }
 };
 
@@ -238,6 +258,19 @@ public:
         }
         return sum;
     }
+    /// The pieces [pieces[p], pieces[p + 1]) one after another, for work around them that is itself in parallel.
+    template <class Before, class After>
+    Sum run_in_order(Offsets pieces, Before&& before, After&& after) {
+        Sum sum;
+        for (std::size_t p = 0; p + 1 < pieces.size(); ++p) {
+            Sum part;
+            before(pieces[p], pieces[p + 1]);
+            if (!Piece(*this, part).walk(pieces[p], pieces[p + 1])) explain(Read{});
+            after(pieces[p], pieces[p + 1]);
+            sum += part;
+        }
+        return sum;
+    }
     Sum run() {
         auto nothing = [](std::int64_t, std::int64_t) {};
         return run(backend_.grain, nothing, nothing);
@@ -323,6 +356,7 @@ private:
         std::array<V, terms> loss{};
         std::array<V, Sum::measured> metric{};
         V tokens{}, not_finite{};
+        std::array<V, terms> own_tokens{};
     };
 
     class Piece {
@@ -351,6 +385,7 @@ private:
             placed.loss.fill(V(Real(0)));
             placed.metric.fill(V(Real(0)));
             placed.tokens = placed.not_finite = V(Real(0));
+            placed.own_tokens.fill(V(Real(0)));
             Loop loop = placed;  // a copy, and one again below: nobody but the loop has its address
             std::int64_t i = 0;
             for (; i + lanes <= size; i += lanes) lane_step(loop, i, lanes);
@@ -578,6 +613,7 @@ private:
                 for (std::size_t m = 0; m < metrics_of<T>.size(); ++m)
                     add(loop.metric[first_metric<k> + m], counts, said.metric[m]);
             if constexpr (k == 0) add(loop.tokens, counts, V(Real(1)));
+            if constexpr (k > 0 && !same_mask_as_first<k>) add(loop.own_tokens[k], counts, V(Real(1)));
         }
         /// sum + x, or sum + weight x, where the token counts. The sum itself is selected: one instruction where sums
         /// have masks.
@@ -624,6 +660,8 @@ private:
             for (std::size_t k = 0; k < terms; ++k) sum_.term_loss[k] += double(math::sum(loop.loss[k]));
             for (std::size_t m = 0; m < Sum::measured; ++m) sum_.metric_sum[m] += double(math::sum(loop.metric[m]));
             sum_.tokens += static_cast<std::int64_t>(math::sum(loop.tokens));
+            for (std::size_t k = 0; k < terms; ++k)
+                sum_.own_tokens[k] += static_cast<std::int64_t>(math::sum(loop.own_tokens[k]));
             finite_ += double(math::sum(loop.not_finite));
         }
 
@@ -709,6 +747,13 @@ template <class BatchType, class Before, class After, class... Weighed>
 auto evaluate_around(backend::Host& backend, BatchType& batch, const std::array<Counts, sizeof...(Weighed)>& counts,
                      std::int64_t together, Before&& before, After&& after, const Weighed&... term) {
     return ObjectivePass<BatchType, Weighed...>(backend, batch, counts, term...).run(together, before, after);
+}
+
+/// The same over the given pieces, one after another.
+template <class BatchType, class Before, class After, class... Weighed>
+auto evaluate_in_order(backend::Host& backend, BatchType& batch, const std::array<Counts, sizeof...(Weighed)>& counts,
+                       Offsets pieces, Before&& before, After&& after, const Weighed&... term) {
+    return ObjectivePass<BatchType, Weighed...>(backend, batch, counts, term...).run_in_order(pieces, before, after);
 }
 
 }  // namespace detail

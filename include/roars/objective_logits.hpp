@@ -44,6 +44,17 @@ inline constexpr bool token_by_token = !TwoPhase<Term> && !requires(const Term& 
     term.prepare(run, batch);
 };
 
+/// The terms of an algorithm, each with its aggregation, as they are before anything is prepared.
+template <class A>
+auto weighed_terms(const A& algorithm, const typename A::State& state) {
+    using Default = std::remove_cvref_t<decltype(algorithm.optimizer.aggregate)>;
+    auto weighed = [&]<class T>(const T& term) {
+        using Aggregate = detail::aggregate<T, Default>;
+        return Weighed<T, typename Aggregate::type>{term, Aggregate::of(term, algorithm.optimizer.aggregate)};
+    };
+    return std::apply([&](const auto&... term) { return std::tuple(weighed(term)...); }, A::terms(algorithm, state));
+}
+
 /// Rows of logits whose gradient is wanted: about as many as stay in a core's second-level cache from being read to
 /// being overwritten, one if there is no room for more.
 template <class Real>
@@ -87,17 +98,12 @@ auto objective_from_logits(const A& algorithm, RunType& run, const typename A::S
     };
     std::int64_t together = detail::rows_in_cache<Real>(vocabulary);
     if constexpr ((detail::token_by_token<Term, RunType, BatchType> && ...)) {
-        using Default = std::remove_cvref_t<decltype(algorithm.optimizer.aggregate)>;
-        auto weighed = [&]<class T>(const T& term) {
-            using Aggregate = detail::aggregate<T, Default>;
-            return Weighed<T, typename Aggregate::type>{term, Aggregate::of(term, algorithm.optimizer.aggregate)};
-        };
         return std::apply(
             [&](const auto&... term) {
                 return detail::evaluate_around(run.backend, batch, totals.counts, together, read, differentiate,
-                                               weighed(term)...);
+                                               term...);
             },
-            A::terms(algorithm, state));
+            detail::weighed_terms(algorithm, state));
     } else {
         auto all = [&](auto&& work) {
             parallel_for(run.backend, (rows.rows + together - 1) / together, [&](std::int64_t piece) {

@@ -35,7 +35,7 @@ Json teacher_kl(const Inputs& in) {
     if (estimator == "k1") return teacher_kl_by<kl::K1>(in);
     if (estimator == "k3") return teacher_kl_by<kl::ExactK3>(in);
     expect(estimator == "k2", [&] { return "estimator: '" + estimator + "', expected k1, k2 or k3"; });
-    return teacher_kl_by<kl::ExactK2>(in);
+    return teacher_kl_by<kl::K2>(in);
 }
 
 Json coefficient(const Inputs& in) {

@@ -1,4 +1,5 @@
 #include "golden.hpp"
+#include "terms.hpp"
 
 #include "roars/advantage/normalise.hpp"
 #include "roars/algorithm.hpp"
@@ -18,8 +19,8 @@ Json group_z_score(const Inputs& in) {
 }
 
 Json clip_and_kl(const Inputs& in) {
-    auto batch =
-        batch_of<columns<col::logp, col::logp_old, col::logp_ref, col::advantage, col::mask, col::grad<col::logp>>>(in);
+    auto batch = batch_with_mask<
+        columns<col::logp, col::logp_old, col::logp_ref, col::advantage, col::mask, col::grad<col::logp>>>(in, "logp");
     backend::Host host;
     Weighed clip{surrogate::Clip{.low = in.real("clip_low"), .high = in.real("clip_high")}, aggregate::SequenceMean{}};
     Weighed kl{regularizer::Kl<kl::ExactK3>{.coefficient = in.real("kl_coef")}, aggregate::SequenceMean{}};

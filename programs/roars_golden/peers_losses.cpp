@@ -81,7 +81,9 @@ Json vespo(const Inputs& in) {
     std::vector<double> weight;
     Offsets offsets = batch.token_offsets();
     for (std::size_t i = 0; i < std::size_t(batch.sequences()); ++i) {
-        double advantage = offsets[i] < offsets[i + 1] ? batch[col::advantage{}][std::size_t(offsets[i])] : 0.0;
+        std::int64_t first = offsets[i];
+        while (first < offsets[i + 1] && !roars::detail::trainable<col::mask>(batch, first)) ++first;
+        double advantage = first < offsets[i + 1] ? batch[col::advantage{}][std::size_t(first)] : 0.0;
         weight.push_back(term.weight(batch[col::sequence_log_ratio{}][i], advantage));
     }
     return {{"loss", result.loss()}, {"grad_logp", batch[col::grad<col::logp>{}]}, {"weight", weight}};

@@ -33,8 +33,11 @@ template <class BatchType, class Term, class Aggregate>
 auto run_term(BatchType& batch, const Term& term, const Aggregate& aggregate) {
     backend::Host host;
     Run run{host};
-    roars::detail::prepare_base(term, run, batch, roars::detail::reduce_base(term, run, batch));
-    return evaluate(host, batch, {count<mask_of<Term>>(host, batch)}, Weighed{term, aggregate});
+    auto sums = roars::detail::reduce_base(term, run, batch);
+    roars::detail::prepare_base(term, run, batch, sums);
+    auto result = evaluate(host, batch, {count<mask_of<Term>>(host, batch)}, Weighed{term, aggregate});
+    result.term_loss[0] += roars::detail::untold_loss(term, run, batch, sums);
+    return result;
 }
 
 /// The loss of an algorithm's terms together, on the columns that they read.

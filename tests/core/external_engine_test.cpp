@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "roars/methods/dapo.hpp"
+#include "roars/sampler/curriculum.hpp"
 
 namespace {
 
@@ -118,6 +119,18 @@ TEST(ExternalEngine, ReceivesTheGradientInItsOwnMemoryPieceByPiece) {
     }
     engine.expect_equal(batch, sum);
     EXPECT_EQ(batch[col::grad<col::logp>{}].data(), gradient.data());
+}
+
+/// What the sampler alone reads (here: which prompt it was) is no business of an engine that has sampled.
+TEST(ExternalEngine, IsNotAskedForWhatTheSamplerReads) {
+    using Curriculum = Algorithm<sampler::Curriculum, reward::Sum<reward::Verified, reward::SoftOverlong>,
+                                 advantage::GroupZScore, regularizer::None, methods::Dapo::Optimizer>;
+    static_assert(contains_v<col::prompt, Curriculum::Inputs> && !contains_v<col::prompt, Curriculum::SampledInputs>);
+    Engine engine;
+    engine.by_hand(std::vector<double>(engine.logp.size(), 1.0));
+    Curriculum algorithm{.reward = engine.dapo().reward, .optimizer = engine.dapo().optimizer};
+    auto batch = complete<Curriculum>(engine.borrowed());
+    engine.expect_equal(batch, loss(algorithm, batch));
 }
 
 /// An engine that has shaped its rewards, or has advantages of its own, leaves out what it does not want.

@@ -17,6 +17,7 @@
 
 #include "roars/methods/gspo.hpp"
 #include "roars/methods/ppo.hpp"
+#include "roars/optimizer/surrogates/over.hpp"
 #include "roars/regularizer/sum.hpp"
 
 namespace {
@@ -306,6 +307,36 @@ TEST(Objective, CountsBeyondThirtyTwoBits) {
     EXPECT_EQ((counts + counts).tokens, 6 * many);
     EXPECT_EQ(aggregate::TokenMean{}.weight(counts, 0), 1.0 / 9e9);
     EXPECT_EQ(aggregate::SequenceMean{}.weight(counts, 2 * many), 1.0 / 12e9);
+}
+
+/// A metric is the mean over the tokens that its own term counts, in any cut.
+TEST(Objective, MetricsAreOverTheirTermsTokens) {
+    using First = surrogate::Over<surrogate::Likelihood, col::external>;
+    Batch<double, columns<col::groups, col::logp, col::entropy, col::mask, col::external, col::grad<col::logp>>> batch(
+        std::vector<std::int64_t>{0, 3, 5}, std::vector<std::int64_t>{0, 1, 2});
+    auto fill = [&](auto column, std::vector<double> values) {
+        std::copy(values.begin(), values.end(), batch[column].begin());
+    };
+    fill(col::logp{}, {-1, -2, -3, -4, -5});
+    fill(col::entropy{}, {0.5, 1.0, 2.0, 4.0, 8.0});
+    fill(col::mask{}, {1, 0, 1, 1, 1});
+    fill(col::external{}, {0, 1, 0, 0, 0});
+    backend::Host host;
+    Weighed first{First{}, aggregate::TokenMean{}};
+    Weighed second{regularizer::EntropyBonus{0.1}, aggregate::TokenMean{}};
+    std::array<Counts, 2> counts{count<col::external>(host, batch), count(host, batch)};
+    auto check = [&](const auto& result) {
+        EXPECT_EQ(result.tokens, 1);
+        EXPECT_EQ(result.count("entropy"), 4);
+        EXPECT_EQ(result.count("no such metric"), 0);
+        EXPECT_DOUBLE_EQ(result.metric("entropy"), (0.5 + 2 + 4 + 8) / 4);
+        EXPECT_DOUBLE_EQ(result.loss(), 2 - 0.1 * (0.5 + 2 + 4 + 8) / 4);
+    };
+    check(evaluate(host, batch, counts, first, second));
+    auto a = batch.slice_groups(0, 1), b = batch.slice_groups(1, 2);
+    auto sum = evaluate(host, a, counts, first, second);
+    sum += evaluate(host, b, counts, first, second);
+    check(sum);
 }
 
 TEST(Objective, RefusesRowsWhereATermReadsNumbers) {

@@ -142,6 +142,30 @@ TEST(Preference, OfNothingIsZero) {
     check_degenerate(KahnemanTversky{}, Sum{}, random);
 }
 
+/// The mean is over all pairs and all answers: one without a trainable token has log-ratio 0, and no gradient.
+TEST(Preference, EmptyAnswersCount) {
+    const std::int64_t tokens[] = {0, 1, 2, 2, 2}, pairs[] = {0, 2, 4};
+    auto with_ratios = [&](auto& batch) {
+        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), 1.0);
+        batch[col::logp{}][0] = 0.75;
+        batch[col::logp{}][1] = -0.5;
+    };
+    auto softplus = [](double x) { return std::log1p(std::exp(x)); };
+    BatchOf<Pairwise<>> batch(tokens, pairs);
+    with_ratios(batch);
+    Pass dpo = pass(Pairwise<>{{1.0}}, Sum{}, batch);
+    EXPECT_NEAR(dpo.loss, (softplus(-1.25) + softplus(0.0)) / 2, 1e-15);
+    EXPECT_NEAR(dpo.gradient[0], -math::sigmoid(-1.25) / 2, 1e-15);
+    BatchOf<SortedPairwise<>> sorted(tokens, pairs);
+    with_ratios(sorted);
+    EXPECT_NEAR(pass(SortedPairwise<>{{1.0}}, Sum{}, sorted).loss, (softplus(-0.5) + softplus(-0.75)) / 2, 1e-15);
+    BatchOf<KahnemanTversky> single(tokens, pairs);
+    with_ratios(single);
+    single[col::chosen{}][0] = 1;
+    Pass kto = pass(KahnemanTversky{1.0}, Sum{}, single);
+    EXPECT_NEAR(kto.loss, (math::sigmoid(-0.75) + math::sigmoid(-0.5) + 2 * 0.5) / 4, 1e-15);
+}
+
 TEST(Preference, StaysFiniteFarFromTheReference) {
     for_each_term([&](const auto& term) { check_far_off_policy(term, Sum{}, 1000.0); });
     check_far_off_policy(KahnemanTversky{}, Sum{}, 1000.0);

@@ -209,11 +209,51 @@ TEST(Surrogates, TopEntropyKeepsItsShare) {
 }
 
 TEST(Surrogates, SmallestKeysTakeTheFirstOfEqualOnes) {
-    roars::detail::SmallestKeys keys({2.0, 1.0, 2.0, 2.0, 5.0}, 3);
-    std::vector<bool> taken;
-    for (double key : {2.0, 1.0, 2.0, 2.0, 5.0}) taken.push_back(keys.take(key));
-    EXPECT_EQ(taken, (std::vector<bool>{true, true, true, false, false}));
-    EXPECT_FALSE(roars::detail::SmallestKeys({}, 3).take(0.0));
+    const std::vector<double> keys{2.0, 1.0, 2.0, 2.0, 5.0};
+    auto shares = [&](const std::vector<std::uint64_t>& marks) {
+        roars::detail::SmallestKeys smallest(keys, marks, 3);
+        std::vector<double> share;
+        for (std::size_t j = 0; j < keys.size(); ++j) share.push_back(smallest.share(keys[j], marks[j]));
+        return share;
+    };
+    EXPECT_EQ(shares({1, 2, 3, 4, 5}), (std::vector<double>{1, 1, 1, 0, 0}));
+    EXPECT_EQ(shares({1, 2, 3, 3, 5}), (std::vector<double>{1, 1, 0.5, 0.5, 0})) << "equal sequences";
+    EXPECT_EQ(roars::detail::SmallestKeys({}, {}, 3).share(0.0, 1), 0.0);
+}
+
+/// Equal advantages make every covariance 0, and rounded draws are often equal: which tokens are taken must be a matter
+/// of the whole batch, though a micro-batch knows but its own tokens. Equal sequences in several of them too.
+struct RoundedDraws {
+    using needs = columns<>;
+    template <class RunType, class BatchType>
+    std::vector<double> operator()(RunType& run, const BatchType& batch) const {
+        std::vector<double> draws = draw::BySequence{}(run, batch);
+        for (double& u : draws) u = std::floor(3 * u) / 3;
+        return draws;
+    }
+};
+RC_GTEST_PROP(Surrogates, TiesDoNotDependOnTheCut, (std::uint32_t seed)) {
+    std::mt19937 random(seed);
+    auto check = [&]<class Term>(const Term& term) {
+        auto batch = random_batch<Term>(random, 6);
+        for (double& a : batch[col::advantage{}]) a = 1.0;
+        for (auto column : {batch[col::logp{}], batch[col::logp_old{}]})
+            for (double& x : column) x = std::round(4 * x) / 4;
+        batch.append(batch.slice_groups(0, 2));
+        std::vector<std::int64_t> order(static_cast<std::size_t>(batch.groups()));
+        std::iota(order.begin(), order.end(), 0);
+        auto uncut = batch;
+        Pass whole = pass(term, aggregate::TokenMean{}, uncut);
+        std::vector<std::int64_t> sizes;
+        for (std::int64_t left = batch.groups(); left > 0; left -= sizes.back())
+            sizes.push_back(1 + std::int64_t(random() % std::uint64_t(left)));
+        Pass pieces = pass_in_pieces(term, aggregate::TokenMean{}, batch, order, sizes);
+        expect_close(pieces.loss, whole.loss, 1e-14, "loss");
+        expect_close(pieces.gradient, whole.gradient, 1e-14, "gradient");
+    };
+    check(KlCov{.fraction = 0.2});
+    check(ClipCov<RoundedDraws>{.fraction = 0.2, .cov_low = -1.0, .cov_high = 1.0});
+    RC_ASSERT(!::testing::Test::HasFailure());
 }
 
 }  // namespace

@@ -70,6 +70,7 @@ struct Pass {
     double loss = 0;
     std::vector<double> gradient;
     std::vector<double> metrics;
+    double untold = 0;  ///< the part of the loss that stands at no token
 };
 
 template <class Term, class Aggregate, class BatchType>
@@ -77,10 +78,15 @@ Pass pass_with(roars::Run<backend::Host>& run, const Term& term, const Aggregate
                const Counts& counts, const roars::detail::sums_of_base<Term>& sums) {
     roars::detail::prepare_base(term, run, batch, sums);
     auto result = evaluate(run.backend, batch, {counts}, Weighed<Term, Aggregate>{term, aggregate});
+    double untold = roars::detail::untold_loss(term, run, batch, sums);
+    result.term_loss[0] += untold;
     auto gradient = [&]<class Column>(columns<Column>) {
         return batch[col::grad<Column>{}];
     }(typename Term::differentiates{});
-    return {result.loss(), {gradient.begin(), gradient.end()}, {result.metric_sum.begin(), result.metric_sum.end()}};
+    return {result.loss(),
+            {gradient.begin(), gradient.end()},
+            {result.metric_sum.begin(), result.metric_sum.end()},
+            untold};
 }
 
 /// The whole batch at once.
@@ -189,8 +195,9 @@ void check_masked_never_leak(const Term& term, const Aggregate& aggregate, std::
     }
 }
 
-/// The gradient that the term says of column `Column` is that of `loss`, a function of the batch. A step that reaches across
-/// a bound (where a clip begins, where a token enters a top share) says nothing of the slope here, so a smaller one is tried.
+/// The gradient that the term says of column `Column` is that of `loss`, a function of the batch. A step that reaches
+/// across a bound (where a clip begins, where a token enters a top share) says nothing of the slope here, so a smaller
+/// one is tried.
 template <class Column = col::logp, class Term, class Aggregate, class LossOf>
 void check_gradient(const Term& term, const Aggregate& aggregate, BatchOf<Term> batch, LossOf&& loss) {
     Pass said = pass(term, aggregate, batch);
@@ -199,7 +206,8 @@ void check_gradient(const Term& term, const Aggregate& aggregate, BatchOf<Term> 
         bool agrees = false;
         std::string differences;
         for (double size : {1e-6, 1e-7, 1e-8}) {
-            const double step = size * std::clamp(std::abs(x), 1e-4, 1.0);  // odds are steep near a log-probability of 0
+            const double step =
+                size * std::clamp(std::abs(x), 1e-4, 1.0);  // odds are steep near a log-probability of 0
             batch[Column{}][t] = x + step;
             double up = loss(batch);
             batch[Column{}][t] = x - step;
@@ -207,7 +215,8 @@ void check_gradient(const Term& term, const Aggregate& aggregate, BatchOf<Term> 
             batch[Column{}][t] = x;
             // A difference of two large losses has the rounding of the losses in it, however right the gradient is.
             double numeric = (up - down) / (2 * step);
-            double rounding = 8 * std::numeric_limits<double>::epsilon() * std::max(std::abs(up), std::abs(down)) / step;
+            double rounding =
+                8 * std::numeric_limits<double>::epsilon() * std::max(std::abs(up), std::abs(down)) / step;
             agrees = std::abs(said.gradient[t] - numeric) <= 2e-7 * std::max(1.0, std::abs(numeric)) + rounding;
             if (agrees) break;
             differences += " " + std::to_string(numeric) + " +- " + std::to_string(rounding);
@@ -259,12 +268,13 @@ void check_degenerate(const Term& term, const Aggregate& aggregate, std::mt19937
     const std::int64_t no_tokens[] = {0, 0, 0}, pair[] = {0, 2}, one_token[] = {0, 1, 1};
     BatchOf<Term> hollow(no_tokens, pair);
     if constexpr (BatchOf<Term>::template has<col::chosen>) hollow[col::chosen{}][0] = 1;
-    EXPECT_EQ(pass(term, aggregate, hollow).loss, 0.0);
+    Pass none = pass(term, aggregate, hollow);
+    EXPECT_EQ(none.loss, none.untold);
 
     auto masked = random_batch<Term>(random, 3);
     std::fill(masked[col::mask{}].begin(), masked[col::mask{}].end(), 0.0);
     Pass nothing = pass(term, aggregate, masked);
-    EXPECT_EQ(nothing.loss, 0.0);
+    EXPECT_EQ(nothing.loss, nothing.untold);
     for (double slope : nothing.gradient) EXPECT_EQ(slope, 0.0);
 
     BatchOf<Term> single(one_token, pair);

@@ -110,4 +110,34 @@ TEST(FullDivergence, RowsOfWeightZeroAreNotRead) {
     EXPECT_EQ(gradient[3], 0.0);
 }
 
+/// One side forbids what the other takes: whatever is infinite is told so, and nothing is NaN.
+TEST(FullDivergence, ForbiddenByOneSideAlone) {
+    const std::vector<double> all{0.3, -0.2, 1.0}, some{0.3, minus_infinity, 1.0};
+    std::vector<double> gradient(3, 9.0), p(3), q(3);
+    double sum_all = 0, sum_some = 0;
+    for (std::size_t j = 0; j < 3; ++j) sum_all += p[j] = std::exp(all[j]), sum_some += q[j] = std::exp(some[j]);
+    for (std::size_t j = 0; j < 3; ++j) p[j] /= sum_all, q[j] /= sum_some;
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    // The teacher forbids it.
+    EXPECT_EQ(row_divergence(divergence::ReverseKl{}, all.data(), some.data(), 3, 1.0, gradient.data()), infinity);
+    EXPECT_EQ(gradient, std::vector<double>(3, 0.0));
+    EXPECT_LT(row_divergence(divergence::ForwardKl{}, all.data(), some.data(), 3, 1.0, gradient.data()), infinity);
+    for (std::size_t j = 0; j < 3; ++j) EXPECT_NEAR(gradient[j], p[j] - q[j], 1e-15);
+    // The policy forbids it: its own logit has no slope, the others have that of the formula.
+    EXPECT_LT(row_divergence(divergence::ReverseKl{}, some.data(), all.data(), 3, 1.0, gradient.data()), infinity);
+    EXPECT_EQ(gradient[1], 0.0);
+    EXPECT_EQ(row_divergence(divergence::ForwardKl{}, some.data(), all.data(), 3, 1.0, gradient.data()), infinity);
+    EXPECT_EQ(gradient[1], 0.0);
+    EXPECT_NEAR(gradient[0], q[0] - p[0], 1e-15);
+    // A mixture of one side alone is that side, and its divergence from itself is 0.
+    for (double mixture : {0.0, 1.0})
+        for (const auto* row : {&all, &some}) {
+            const auto& other = row == &all ? some : all;
+            EXPECT_NEAR(
+                row_divergence(divergence::JensenShannon{mixture}, row->data(), other.data(), 3, 1.0, gradient.data()),
+                0.0, 1e-15);
+            for (double slope : gradient) EXPECT_NEAR(slope, 0.0, 1e-15);
+        }
+}
+
 }  // namespace

@@ -88,7 +88,7 @@ TEST(Kl, EstimatorsInExpectation) {
             {std::log(p[a])}, {std::log(b[a])}, {std::log(q[a])}};
     };
     for (std::size_t a = 0; a < 4; ++a) {
-        auto d = log_ratio(std::log(p[a]), std::log(q[a]));
+        double d = std::log(p[a]) - std::log(q[a]);
         k1 += p[a] * kl::K1::of(d).value;
         k3 += p[a] * kl::K3::of(d).value;
         corrected += b[a] * importance.token(token(a)).loss;
@@ -98,7 +98,7 @@ TEST(Kl, EstimatorsInExpectation) {
     EXPECT_NEAR(corrected, kl, 1e-14);
     auto of_k2 =
         gradient_of([&](std::size_t a) { return p[a]; },
-                    [&](std::size_t a) { return kl::K2::of(log_ratio(std::log(p[a]), std::log(q[a]))).slope; });
+                    [&](std::size_t a) { return kl::K2::of(std::log(p[a]) - std::log(q[a])).slope; });
     expect_close(of_k2, exact, 1e-14, "gradient of k2");
     auto of_corrected = gradient_of([&](std::size_t a) { return b[a]; },
                                     [&](std::size_t a) { return importance.token(token(a)).slope[0]; });

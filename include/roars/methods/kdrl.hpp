@@ -23,7 +23,7 @@ using DistilledReinforcement =
               optimizer::PolicyGradient<surrogate::Clip, aggregate::TokenMean, step::Recipe>>;
 
 /// Reverse KL to the teacher by k2, whose gradient is the unbiased one.
-using TeacherKl = regularizer::Kl<kl::ExactK2, col::logp_teacher>;
+using TeacherKl = regularizer::Kl<kl::K2, col::logp_teacher>;
 
 /// The pull decays: imitation first, reward later. The paper's best.
 using Kdrl = DistilledReinforcement<regularizer::Scheduled<TeacherKl, schedule::LinearDecay>>;

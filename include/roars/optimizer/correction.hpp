@@ -184,7 +184,7 @@ struct K1 {
 /// d^2 / 2 <= high.
 struct K2 {
     double high = 0.1;
-    double divergence(double d) const { return kl::K2::of(LogRatio<double>{d, 1.0}).value; }
+    double divergence(double d) const { return kl::K2::of(d).value; }
     bool passes(double k) const { return k <= high; }
 };
 /// e^{-d} - 1 + d <= high.

@@ -240,17 +240,23 @@ struct SoftmaxRows {
     }
     Real* row(std::int64_t r) const { return logits.data() + r * vocabulary; }
 
-    /// The columns of row r.
-    void read(std::int64_t r) const {
+    /// The columns of row r, whose token and columns are the i-th.
+    void read(std::int64_t r, std::int64_t i) const {
         if (columns.entropy.empty() && columns.sum_pi_squared.empty())
-            read_for<OnlyNormaliser>(r);
+            read_for<OnlyNormaliser>(r, static_cast<std::size_t>(i));
         else
-            read_for<WithEntropy>(r);
+            read_for<WithEntropy>(r, static_cast<std::size_t>(i));
     }
+    void read(std::int64_t r) const { read(r, r); }
     /// Row r becomes its gradient, from the columns and the gradients of logp and entropy; the latter empty for none.
     template <class Gradient>
     void differentiate(std::int64_t r, std::span<Gradient> grad_logp, std::span<Gradient> grad_entropy) const {
-        auto i = static_cast<std::size_t>(r);
+        differentiate(r, r, grad_logp, grad_entropy);
+    }
+    template <class Gradient>
+    void differentiate(std::int64_t r, std::int64_t token_index, std::span<Gradient> grad_logp,
+                       std::span<Gradient> grad_entropy) const {
+        auto i = static_cast<std::size_t>(token_index);
         bool with_entropy = !grad_entropy.empty();
         softmax_row_gradient(
             row(r), vocabulary, static_cast<std::int64_t>(token[i]), temperature,
@@ -268,8 +274,7 @@ struct SoftmaxRows {
 
 private:
     template <class Sums>
-    void read_for(std::int64_t r) const {
-        auto i = static_cast<std::size_t>(r);
+    void read_for(std::int64_t r, std::size_t i) const {
         SoftmaxRow<Value> sums = softmax_row<Sums>(static_cast<const Value*>(row(r)), vocabulary, temperature);
         double chosen = static_cast<double>(row(r)[token[i]]);
         bool forbidden = chosen == -std::numeric_limits<double>::infinity();

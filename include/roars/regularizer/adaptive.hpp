@@ -33,7 +33,7 @@ struct AdaptiveKl {
     }
     template <class RunType, class ResultType>
     void observe(RunType&, State& state, const ResultType& result) const {
-        if (result.tokens > 0) observe(state, result.metric("kl"));
+        if (result.count("kl") > 0) observe(state, result.metric("kl"));
     }
 };
 template <class Estimator>
@@ -68,7 +68,7 @@ struct AdaptiveEntropy {
     }
     template <class RunType, class ResultType>
     void observe(RunType&, State& state, const ResultType& result) const {
-        if (result.tokens > 0) observe(state, result.metric("entropy"));
+        if (result.count("entropy") > 0) observe(state, result.metric("entropy"));
     }
 };
 ROARS_FIELDS(AdaptiveEntropy, coefficient, target, step, min, max)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -13,7 +14,9 @@ namespace roars {
 
 /// Divergences between the policy's whole distribution p = softmax(logits) and a teacher's q, action by action: `value`
 /// is the action's part of the sum, `pull` is p d value / d p up to a constant times p, so that the gradient by a logit
-/// is pull_j - p_j sum pull. A term with p = 0 or q = 0 in front is 0.
+/// is pull_j - p_j sum pull. A term with p = 0 or q = 0 in front is 0. A forbidden action (logit -inf) has the gradient
+/// 0. Where one side forbids what the other takes, a divergence may be infinite: it is told as inf, and a gradient that
+/// would be infinite too is 0.
 namespace divergence {
 
 /// One action's part.
@@ -48,9 +51,9 @@ struct JensenShannon {
     ROARS_FN Part<V> of(const V& p, const V& logp, const V& q, const V& logq) const {
         using Real = math::Scalar<V>;
         const V zero(Real(0)), share(static_cast<Real>(mixture)), rest(Real(1.0 - mixture));
-        V log_middle = math::log(share * q + rest * p);
-        V of_teacher = math::select(q > zero, share * q * (logq - log_middle), zero);
-        V of_policy = math::select(p > zero, rest * p * (logp - log_middle), zero);
+        V of_q = share * q, of_p = rest * p, log_middle = math::log(of_q + of_p);
+        V of_teacher = math::select(of_q > zero, of_q * (logq - log_middle), zero);
+        V of_policy = math::select(of_p > zero, of_p * (logp - log_middle), zero);
         return {of_teacher + of_policy, of_policy};
     }
 };
@@ -115,10 +118,16 @@ double row_divergence(const Divergence& divergence, const Real* logits, const Re
                                  pull += double(math::sum(one.pull));
                              });
     if (gradient == nullptr) return value;
-    V all(static_cast<Real>(pull)), factor(static_cast<Real>(weight / temperature));
+    if (std::isinf(pull)) {
+        std::fill_n(gradient, vocabulary, Real(0));
+        return value;
+    }
+    V all(static_cast<Real>(pull)), factor(static_cast<Real>(weight / temperature)), zero(Real(0)),
+        forbidden(-std::numeric_limits<Real>::infinity());
     detail::for_lanes_of_two(logits, teacher_logits, vocabulary,
                              [&](const V& z, const V& t, std::int64_t at, std::int64_t used) {
                                  V slope = factor * (part(z, t).pull - math::exp(z * scale - shift) * all);
+                                 slope = math::select(z == forbidden, zero, slope);
                                  if (used == math::lanes<V>) return math::store(gradient + at, slope);
                                  std::array<Real, static_cast<std::size_t>(math::lanes<V>)> rest;
                                  math::store(rest.data(), slope);

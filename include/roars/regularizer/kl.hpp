@@ -2,13 +2,13 @@
 
 #include <array>
 #include <cstdint>
-#include <limits>
 #include <string_view>
 
 #include "roars/concepts.hpp"
 
-/// KL(policy || reference) from the tokens that were drawn. d = logp - logp_ref, held within +-20.
-/// Estimators: Schulman 2020, http://joschu.net/blog/kl-approx.html.
+/// KL(policy || reference) from the tokens that were drawn, d = logp - logp_ref. Estimators: Schulman 2020,
+/// http://joschu.net/blog/kl-approx.html. What has an exponential is held where it would overflow, with slope 0 beyond;
+/// the others are as they are written.
 namespace roars {
 namespace kl {
 
@@ -22,62 +22,55 @@ struct Estimate {
 /// k1 = d. Unbiased as a value; as a loss its gradient is 0 on average, so it belongs into the reward.
 struct K1 {
     template <class V>
-    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
-        return {d.value, d.inside};
+    ROARS_FN static Estimate<V> of(const V& d) {
+        return {d, V(math::Scalar<V>(1))};
     }
 };
-/// |d|
+/// |d|, of slope 0 at 0.
 struct Absolute {
     template <class V>
-    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
-        using Real = math::Scalar<V>;
-        V sign =
-            math::select(d.value > V(Real(0)), V(Real(1)), math::select(d.value < V(Real(0)), V(Real(-1)), V(Real(0))));
-        return {math::abs(d.value), sign * d.inside};
+    ROARS_FN static Estimate<V> of(const V& d) {
+        const V zero(math::Scalar<V>(0)), one(math::Scalar<V>(1));
+        return {math::abs(d), math::select(d > zero, one, math::select(d < zero, -one, zero))};
     }
 };
-/// k2 = d^2 / 2
+/// k2 = d^2 / 2. The mean of its gradient is that of the KL itself.
 struct K2 {
     template <class V>
-    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
-        using Real = math::Scalar<V>;
-        return {d.value * d.value * V(Real(0.5)), d.value * d.inside};
+    ROARS_FN static Estimate<V> of(const V& d) {
+        return {d * d * V(math::Scalar<V>(0.5)), d};
     }
 };
-/// k3 = e^{-d} - 1 + d, at most 10 (slope 0 beyond). Unbiased and never negative.
+/// k3 = e^{-d} - 1 + d, of d held within +-20 and at most 10. Unbiased and never negative.
 struct K3 {
     template <class V>
     ROARS_FN static V unbounded(const V& d) {
         return math::expm1(-d) + d;
     }
     template <class V>
-    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
+    ROARS_FN static Estimate<V> of(const V& d) {
         using Real = math::Scalar<V>;
-        const V most(Real(10));
-        V value = unbounded(d.value);
-        V slope = -math::expm1(-d.value) * d.inside;
-        return {math::min(value, most), math::select(value <= most, slope, V(Real(0)))};
+        const V most(Real(10)), zero(Real(0));
+        auto [held, inside] = log_ratio<V>(d, zero);
+        V value = unbounded(held);
+        return {math::min(value, most), math::select(value <= most, -math::expm1(-held) * inside, zero)};
     }
 };
-/// k2 and k3 as they are written, of a d that is not held; k3 is held only below d = -80, where e^{-d} leaves float.
-struct ExactK2 : K2 {
-    static constexpr double bound = std::numeric_limits<float>::max();
-};
+/// k3 as it is written, held only below d = -80, where e^{-d} leaves float.
 struct ExactK3 {
-    static constexpr double bound = std::numeric_limits<float>::max();
     template <class V>
-    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
+    ROARS_FN static Estimate<V> of(const V& d) {
         using Real = math::Scalar<V>;
         const V least(Real(-80));
-        V held = math::max(d.value, least);
-        return {K3::unbounded(held), math::select(d.value >= least, -math::expm1(-held), V(Real(0)))};
+        V held = math::max(d, least);
+        return {K3::unbounded(held), math::select(d >= least, -math::expm1(-held), V(Real(0)))};
     }
 };
-/// The value of one estimator with the gradient of k2, which is that of KL(policy || reference) on average.
+/// The value of one estimator with the gradient of k2.
 template <class Value = K3>
 struct StraightThrough {
     template <class V>
-    ROARS_FN static Estimate<V> of(const LogRatio<V>& d) {
+    ROARS_FN static Estimate<V> of(const V& d) {
         return {Value::of(d).value, K2::of(d).slope};
     }
 };
@@ -86,17 +79,10 @@ ROARS_FIELDS(K1)
 ROARS_FIELDS(Absolute)
 ROARS_FIELDS(K2)
 ROARS_FIELDS(K3)
-ROARS_FIELDS(ExactK2)
 ROARS_FIELDS(ExactK3)
 template <class Value>
 ROARS_FIELDS_OF((StraightThrough<Value>))
 
-/// Within what an estimator wants d held: its own bound, or 20.
-template <class Estimator>
-inline constexpr double bound_of = 20.0;
-template <class Estimator>
-requires requires { Estimator::bound; }
-inline constexpr double bound_of<Estimator> = Estimator::bound;
 }  // namespace kl
 
 namespace regularizer {
@@ -115,7 +101,7 @@ struct Kl {
     template <class X>
     ROARS_FN Loss<value_t<X>, 1, 1> token(const X& x) const {
         using V = value_t<X>;
-        auto estimate = Estimator::of(log_ratio<V>(x[col::logp{}], x[Other{}], kl::bound_of<Estimator>));
+        auto estimate = Estimator::of(V(x[col::logp{}] - x[Other{}]));
         V scale(static_cast<math::Scalar<V>>(coefficient));
         return {scale * estimate.value, {scale * estimate.slope}, {estimate.value}};
     }
@@ -124,8 +110,8 @@ template <class Estimator, class Other>
 ROARS_FIELDS_OF((Kl<Estimator, Other>), coefficient)
 
 /// coefficient * e^{logp - logp_old} * estimator(logp - logp_ref): an unbiased estimate of KL(policy || reference) from
-/// tokens of the old policy, the ratio differentiated too; held only where it would overflow (|log-ratio| > 80).
-/// DeepSeek-V3.2, arXiv 2512.02556. Metric: the corrected estimate.
+/// tokens of the old policy, the ratio differentiated too; held only where it would overflow (|log-ratio| > 80), the
+/// estimator's d within +-20. DeepSeek-V3.2, arXiv 2512.02556. Metric: the corrected estimate.
 template <class Estimator = kl::K3>
 struct ImportanceKl {
     double coefficient = 0.04;
@@ -138,11 +124,12 @@ struct ImportanceKl {
     template <class X>
     ROARS_FN Loss<value_t<X>, 1, 1> token(const X& x) const {
         using V = value_t<X>;
-        auto estimate = Estimator::of(log_ratio<V>(x[col::logp{}], x[col::logp_ref{}]));
+        auto [d, near] = log_ratio<V>(x[col::logp{}], x[col::logp_ref{}]);
+        auto estimate = Estimator::of(d);
         auto [l, inside] = log_ratio<V>(x[col::logp{}], x[col::logp_old{}], 80.0);
         V ratio = math::exp(l), value = ratio * estimate.value;
         V scale(static_cast<math::Scalar<V>>(coefficient));
-        return {scale * value, {scale * (value * inside + ratio * estimate.slope)}, {value}};
+        return {scale * value, {scale * (value * inside + ratio * estimate.slope * near)}, {value}};
     }
 };
 template <class Estimator>

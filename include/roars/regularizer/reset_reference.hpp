@@ -72,6 +72,7 @@ template <class When>
 struct ResetReference {
     When when{};
 
+    using acts_on = columns<col::logp_ref>;
     using State = typename When::State;
 
     std::tuple<> terms(const State&) const { return {}; }

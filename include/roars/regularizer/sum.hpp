@@ -22,6 +22,7 @@ struct Sum : Pack<Part...> {
     using Pack<Part...>::Pack;
     using needs = roars::detail::shaping_needs<Part...>;
     using gives = roars::detail::shaping_gives<Part...>;
+    using acts_on = unite_t<columns<>, typename roars::detail::acts_on<Part>::type...>;
     using State = Pack<state_of<Part>...>;
 
     template <class RunType, class BatchType>

@@ -119,11 +119,12 @@ public:
           length_(trainable_lengths<col::mask>(run.backend, batch)) {
         for (std::int64_t g = 0; g < batch.groups(); ++g) {
             pairing::Pair pair = Pairing::of(batch, g);
-            // A pair without a single trainable token has nothing to learn from.
-            if (pair.exists() && length(pair.chosen) + length(pair.rejected) > 0) pairs_.push_back(pair);
+            if (pair.exists()) pairs_.push_back(pair);
         }
     }
     const std::vector<pairing::Pair>& pairs() const { return pairs_; }
+    /// Neither answer has a trainable token: the pair's loss is a constant that stands nowhere.
+    bool empty(const pairing::Pair& pair) const { return length(pair.chosen) + length(pair.rejected) == 0; }
     std::int64_t length(std::int64_t sequence) const { return length_[static_cast<std::size_t>(sequence)]; }
     double summary(std::int64_t sequence) const { return summary_[static_cast<std::size_t>(sequence)]; }
 
@@ -159,7 +160,7 @@ namespace surrogate {
 
 /// The mean over the batch's pairs of a loss of two answers' summaries. `prepare` writes sequence_loss and
 /// sequence_gradient, so that the sum over tokens is the loss and every trainable token has its answer's derivative. A
-/// group is in one micro-batch. Pairs without a trainable token are left out.
+/// group is in one micro-batch. An empty answer has the summary 0.
 template <class PairLoss = pair::Logistic, class Summary = summary::LogRatio, class Pairing = pairing::ChosenFirst>
 struct Pairwise {
     PairLoss loss{};
@@ -190,6 +191,14 @@ struct Pairwise {
         answers.clear(batch);
         for (const auto& pair : answers.pairs())
             answers.write(batch, pair, loss.of(answers.view(pair)), 1.0 / double(sums.pairs));
+    }
+    template <class RunType, class BatchType>
+    double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
+        detail::Answers<Summary, Pairing> answers(run, batch);
+        double sum = 0.0;
+        for (const auto& pair : answers.pairs())
+            if (answers.empty(pair)) sum += loss.of(answers.view(pair)).value / double(sums.pairs);
+        return sum;
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {
@@ -237,18 +246,27 @@ struct SortedPairwise {
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         detail::Answers<Summary, Pairing> answers(run, batch);
         answers.clear(batch);
-        std::vector<double> chosen = sorted(sums.chosen), rejected = sorted(sums.rejected);
-        double scale = 1.0 / double(std::max<std::size_t>(chosen.size(), 1));
+        Sides sides(sums);
+        double scale = 1.0 / double(std::max<std::size_t>(sums.chosen.size(), 1));
         for (const auto& pair : answers.pairs()) {
-            double c = answers.summary(pair.chosen), r = answers.summary(pair.rejected);
-            auto as_chosen = over_equals(chosen, c, [&](std::size_t k) { return loss.of(View{c, rejected[k]}); });
-            auto as_rejected = over_equals(rejected, r, [&](std::size_t k) { return loss.of(View{chosen[k], r}); });
+            auto as_chosen = sides.at_chosen(loss, answers.summary(pair.chosen));
+            auto as_rejected = sides.at_rejected(loss, answers.summary(pair.rejected));
             std::int64_t n_c = answers.length(pair.chosen), n_r = answers.length(pair.rejected);
             // The loss belongs to the chosen side; an empty chosen answer leaves it to the rejected one.
             detail::write_answer(batch, pair.chosen, n_c, scale * as_chosen.value, scale * as_chosen.by_chosen);
             detail::write_answer(batch, pair.rejected, n_r, n_c > 0 ? 0.0 : scale * as_chosen.value,
                                  scale * as_rejected.by_rejected);
         }
+    }
+    template <class RunType, class BatchType>
+    double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
+        detail::Answers<Summary, Pairing> answers(run, batch);
+        Sides sides(sums);
+        double sum = 0.0;
+        for (const auto& pair : answers.pairs())
+            if (answers.empty(pair))
+                sum += sides.at_chosen(loss, answers.summary(pair.chosen)).value / double(sums.chosen.size());
+        return sum;
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {
@@ -258,10 +276,21 @@ struct SortedPairwise {
 private:
     using View = pair::View<double>;
 
-    static std::vector<double> sorted(std::vector<double> values) {
-        std::sort(values.begin(), values.end(), Ascending{});
-        return values;
-    }
+    /// The sorted summaries of both sides of the whole batch.
+    struct Sides {
+        std::vector<double> chosen, rejected;
+
+        explicit Sides(const Sums& sums) : chosen(sums.chosen), rejected(sums.rejected) {
+            std::sort(chosen.begin(), chosen.end(), Ascending{});
+            std::sort(rejected.begin(), rejected.end(), Ascending{});
+        }
+        pair::Loss<double> at_chosen(const PairLoss& loss, double c) const {
+            return over_equals(chosen, c, [&](std::size_t k) { return loss.of(View{c, rejected[k]}); });
+        }
+        pair::Loss<double> at_rejected(const PairLoss& loss, double r) const {
+            return over_equals(rejected, r, [&](std::size_t k) { return loss.of(View{chosen[k], r}); });
+        }
+    };
     /// The mean of loss_at(k) over the places k of x.
     template <class LossAt>
     static pair::Loss<double> over_equals(const std::vector<double>& values, double x, LossAt&& loss_at) {

@@ -8,7 +8,7 @@ namespace roars::surrogate {
 /// z = max(0, mean of u over the mismatched answers of the batch), a constant that measures the divergence:
 ///     desirable:   desirable_weight (1 - sigmoid(beta (u - z)));
 ///     undesirable: undesirable_weight (1 - sigmoid(beta (z - u))),
-/// mean over the answers that are not mismatched and have a trainable token. KTO, arXiv 2402.01306, eq. 8.
+/// mean over the answers that are not mismatched; an empty one has u = 0. KTO, arXiv 2402.01306, eq. 8.
 struct KahnemanTversky {
     double beta = 0.1;
     double desirable_weight = 1.0;
@@ -47,10 +47,9 @@ struct KahnemanTversky {
     template <class RunType, class BatchType>
     Sums reduce(RunType& run, BatchType& batch) const {
         std::vector<double> u = log_ratios(run, batch);
-        std::vector<std::int64_t> length = detail::trainable_lengths<col::mask>(run.backend, batch);
         Sums sums;
         for (std::size_t i = 0; i < u.size(); ++i)
-            sums += batch[col::mismatched{}][i] != 0 ? Sums{u[i], 1, 0} : Sums{0.0, 0, length[i] > 0};
+            sums += batch[col::mismatched{}][i] != 0 ? Sums{u[i], 1, 0} : Sums{0.0, 0, 1};
         return sums;
     }
     template <class RunType, class BatchType>
@@ -64,6 +63,15 @@ struct KahnemanTversky {
             detail::write_answer(batch, std::int64_t(i), length[i], learns ? scale * loss.value : 0.0,
                                  learns ? scale * loss.slope : 0.0);
         }
+    }
+    template <class RunType, class BatchType>
+    double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
+        std::vector<std::int64_t> length = detail::trainable_lengths<col::mask>(run.backend, batch);
+        double sum = 0.0;
+        for (std::size_t i = 0; i < length.size(); ++i)
+            if (length[i] == 0 && batch[col::mismatched{}][i] == 0)
+                sum += of(0.0, batch[col::chosen{}][i] != 0, sums.divergence()).value / double(sums.answers);
+        return sum;
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {

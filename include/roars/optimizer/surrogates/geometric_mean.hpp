@@ -10,8 +10,8 @@
 namespace roars::surrogate {
 
 /// Every token of sequence i has the loss -A e^{mean_t m_t}, m = s min(s l, s clamp(l, -low, high)), s = sign(A), l not
-/// held, the mean at most 20; the slope is -A e^{mean} where m = l, else 0. A = 0 gives 0. The bounds are of the
-/// log-ratio. With aggregate::SequenceMean: GMPO, arXiv 2507.20673.
+/// held, the mean at most 80, which leaves no format; the slope is -A e^{mean} where m = l, else 0. A = 0 gives 0. The
+/// bounds are of the log-ratio. With aggregate::SequenceMean: GMPO, arXiv 2507.20673.
 struct GeometricMean {
     double low = 0.4;
     double high = 0.4;
@@ -45,7 +45,7 @@ struct GeometricMean {
     ROARS_FN Loss<value_t<X>, 1, 3> token(const X& x) const {
         using V = value_t<X>;
         using Real = math::Scalar<V>;
-        const V zero(Real(0)), one(Real(1)), most(Real(20));
+        const V zero(Real(0)), one(Real(1)), most(Real(80));
         V l = x[col::logp{}] - x[col::logp_old{}];
         V advantage = x[col::advantage{}], mean = x[col::sequence_log_ratio{}];
         V ratio = math::exp(math::min(mean, most));

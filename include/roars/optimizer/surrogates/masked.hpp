@@ -1,11 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "roars/optimizer/surrogates/sequence.hpp"
 #include "roars/optimizer/surrogates/wrapper.hpp"
 #include "roars/primitives/broadcast.hpp"
+#include "roars/primitives/sort.hpp"
 
 /// Surrogates that leave out tokens of another one: their loss is 0, they still count in every mean.
 namespace roars::surrogate {

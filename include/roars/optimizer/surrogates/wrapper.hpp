@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <limits>
 #include <string_view>
 #include <vector>
 
 #include "roars/algorithm.hpp"
-#include "roars/primitives/sort.hpp"
 
 /// What surrogates around another surrogate share. Around a sequence's ratio (SequenceClip, GeometricMean) a mask or a
 /// weight that differs between the tokens of a sequence is differentiated as an advantage that does: as GSPO-token.
@@ -79,25 +77,10 @@ void keep_all(BatchType& batch) {
         std::fill(batch[col::keep{}].begin(), batch[col::keep{}].end(), typename BatchType::Real(1));
 }
 
-inline void append(std::vector<double>& ours, const std::vector<double>& theirs) {
+template <class T>
+void append(std::vector<T>& ours, const std::vector<T>& theirs) {
     ours.insert(ours.end(), theirs.begin(), theirs.end());
 }
-
-/// The `count` smallest of all keys: those below `limit`, and of those equal to it the first `ties`.
-struct SmallestKeys {
-    double limit = -std::numeric_limits<double>::infinity();
-    std::int64_t ties = 0;
-
-    SmallestKeys(std::vector<double> keys, std::int64_t count) {
-        count = std::min<std::int64_t>(count, std::ssize(keys));
-        if (count <= 0) return;
-        std::nth_element(keys.begin(), keys.begin() + (count - 1), keys.end(), Ascending{});
-        limit = keys[static_cast<std::size_t>(count - 1)];
-        ties = count - std::count_if(keys.begin(), keys.end(), [&](double key) { return key < limit; });
-    }
-    /// To be asked of one key after another, in order. Equal keys in several micro-batches are first in each of them.
-    bool take(double key) { return key < limit || (key == limit && ties-- > 0); }
-};
 
 /// max(1, floor(fraction count)).
 inline std::int64_t share(double fraction, std::int64_t count) {
