@@ -15,7 +15,7 @@
 
 /// A device on the host: each block is a loop over its threads, in an order of one's choice. Memory is filled with what
 /// no kernel may rely on.
-namespace roars::cuda {
+namespace roars::gpu {
 
 /// In which order the threads of a step run. What a kernel gives must not depend on it.
 enum class Order { forwards, backwards, shuffled };
@@ -88,7 +88,8 @@ public:
     void wait() {}
     template <class Body>
     void launch(std::int64_t blocks, const Body& body) {
-        static_assert(std::is_trivially_copyable_v<Body> && std::is_trivially_default_constructible_v<typename Body::Shared>);
+        static_assert(std::is_trivially_copyable_v<Body> &&
+                      std::is_trivially_default_constructible_v<typename Body::Shared>);
         static_assert(sizeof(typename Body::Shared) <= 48 * 1024, "shared memory of a block");
         static_assert(sizeof(Body) <= 4096, "parameters of a kernel");
         for (std::int64_t index = 0; index < blocks; ++index) {
@@ -106,4 +107,4 @@ private:
     Arena<Emulated> arena_;
 };
 
-}  // namespace roars::cuda
+}  // namespace roars::gpu

@@ -8,7 +8,7 @@
 #include "roars/cuda/batch.hpp"
 #include "roars/cuda/segments.hpp"
 
-namespace roars::cuda {
+namespace roars::gpu {
 namespace {
 
 /// Segments of many sizes: none, one, around every size at which the work is shared out anew.
@@ -164,4 +164,4 @@ TEST(DeviceBatch, GoesUpAndComesDown) {
 }
 
 }  // namespace
-}  // namespace roars::cuda
+}  // namespace roars::gpu

@@ -9,7 +9,7 @@
 
 #include "roars/cuda/device.hpp"
 
-namespace roars::cuda {
+namespace roars::gpu {
 
 /// A CUDA call that failed: which, and the runtime's reason.
 struct CallFailed : std::runtime_error {
@@ -111,45 +111,45 @@ __global__ void __launch_bounds__(Body::threads) run_body(const __grid_constant_
 }  // namespace detail
 #endif
 
-}  // namespace roars::cuda
+}  // namespace roars::gpu
 
 namespace roars::backend {
 
-/// A GPU: the current device, a stream and a memory resource, all three the caller's. Nothing synchronises but what says
-/// so; what it needs in passing comes from its arena. Not to be copied; use one per stream.
+/// A GPU: the current device, a stream and a memory resource, all three the caller's. Nothing synchronises but what
+/// says so; what it needs in passing comes from its arena. Not to be copied; use one per stream.
 class Cuda {
 public:
     static constexpr bool on_device = true;
     std::int64_t grain = 16384;
 
-    explicit Cuda(cudaStream_t stream = nullptr, cuda::MemoryResource& memory = cuda::default_memory())
+    explicit Cuda(cudaStream_t stream = nullptr, gpu::MemoryResource& memory = gpu::default_memory())
         : stream_(stream), memory_(&memory), arena_(*this) {}
     Cuda(const Cuda&) = delete;
     Cuda& operator=(const Cuda&) = delete;
 
     cudaStream_t stream() const { return stream_; }
-    cuda::Arena<Cuda>& arena() { return arena_; }
+    gpu::Arena<Cuda>& arena() { return arena_; }
 
     /// Errors: the stream is being captured. Memory of a graph would end with it.
     void* allocate(std::size_t bytes) {
         cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-        cuda::check(cudaStreamIsCapturing(stream_, &capture), "cudaStreamIsCapturing");
+        gpu::check(cudaStreamIsCapturing(stream_, &capture), "cudaStreamIsCapturing");
         expect(capture == cudaStreamCaptureStatusNone,
                "memory is needed while the stream is captured: run the same work once before the capture");
         return memory_->allocate(bytes, stream_);
     }
     void release(void* memory, std::size_t bytes) noexcept { memory_->release(memory, bytes, stream_); }
 
-    void copy(void* to, const void* from, std::size_t bytes, cuda::Way way) {
-        auto kind = way == cuda::Way::to_device ? cudaMemcpyHostToDevice
-                    : way == cuda::Way::to_host ? cudaMemcpyDeviceToHost
-                                                : cudaMemcpyDeviceToDevice;
-        if (bytes > 0) cuda::check(cudaMemcpyAsync(to, from, bytes, kind, stream_), "cudaMemcpyAsync");
+    void copy(void* to, const void* from, std::size_t bytes, gpu::Way way) {
+        auto kind = way == gpu::Way::to_device ? cudaMemcpyHostToDevice
+                    : way == gpu::Way::to_host ? cudaMemcpyDeviceToHost
+                                               : cudaMemcpyDeviceToDevice;
+        if (bytes > 0) gpu::check(cudaMemcpyAsync(to, from, bytes, kind, stream_), "cudaMemcpyAsync");
     }
     void zero(void* to, std::size_t bytes) {
-        if (bytes > 0) cuda::check(cudaMemsetAsync(to, 0, bytes, stream_), "cudaMemsetAsync");
+        if (bytes > 0) gpu::check(cudaMemsetAsync(to, 0, bytes, stream_), "cudaMemsetAsync");
     }
-    void wait() { cuda::check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
+    void wait() { gpu::check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
 
 #if defined(__CUDACC__)
     /// `body` in `blocks` blocks; none for 0.
@@ -158,15 +158,15 @@ public:
         static_assert(std::is_trivially_copyable_v<Body>, "a kernel's body is copied to the device as bytes");
         if (blocks <= 0) return;
         expect(blocks <= 2147483647, [&] { return std::to_string(blocks) + " blocks are more than a grid can have"; });
-        cuda::detail::run_body<Body><<<static_cast<unsigned>(blocks), Body::threads, 0, stream_>>>(body);
-        cuda::check(cudaGetLastError(), "launch of a kernel");
+        gpu::detail::run_body<Body><<<static_cast<unsigned>(blocks), Body::threads, 0, stream_>>>(body);
+        gpu::check(cudaGetLastError(), "launch of a kernel");
     }
 #endif
 
 private:
     cudaStream_t stream_;
-    cuda::MemoryResource* memory_;
-    cuda::Arena<Cuda> arena_;
+    gpu::MemoryResource* memory_;
+    gpu::Arena<Cuda> arena_;
 };
 
 }  // namespace roars::backend

@@ -10,7 +10,7 @@
 #include "roars/batch.hpp"
 #include "roars/cuda/device.hpp"
 
-namespace roars::cuda {
+namespace roars::gpu {
 
 namespace detail {
 template <class Column, class Real>
@@ -57,7 +57,7 @@ struct HeldColumns<Real, D, columns<Column...>> : Held<Column, Real, D>... {};
 /// or its own (own, own_rest); one without memory is an error when it is asked for. Offsets are given from the host
 /// and copied, or borrowed on the device together with the number of tokens, so that nothing has to wait for them.
 ///
-///     cuda::Batch<float, A::Columns, backend::Cuda> batch(gpu, token_offsets, group_offsets);
+///     gpu::Batch<float, A::Columns, backend::Cuda> batch(gpu, token_offsets, group_offsets);
 ///     batch.borrow(col::logp{}, logp_pointer, tokens);
 ///     batch.own_rest();
 template <class Real_, class Set, class D>
@@ -166,9 +166,8 @@ public:
         expect(host.tokens() == tokens_ && host.sequences() == sequences_,
                "a batch of the host and one of the device have different sizes");
         using HostBatch = roars::Batch<Real, O, B>;
-        for_each_column(common_t<Columns, typename HostBatch::Columns>{}, [&]<class Column>(Column) {
-            upload_one<Column>(host);
-        });
+        for_each_column(common_t<Columns, typename HostBatch::Columns>{},
+                        [&]<class Column>(Column) { upload_one<Column>(host); });
     }
     template <class Set_, class O, class B>
     void upload(Set_, const roars::Batch<Real, O, B>& host) {
@@ -273,4 +272,4 @@ private:
     detail::HeldColumns<Real, D, Columns> columns_;
 };
 
-}  // namespace roars::cuda
+}  // namespace roars::gpu

@@ -8,15 +8,15 @@
 ///
 /// A kernel is a trivially copyable value with `threads`, a struct `Shared` (what the threads of a block share) and
 ///     template <class Block> ROARS_FN void operator()(Block& block, Shared& shared) const;
-/// Its body is a row of steps: block.each([&](int thread) { ... }) is run by every thread, and behind it all wait for each
-/// other. What a thread remembers from one step to the next is a Block::Local<T>, asked for its own by local[thread]. In
-/// a step no thread reads what another one writes in the same step. A branch around a step depends on what all threads
-/// see alike: block.read(x) for a value in `shared`.
+/// Its body is a row of steps: block.each([&](int thread) { ... }) is run by every thread, and behind it all wait for
+/// each other. What a thread remembers from one step to the next is a Block::Local<T>, asked for its own by
+/// local[thread]. In a step no thread reads what another one writes in the same step. A branch around a step depends on
+/// what all threads see alike: block.read(x) for a value in `shared`.
 ///
 /// On the GPU a step is the thread's own call and a __syncthreads(). On the host it is a loop over all threads, in any
 /// order: so the arithmetic of every index, and that no step depends on the order of its threads, is tested without a
 /// GPU (tests/cuda).
-namespace roars::cuda {
+namespace roars::gpu {
 
 template <int threads_>
 class DeviceBlock {
@@ -170,4 +170,4 @@ void for_each(D& device, std::int64_t count, const Body& body) {
     device.launch(pieces_of(count, ForEach<Body>::threads), ForEach<Body>{count, body});
 }
 
-}  // namespace roars::cuda
+}  // namespace roars::gpu

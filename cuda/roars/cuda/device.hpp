@@ -14,13 +14,13 @@
 
 /// What the kernels' callers ask of a device, and how its memory is held. backend::Cuda (backend.cuh) is one; the tests
 /// have another one, on the host.
-namespace roars::cuda {
+namespace roars::gpu {
 
 /// Which way a copy goes.
 enum class Way { to_device, to_host, within };
 
-/// Memory and launches are ordered as they are asked for (a stream); nothing waits but wait(), and a copy to the host is
-/// there after it.
+/// Memory and launches are ordered as they are asked for (a stream); nothing waits but wait(), and a copy to the host
+/// is there after it.
 template <class D>
 concept Device = Backend<D> && D::on_device && requires(D device, void* to, const void* from, std::size_t bytes) {
     { device.allocate(bytes) } -> std::convertible_to<void*>;
@@ -59,9 +59,8 @@ public:
     }
     /// Errors: not as many values.
     void upload(std::span<const T> values) {
-        expect(std::ssize(values) == size_, [&] {
-            return std::to_string(values.size()) + " values for a buffer of " + std::to_string(size_);
-        });
+        expect(std::ssize(values) == size_,
+               [&] { return std::to_string(values.size()) + " values for a buffer of " + std::to_string(size_); });
         if (size_ > 0) device_->copy(data_, values.data(), bytes(), Way::to_device);
     }
     /// Waits for the device.
@@ -185,4 +184,4 @@ std::vector<T> read_values(D& device, const T* from, std::int64_t count) {
     return values;
 }
 
-}  // namespace roars::cuda
+}  // namespace roars::gpu

@@ -7,9 +7,9 @@
 #include "roars/cuda/device.hpp"
 #include "roars/primitives/segmented_reduce.hpp"
 
-/// Segments on the device: `offsets` [segments + 1] lie in its memory, and how many elements they cover is told, so that
-/// nothing waits for a number. Masks may be null: every element is there.
-namespace roars::cuda {
+/// Segments on the device: `offsets` [segments + 1] lie in its memory, and how many elements they cover is told, so
+/// that nothing waits for a number. Masks may be null: every element is there.
+namespace roars::gpu {
 
 /// Segments in the device's memory, covering the elements [0, elements).
 struct Segments {
@@ -40,9 +40,9 @@ struct Segments {
 
 namespace detail {
 
-/// The work on segments is cut as ChunkedSegments cuts it on the host: a block has a window of `window` elements and works
-/// on the chunks, of at most `window` elements, that begin in it; a chunk is cut from its segment's own start. What a
-/// segment gives depends on its own elements alone; so does the number of threads that share it.
+/// The work on segments is cut as ChunkedSegments cuts it on the host: a block has a window of `window` elements and
+/// works on the chunks, of at most `window` elements, that begin in it; a chunk is cut from its segment's own start.
+/// What a segment gives depends on its own elements alone; so does the number of threads that share it.
 inline constexpr int window_threads = 256;
 inline constexpr std::int64_t window = 4096;
 /// A segment of at most `medium_above` elements has 8 threads, one of at most `large_above` 32, others the whole block.
@@ -75,8 +75,8 @@ ROARS_FN inline std::int64_t opened(const Segments& s, const WindowOf& w) {
 }
 
 /// finish(segment, state) for every segment; the state of a chunk is summarise(first, step, end), over every `step`-th
-/// element from `first` on, of the threads that share it, combined in a tree; those of its chunks are combined from left
-/// to right.
+/// element from `first` on, of the threads that share it, combined in a tree; those of its chunks are combined from
+/// left to right.
 template <class State, class Summarise, class Combine, class Finish>
 struct ReduceWindows {
     static constexpr int threads = window_threads;
@@ -183,9 +183,9 @@ void reduce_segments(D& device, const Segments& segments, Summarise summarise, C
     if (windows == 0) return;
     Frame<D> frame(device);
     auto* partial = frame.template take<State>(2 * windows);
-    device.launch(windows, ReduceWindows<State, Summarise, Combine, Finish>{segments, summarise, combine, finish, partial});
-    if (windows > 1)
-        for_each(device, windows, JoinWindows<State, Combine, Finish>{segments, combine, finish, partial});
+    device.launch(windows,
+                  ReduceWindows<State, Summarise, Combine, Finish>{segments, summarise, combine, finish, partial});
+    if (windows > 1) for_each(device, windows, JoinWindows<State, Combine, Finish>{segments, combine, finish, partial});
 }
 
 template <class Flag>
@@ -295,8 +295,8 @@ struct StoreMoments {
 
 }  // namespace detail
 
-/// result_i = sum of value(j) over the elements j of segment i, in double (whole numbers: 64 bits). `value` is a functor
-/// that the device can call. Shapes: result [segments].
+/// result_i = sum of value(j) over the elements j of segment i, in double (whole numbers: 64 bits). `value` is a
+/// functor that the device can call. Shapes: result [segments].
 template <class D, class Value, class Out>
 requires std::is_invocable_v<Value, std::int64_t>
 void segmented_sum_of(D& device, const Segments& segments, const Value& value, Out* result) {
@@ -394,4 +394,4 @@ void segmented_broadcast(D& device, const Segments& segments, const T* values, O
     segmented_for_each(device, segments, detail::Broadcast<T, Out>{values, y});
 }
 
-}  // namespace roars::cuda
+}  // namespace roars::gpu
