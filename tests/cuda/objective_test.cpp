@@ -15,8 +15,9 @@
 namespace roars::gpu {
 namespace {
 
-class OnEveryOrder : public ::testing::TestWithParam<Order> {};
-INSTANTIATE_TEST_SUITE_P(Threads, OnEveryOrder, ::testing::Values(Order::forwards, Order::backwards, Order::shuffled));
+class ObjectiveOnDevice : public ::testing::TestWithParam<Order> {};
+INSTANTIATE_TEST_SUITE_P(Threads, ObjectiveOnDevice,
+                         ::testing::Values(Order::forwards, Order::backwards, Order::shuffled));
 
 template <class Real>
 constexpr double tolerance = sizeof(Real) == 8 ? 1e-13 : 2e-5;
@@ -89,24 +90,24 @@ void expect_the_hosts(Order order, const Entry&... entry) {
 
 using GrpoSet = columns<col::mask, col::logp, col::logp_old, col::logp_ref, col::advantage, col::grad<col::logp>>;
 
-TEST_P(OnEveryOrder, TwoTermsWithAWeightPerSequence) {
+TEST_P(ObjectiveOnDevice, TwoTermsWithAWeightPerSequence) {
     expect_the_hosts<GrpoSet, double>(GetParam(), Weighed{surrogate::Clip{}, aggregate::SequenceMean{}},
                                       Weighed{regularizer::Kl<>{}, aggregate::SequenceMean{}});
     expect_the_hosts<GrpoSet, float>(GetParam(), Weighed{surrogate::Clip{}, aggregate::SequenceMean{}},
                                      Weighed{regularizer::Kl<>{}, aggregate::TokenMean{}});
 }
-TEST_P(OnEveryOrder, NoMaskAndNoRoomForAGradient) {
+TEST_P(ObjectiveOnDevice, NoMaskAndNoRoomForAGradient) {
     using Set = columns<col::logp, col::advantage>;
     expect_the_hosts<Set, double>(GetParam(), Weighed{surrogate::PolicyGradient{}, aggregate::TokenMean{}});
     expect_the_hosts<Set, double>(GetParam(), Weighed{surrogate::PolicyGradient{}, aggregate::SequenceSumOverLength{}});
 }
-TEST_P(OnEveryOrder, AColumnOfSequences) {
+TEST_P(ObjectiveOnDevice, AColumnOfSequences) {
     using Set =
         columns<col::mask, col::logp, col::logp_old, col::advantage, col::sequence_log_ratio, col::grad<col::logp>>;
     expect_the_hosts<Set, float>(GetParam(), Weighed{surrogate::SequenceClip{0.2, 0.2}, aggregate::SequenceMean{}});
     expect_the_hosts<Set, double>(GetParam(), Weighed{surrogate::SequenceClip{0.2, 0.2}, aggregate::TokenSum{}});
 }
-TEST_P(OnEveryOrder, ThreeTermsAndThreeGradients) {
+TEST_P(ObjectiveOnDevice, ThreeTermsAndThreeGradients) {
     using Set = columns<col::mask, col::logp, col::logp_old, col::advantage, col::entropy, col::value, col::value_old,
                         col::returns, col::grad<col::logp>, col::grad<col::entropy>, col::grad<col::value>>;
     expect_the_hosts<Set, double>(GetParam(), Weighed{surrogate::Clip{}, aggregate::TokenMean{}},

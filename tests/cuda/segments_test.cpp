@@ -31,8 +31,9 @@ const std::vector<std::vector<std::int64_t>> ragged{
     {5000, 1, 1, 1, 5000, 64, 64, 65, 3, 30000},
 };
 
-class OnEveryOrder : public ::testing::TestWithParam<Order> {};
-INSTANTIATE_TEST_SUITE_P(Threads, OnEveryOrder, ::testing::Values(Order::forwards, Order::backwards, Order::shuffled));
+class SegmentsOnDevice : public ::testing::TestWithParam<Order> {};
+INSTANTIATE_TEST_SUITE_P(Threads, SegmentsOnDevice,
+                         ::testing::Values(Order::forwards, Order::backwards, Order::shuffled));
 
 struct Data {
     std::vector<std::int64_t> offsets;
@@ -50,7 +51,7 @@ struct Data {
     std::size_t count() const { return offsets.size() - 1; }
 };
 
-TEST_P(OnEveryOrder, SegmentedReductionsAreThoseOfTheHost) {
+TEST_P(SegmentsOnDevice, SegmentedReductionsAreThoseOfTheHost) {
     for (const auto& sizes : ragged) {
         Data data(sizes);
         Emulated device(GetParam());
@@ -88,7 +89,7 @@ TEST_P(OnEveryOrder, SegmentedReductionsAreThoseOfTheHost) {
     }
 }
 
-TEST_P(OnEveryOrder, ASegmentDoesNotDependOnItsNeighbours) {
+TEST_P(SegmentsOnDevice, ASegmentDoesNotDependOnItsNeighbours) {
     Data data({700, 9000, 30});
     Emulated device(GetParam());
     std::vector<double> sum(3);
@@ -102,7 +103,7 @@ TEST_P(OnEveryOrder, ASegmentDoesNotDependOnItsNeighbours) {
     }
 }
 
-TEST_P(OnEveryOrder, BroadcastFindsTheOwner) {
+TEST_P(SegmentsOnDevice, BroadcastFindsTheOwner) {
     for (const auto& sizes : ragged) {
         Data data(sizes);
         Emulated device(GetParam());
