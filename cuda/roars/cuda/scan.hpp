@@ -79,6 +79,7 @@ struct ScanTiles {
         // A step of each element; later the value that is stored there. One place in 32 is left out, so that neighbours
         // `items` apart lie in different banks.
         Pair step[tile + tile / 32];
+        bool starts[tile];
         Pair composed[2][threads];
         std::int64_t owner[2];
         double incoming;
@@ -113,7 +114,8 @@ struct ScanTiles {
             for (int k = thread; k < size; k += threads) {
                 std::int64_t i = Order::element(count, first + k);
                 Map own = step(i);
-                if (Order::starts(segments, segments.owner(i, low, high + 1), i)) own.a = 0.0;
+                shared.starts[k] = Order::starts(segments, segments.owner(i, low, high + 1), i);
+                if (shared.starts[k]) own.a = 0.0;
                 shared.step[place(k)] = pair(own);
             }
         });
@@ -144,7 +146,7 @@ struct ScanTiles {
             handed[number].value = whole(shared.incoming);
             announce(handed[number].ready);
             // The tile hands on without waiting where it can; its own first elements may need the value all the same.
-            if (whole.a == 0.0 && number > 0 && shared.step[place(0)].a != 0.0) {
+            if (whole.a == 0.0 && number > 0 && (Kept::after ? shared.step[place(0)].a != 0.0 : !shared.starts[0])) {
                 await(handed[number - 1].ready);
                 shared.incoming = handed[number - 1].value;
             }
@@ -154,7 +156,7 @@ struct ScanTiles {
             if (thread > 0) y = map(shared.composed[from][thread - 1])(y);
             for (int k = thread * items; k < (thread + 1) * items && k < size; ++k) {
                 Map own = map(shared.step[place(k)]);
-                double before = own.a == 0.0 ? 0.0 : y;
+                double before = shared.starts[k] ? 0.0 : y;
                 y = own(y);
                 shared.step[place(k)].b = Kept::after ? y : before;
             }
