@@ -99,7 +99,7 @@ template <class... Term>
 using columns_of_terms = unite_t<needs_of<Term>..., typename Term::differentiates..., columns<mask_of<Term>...>>;
 
 template <class Column, class BatchType>
-ROARS_FN bool trainable(const BatchType& batch, std::int64_t token) {
+bool trainable(const BatchType& batch, std::int64_t token) {
     if constexpr (BatchType::template has<Column>)
         return batch[Column{}][static_cast<std::size_t>(token)] != typename BatchType::Real(0);
     else

@@ -252,8 +252,8 @@ private:
     template <std::size_t k>
     static constexpr std::size_t first_metric = [] {
         constexpr std::array<std::size_t, terms> sizes{metrics_count<typename Entry::Term>...};
-        std::size_t before = terms;
-        for (std::size_t j = 0; j < k; ++j) before += sizes[j];
+        std::size_t before = terms, j = 0;
+        for (std::size_t size : sizes) before += j++ < k ? size : 0;
         return before;
     }();
 };
