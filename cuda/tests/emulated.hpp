@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +12,8 @@
 #include <random>
 #include <set>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "roars/cuda/device.hpp"
 
@@ -62,15 +66,16 @@ private:
     std::vector<int> order_;
 };
 
-class Emulated {
+template <Order order_>
+class EmulatedIn {
 public:
     static constexpr bool on_device = true;
     std::int64_t grain = 16384;
 
-    explicit Emulated(Order order = Order::forwards) : order_(order), arena_(*this) {}
-    Emulated(const Emulated&) = delete;
+    EmulatedIn() : arena_(*this) {}
+    EmulatedIn(const EmulatedIn&) = delete;
 
-    Arena<Emulated>& arena() { return arena_; }
+    Arena<EmulatedIn>& arena() { return arena_; }
     void* allocate(std::size_t bytes) {
         ++allocations;
         void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
@@ -103,8 +108,51 @@ public:
     std::int64_t allocations = 0;
 
 private:
-    Order order_;
-    Arena<Emulated> arena_;
+    Arena<EmulatedIn> arena_;
 };
+using Emulated = EmulatedIn<Order::forwards>;
+
+/// What a device brings beside launches: a stable sort by the lowest bits, and a product as BLAS has it.
+template <Order order>
+void sort_pairs(EmulatedIn<order>&, const std::uint64_t* keys, const std::int64_t* places, std::int64_t* sorted,
+                std::int64_t count, int bits) {
+    std::uint64_t mask = bits >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1;
+    std::vector<std::int64_t> at(static_cast<std::size_t>(count));
+    std::iota(at.begin(), at.end(), 0);
+    std::stable_sort(at.begin(), at.end(), [&](auto a, auto b) { return (keys[a] & mask) < (keys[b] & mask); });
+    for (std::int64_t i = 0; i < count; ++i) sorted[i] = places[at[static_cast<std::size_t>(i)]];
+}
+template <Order order, class T, class Out>
+void gemm(EmulatedIn<order>&, Transposed transpose_a, Transposed transpose_b, std::int64_t m, std::int64_t n,
+          std::int64_t k, float alpha, const T* a, std::int64_t lda, const T* b, std::int64_t ldb, float beta, Out* c,
+          std::int64_t ldc) {
+    for (std::int64_t column = 0; column < n; ++column)
+        for (std::int64_t row = 0; row < m; ++row) {
+            double sum = 0.0;
+            for (std::int64_t l = 0; l < k; ++l)
+                sum += double(a[transpose_a == Transposed::yes ? row * lda + l : l * lda + row]) *
+                       double(b[transpose_b == Transposed::yes ? l * ldb + column : column * ldb + l]);
+            Out& to = c[column * ldc + row];
+            to = Out(float(double(alpha) * sum + (beta == 0.0f ? 0.0 : double(beta) * double(to))));
+        }
+}
+
+/// A float whose last 16 bits are cut off, as bfloat16 is stored.
+struct Brain {
+    std::uint16_t bits;
+    Brain() = default;
+    explicit Brain(float x) : bits(static_cast<std::uint16_t>((std::bit_cast<std::uint32_t>(x) + 0x8000u) >> 16)) {}
+    explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+};
+
+/// The devices of the tests: here all orders of threads, in a .cu file the GPU.
+using Devices =
+    ::testing::Types<EmulatedIn<Order::forwards>, EmulatedIn<Order::backwards>, EmulatedIn<Order::shuffled>>;
+/// Where compiling three times is dear.
+using OneDevice = ::testing::Types<EmulatedIn<Order::shuffled>>;
+template <class D>
+bool is_there() {
+    return true;
+}
 
 }  // namespace roars::gpu

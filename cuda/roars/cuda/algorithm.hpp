@@ -210,10 +210,7 @@ public:
     template <class BatchType, class T>
     void read_logits(BatchType& batch, const Logits<T>& logits, double temperature, double* log_sum_exp = nullptr) {
         using Real = typename BatchType::Real;
-        const Real* mask = nullptr;
-        if constexpr (std::is_same_v<typename List::Masks, columns<col::mask>>)
-            mask = detail::mask_or_null<col::mask>(batch);
-        selective_log_softmax(device_, logits, batch[col::token{}], mask, temperature,
+        selective_log_softmax(device_, logits, batch[col::token{}], mask(batch), temperature,
                               RowColumns<Real>{batch[col::logp{}], log_sum_exp, optional<col::entropy>(batch),
                                                optional<col::sum_pi_squared>(batch)});
     }
@@ -235,7 +232,7 @@ public:
     }
     const Counts* counts() const { return counts_.data(); }
 
-private:
+    /// A column of the batch, null where it has none.
     template <class Column, class BatchType>
     static typename BatchType::Real* optional(const BatchType& batch) {
         if constexpr (BatchType::template has<Column>)
@@ -243,7 +240,16 @@ private:
         else
             return nullptr;
     }
+    /// The mask that every term counts by; null where there is none, or where they differ.
+    template <class BatchType>
+    static const typename BatchType::Real* mask(const BatchType& batch) {
+        if constexpr (std::is_same_v<typename List::Masks, columns<col::mask>>)
+            return detail::mask_or_null<col::mask>(batch);
+        else
+            return nullptr;
+    }
 
+private:
     template <class Tuple, class BatchType, std::size_t... k>
     void add_all(Run<D>& run, const Tuple& all, BatchType& batch, std::index_sequence<k...>) {
         (gpu::count<mask_of<std::tuple_element_t<k, Tuple>>>(device_, batch, counts_.data() + k, true), ...);

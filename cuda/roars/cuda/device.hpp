@@ -18,6 +18,8 @@ namespace roars::gpu {
 
 /// Which way a copy goes.
 enum class Way { to_device, to_host, within };
+/// Whether a factor of a matrix product is transposed.
+enum class Transposed { no, yes };
 
 /// Memory and launches are ordered as they are asked for (a stream); nothing waits but wait(), and a copy to the host
 /// is there after it.
