@@ -31,6 +31,18 @@ concept Backend = requires(B b) {
     { b.grain } -> std::convertible_to<std::int64_t>;
 };
 
+namespace detail {
+/// Thrust's host system, as it is configured. To a CUDA compiler thrust::device is the GPU: there the host works in one
+/// thread.
+inline const auto& on_host() {
+#if defined(__CUDACC__)
+    return thrust::host;
+#else
+    return thrust::device;
+#endif
+}
+}  // namespace detail
+
 /// Calls body(i) for i in [0, count), in parallel. `body` must not depend on the order.
 template <class Body>
 void parallel_for(backend::Host&, std::int64_t count, Body&& body) {
@@ -38,7 +50,7 @@ void parallel_for(backend::Host&, std::int64_t count, Body&& body) {
         if (count == 1) body(std::int64_t{0});
         return;
     }
-    thrust::for_each(thrust::device, thrust::counting_iterator<std::int64_t>(0),
+    thrust::for_each(detail::on_host(), thrust::counting_iterator<std::int64_t>(0),
                      thrust::counting_iterator<std::int64_t>(count), [&body](std::int64_t i) { body(i); });
 }
 

@@ -134,7 +134,7 @@ struct rows_of<Term> {
 };
 
 template <class Column, class BatchType>
-ROARS_FN bool trainable(const BatchType& batch, std::int64_t token) {
+bool trainable(const BatchType& batch, std::int64_t token) {
     if constexpr (BatchType::template has<Column>)
         return batch[Column{}][static_cast<std::size_t>(token)] != typename BatchType::Real(0);
     else
@@ -201,11 +201,10 @@ constexpr bool terms_can_read(columns<Column...>) {
 
 /// One pass over a batch for a fixed list of terms. Tokens are walked in blocks that fit the first-level cache: values
 /// of sequences (and weights that differ by sequence) are spread over the block's tokens first, then everything is a
-/// flat loop over lanes.
-template <class BatchType, class... Entry>
+/// flat loop over lanes. The lanes are in its name: files of one program may be compiled for different ones.
+template <class V, class BatchType, class... Entry>
 class ObjectivePass {
     using Real = typename BatchType::Real;
-    using V = math::Lanes<Real>;
     static constexpr std::int64_t lanes = math::lanes<V>;
     static constexpr std::int64_t block = 1024;
     static constexpr std::size_t terms = sizeof...(Entry);
@@ -746,7 +745,7 @@ private:
 template <class BatchType, class Before, class After, class... Weighed>
 auto evaluate_around(backend::Host& backend, BatchType& batch, const std::array<Counts, sizeof...(Weighed)>& counts,
                      std::int64_t together, Before&& before, After&& after, const Weighed&... term) {
-    return ObjectivePass<BatchType, Weighed...>(backend, batch, counts, term...).run(together, before, after);
+    return ObjectivePass<math::Lanes<typename BatchType::Real>, BatchType, Weighed...>(backend, batch, counts, term...).run(together, before, after);
 }
 
 /// The same over the given pieces, one after another.
@@ -768,7 +767,8 @@ template <class BatchType, class... Weighed>
 Result<typename Weighed::Term...> evaluate(backend::Host& backend, BatchType& batch,
                                            const std::array<Counts, sizeof...(Weighed)>& counts,
                                            const Weighed&... term) {
-    return detail::ObjectivePass<BatchType, Weighed...>(backend, batch, counts, term...).run();
+    using V = math::Lanes<typename BatchType::Real>;
+    return detail::ObjectivePass<V, BatchType, Weighed...>(backend, batch, counts, term...).run();
 }
 
 }  // namespace roars

@@ -4,6 +4,20 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "roars/math.hpp"
+
+/// roars::math for lanes: V = xsimd::batch<float> or xsimd::batch<double>. Works for any instruction set that the
+/// compiler is told of (-march=native: 8 or 16 floats; none: 4), and needs no -ffast-math. A CUDA compiler makes code
+/// for the device of whatever it can, and there are no such lanes there: to it a lane is a number.
+#if defined(__CUDACC__)
+
+namespace roars::math {
+template <class Real>
+using Lanes = Real;
+}  // namespace roars::math
+
+#else
+
 // g++ 12 takes _mm512_undefined_ps() of its own header for a mistake (GCC bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
@@ -15,10 +29,6 @@
 #pragma GCC diagnostic pop
 #endif
 
-#include "roars/math.hpp"
-
-/// roars::math for lanes: V = xsimd::batch<float> or xsimd::batch<double>. Works for any instruction set that the
-/// compiler is told of (-march=native: 8 or 16 floats; none: 4), and needs no -ffast-math.
 namespace roars::math {
 
 /// The widest lanes of this translation unit's flags.
@@ -342,3 +352,5 @@ private:
 };
 
 }  // namespace roars::math
+
+#endif

@@ -13,7 +13,7 @@ namespace roars::aggregate {
 /// sum x / T. DAPO, arXiv 2503.14476 (token-mean).
 struct TokenMean {
     static constexpr bool per_sequence = false;
-    double weight(const Counts& counts, std::int64_t) const {
+    ROARS_FN double weight(const Counts& counts, std::int64_t) const {
         return counts.tokens ? 1.0 / double(counts.tokens) : 0.0;
     }
 };
@@ -22,7 +22,7 @@ ROARS_FIELDS(TokenMean)
 /// sum x.
 struct TokenSum {
     static constexpr bool per_sequence = false;
-    double weight(const Counts&, std::int64_t) const { return 1.0; }
+    ROARS_FN double weight(const Counts&, std::int64_t) const { return 1.0; }
 };
 ROARS_FIELDS(TokenSum)
 
@@ -30,7 +30,7 @@ ROARS_FIELDS(TokenSum)
 /// verl counts it: a sequence without a trainable token is left out).
 struct SequenceMean {
     static constexpr bool per_sequence = true;
-    double weight(const Counts& counts, std::int64_t length) const {
+    ROARS_FN double weight(const Counts& counts, std::int64_t length) const {
         return counts.live_sequences && length ? 1.0 / (double(counts.live_sequences) * double(length)) : 0.0;
     }
 };
@@ -39,7 +39,7 @@ ROARS_FIELDS(SequenceMean)
 /// The same sum divided by all B sequences (as TRL and Liger count it: one without a trainable token is a zero).
 struct SequenceMeanOfAll {
     static constexpr bool per_sequence = true;
-    double weight(const Counts& counts, std::int64_t length) const {
+    ROARS_FN double weight(const Counts& counts, std::int64_t length) const {
         return counts.sequences && length ? 1.0 / (double(counts.sequences) * double(length)) : 0.0;
     }
 };
@@ -48,7 +48,7 @@ ROARS_FIELDS(SequenceMeanOfAll)
 /// sum x / n (seq-mean-token-sum).
 struct SequenceSum {
     static constexpr bool per_sequence = false;
-    double weight(const Counts& counts, std::int64_t) const {
+    ROARS_FN double weight(const Counts& counts, std::int64_t) const {
         return counts.live_sequences ? 1.0 / double(counts.live_sequences) : 0.0;
     }
 };
@@ -58,7 +58,7 @@ ROARS_FIELDS(SequenceSum)
 struct SequenceSumOverLength {
     double max_length = 1024;
     static constexpr bool per_sequence = false;
-    double weight(const Counts& counts, std::int64_t) const {
+    ROARS_FN double weight(const Counts& counts, std::int64_t) const {
         return counts.live_sequences ? 1.0 / (double(counts.live_sequences) * max_length) : 0.0;
     }
 };
@@ -68,7 +68,7 @@ ROARS_FIELDS(SequenceSumOverLength, max_length)
 struct ConstantLength {
     double max_length = 1024;
     static constexpr bool per_sequence = false;
-    double weight(const Counts& counts, std::int64_t) const {
+    ROARS_FN double weight(const Counts& counts, std::int64_t) const {
         return counts.sequences ? 1.0 / (double(counts.sequences) * max_length) : 0.0;
     }
 };
@@ -78,7 +78,7 @@ ROARS_FIELDS(ConstantLength, max_length)
 struct Constant {
     double normalizer = 1;
     static constexpr bool per_sequence = false;
-    double weight(const Counts&, std::int64_t) const { return 1.0 / normalizer; }
+    ROARS_FN double weight(const Counts&, std::int64_t) const { return 1.0 / normalizer; }
 };
 ROARS_FIELDS(Constant, normalizer)
 

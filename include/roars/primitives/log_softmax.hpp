@@ -44,10 +44,10 @@ inline constexpr Real forbidden = Real(-1e30);
 inline constexpr double log2_e = 1.4426950408889634;
 
 /// 0, 1, 2, ...: the number of each lane.
-template <class Real>
+template <class V>
 inline constexpr auto lane_numbers = [] {
-    std::array<Real, static_cast<std::size_t>(math::lanes<math::Lanes<Real>>)> numbers{};
-    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<Real>(i);
+    std::array<math::Scalar<V>, static_cast<std::size_t>(math::lanes<V>)> numbers{};
+    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<math::Scalar<V>>(i);
     return numbers;
 }();
 
@@ -62,8 +62,8 @@ ROARS_INLINE void for_lanes(const Real* row, std::int64_t count, Real filler, Bo
     if (count > width) {
         // The last lanes again, those already seen masked: a copy through memory would stall on short rows.
         V again = math::load<V>(row + count - width);
-        V place = math::load<V>(lane_numbers<Real>.data());
-        body(xsimd::select(place < V(static_cast<Real>(i - (count - width))), V(filler), again));
+        V place = math::load<V>(lane_numbers<V>.data());
+        body(math::select(place < V(static_cast<Real>(i - (count - width))), V(filler), again));
         return;
     }
     std::array<Real, static_cast<std::size_t>(width)> rest;
@@ -235,7 +235,8 @@ struct SoftmaxRows {
     void check() const {
         expect_temperature(temperature);
         expect_tokens(token, rows, vocabulary);
-        for (auto column : {columns.logp, columns.log_sum_exp, columns.entropy, columns.sum_pi_squared})
+        std::array all{columns.logp, columns.log_sum_exp, columns.entropy, columns.sum_pi_squared};
+        for (auto column : all)
             if (!column.empty()) expect_size("a column of the softmax", column.size(), rows);
     }
     Real* row(std::int64_t r) const { return logits.data() + r * vocabulary; }

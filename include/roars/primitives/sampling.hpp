@@ -69,8 +69,8 @@ namespace detail {
 constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
 
 /// weight = e^(z - max); returns their sum, taken in lanes.
-inline double fill_weights(SamplingWorkspace& work, double max) {
-    using V = math::Lanes<double>;
+template <class V = math::Lanes<double>>
+double fill_weights(SamplingWorkspace& work, double max) {
     constexpr auto width = static_cast<std::size_t>(math::lanes<V>);
     work.weight.resize(work.z.size());
     V sum(0.0), largest(max);
@@ -83,9 +83,9 @@ inline double fill_weights(SamplingWorkspace& work, double max) {
 }
 
 /// Errors: a logit of NaN or +inf, a row that allows no token.
-template <class Real>
+template <class V = math::Lanes<double>, class Real>
 void load_logits(std::span<Real> logits, SamplingWorkspace& work) {
-    constexpr auto width = static_cast<std::size_t>(math::lanes<math::Lanes<double>>);
+    constexpr auto width = static_cast<std::size_t>(math::lanes<V>);
     work.z.assign((logits.size() + width - 1) / width * width, minus_infinity);
     bool any = false;
     for (std::size_t i = 0; i < logits.size(); ++i) {

@@ -20,7 +20,7 @@ std::vector<std::int64_t> selected_indices(backend::Host& backend, std::span<Fla
     parallel_for(backend, count, [&](std::int64_t i) {
         kept_before[static_cast<std::size_t>(i) + 1] = keep[static_cast<std::size_t>(i)] != Flag(0) ? 1 : 0;
     });
-    thrust::inclusive_scan(thrust::device, kept_before.data(), kept_before.data() + kept_before.size(),
+    thrust::inclusive_scan(detail::on_host(), kept_before.data(), kept_before.data() + kept_before.size(),
                            kept_before.data());
     std::vector<std::int64_t> index(static_cast<std::size_t>(kept_before.back()));
     parallel_for(backend, count, [&](std::int64_t i) {

@@ -45,8 +45,8 @@ auto by_key(std::span<Key> keys, Order order) {
 template <class Order = Ascending, class Key>
 void stable_argsort(backend::Host&, std::span<Key> keys, std::span<std::int64_t> permutation, Order order = {}) {
     detail::expect_size("permutation", permutation.size(), static_cast<std::int64_t>(keys.size()));
-    thrust::sequence(thrust::device, permutation.data(), permutation.data() + permutation.size());
-    thrust::stable_sort(thrust::device, permutation.data(), permutation.data() + permutation.size(),
+    thrust::sequence(detail::on_host(), permutation.data(), permutation.data() + permutation.size());
+    thrust::stable_sort(detail::on_host(), permutation.data(), permutation.data() + permutation.size(),
                         detail::by_key(keys, order));
 }
 
@@ -68,7 +68,7 @@ void segmented_argsort(backend::Host& backend, Offsets offsets, std::span<Key> k
     for (std::int64_t i = 0; i < segment_count(offsets); ++i) {
         std::int64_t begin = offsets[static_cast<std::size_t>(i)], end = offsets[static_cast<std::size_t>(i) + 1];
         if (end - begin > backend.grain)
-            thrust::stable_sort(thrust::device, permutation.data() + begin, permutation.data() + end, before);
+            thrust::stable_sort(detail::on_host(), permutation.data() + begin, permutation.data() + end, before);
     }
 }
 

@@ -11,6 +11,20 @@
 
 namespace roars::step {
 
+namespace detail {
+/// The formula for one parameter, or for lanes of them; correct1 = 1 / (1 - b1^t), correct2 likewise.
+template <class V>
+struct AdamWUpdate {
+    V factor, rate, decay, keep1, add1, keep2, add2, correct1, correct2, small;
+    ROARS_FN ROARS_INLINE void operator()(const V& gradient, V& theta, V& m, V& v) const {
+        V g = gradient * factor;
+        m = keep1 * m + add1 * g;
+        v = keep2 * v + add2 * (g * g);
+        theta = theta - rate * ((m * correct1) / (math::sqrt(v * correct2) + small) + decay * theta);
+    }
+};
+}  // namespace detail
+
 /// Adam with decoupled weight decay. t counts steps from 1:
 ///     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
 ///     theta -= lr weight_decay theta;  theta -= lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps).
@@ -40,25 +54,26 @@ struct AdamW {
     template <class Real>
     void step(StateOf<Real>& state, std::span<Real> parameters, std::span<Real> gradients, double scale = 1.0,
               double gradient_scale = 1.0) const {
-        using V = math::Lanes<Real>;
         detail::expect_gradients("AdamW", parameters, gradients);
         auto first = detail::buffer("AdamW", state.first, parameters.size());
         auto second = detail::buffer("AdamW", state.second, parameters.size());
-        double t = static_cast<double>(++state.steps);
-        auto lanes = [](double x) { return V(static_cast<Real>(x)); };
-        const V factor = lanes(gradient_scale), rate = lanes(learning_rate * scale), decay = lanes(weight_decay);
-        const V keep1 = lanes(beta1), add1 = lanes(1.0 - beta1), keep2 = lanes(beta2), add2 = lanes(1.0 - beta2);
-        const V correct1 = lanes(1.0 / (1.0 - std::pow(beta1, t))), correct2 = lanes(1.0 / (1.0 - std::pow(beta2, t)));
-        const V small = lanes(eps);
-        detail::update_lanes(
-            std::span<const Real>(gradients),
-            [&](const V& gradient, V& theta, V& m, V& v) {
-                V g = gradient * factor;
-                m = keep1 * m + add1 * g;
-                v = keep2 * v + add2 * (g * g);
-                theta = theta - rate * ((m * correct1) / (math::sqrt(v * correct2) + small) + decay * theta);
-            },
-            parameters, first, second);
+        auto update = at_step<math::Lanes<Real>>(static_cast<double>(++state.steps), scale, gradient_scale);
+        detail::update_lanes(std::span<const Real>(gradients), update, parameters, first, second);
+    }
+    /// The formula of step t in values of V.
+    template <class V>
+    detail::AdamWUpdate<V> at_step(double t, double scale, double gradient_scale) const {
+        auto value = [](double x) { return V(static_cast<math::Scalar<V>>(x)); };
+        return {value(gradient_scale),
+                value(learning_rate * scale),
+                value(weight_decay),
+                value(beta1),
+                value(1.0 - beta1),
+                value(beta2),
+                value(1.0 - beta2),
+                value(1.0 / (1.0 - std::pow(beta1, t))),
+                value(1.0 / (1.0 - std::pow(beta2, t))),
+                value(eps)};
     }
 };
 ROARS_FIELDS(AdamW, learning_rate, beta1, beta2, eps, weight_decay)

@@ -20,6 +20,14 @@ struct AveragedState {
     }
 };
 
+namespace detail {
+template <class V>
+struct AverageUpdate {
+    V rate;
+    ROARS_FN ROARS_INLINE void operator()(const V& theta, V& mean) const { mean = mean + rate * (theta - mean); }
+};
+}  // namespace detail
+
 /// average = keep average + (1 - keep) target: the moving average of parameters, and the Polyak step of a target
 /// network with keep = 1 - tau.
 template <class Real>
@@ -29,9 +37,7 @@ void move_average(std::span<Real> average, std::span<const Real> target, double 
                std::to_string(target.size());
     });
     using V = math::Lanes<Real>;
-    const V rate(static_cast<Real>(1.0 - keep));
-    detail::update_lanes(
-        target, [&](const V& theta, V& mean) { mean = mean + rate * (theta - mean); }, average);
+    detail::update_lanes(target, detail::AverageUpdate<V>{V(static_cast<Real>(1.0 - keep))}, average);
 }
 
 /// The step of Base, and behind it an exponential moving average of the parameters, which begins at those before the

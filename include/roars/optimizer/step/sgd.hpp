@@ -9,6 +9,21 @@
 
 namespace roars::step {
 
+namespace detail {
+/// The formula for one parameter, or for lanes of them, without momentum and with it.
+template <class V>
+struct SgdUpdate {
+    V factor, rate, decay, keep;
+    ROARS_FN ROARS_INLINE void operator()(const V& g, V& theta) const {
+        theta = theta - rate * (g * factor + decay * theta);
+    }
+    ROARS_FN ROARS_INLINE void operator()(const V& g, V& theta, V& v) const {
+        v = keep * v + g * factor;
+        theta = theta - rate * (v + decay * theta);
+    }
+};
+}  // namespace detail
+
 /// Gradient descent with momentum and decoupled weight decay:
 ///     v = momentum v + g;  theta -= lr (v + weight_decay theta).
 /// Without momentum nothing is stored.
@@ -30,25 +45,19 @@ struct Sgd {
     template <class Real>
     void step(StateOf<Real>& state, std::span<Real> parameters, std::span<Real> gradients, double scale = 1.0,
               double gradient_scale = 1.0) const {
-        using V = math::Lanes<Real>;
         detail::expect_gradients("Sgd", parameters, gradients);
-        auto lanes = [](double x) { return V(static_cast<Real>(x)); };
-        const V factor = lanes(gradient_scale), rate = lanes(learning_rate * scale), decay = lanes(weight_decay),
-                keep = lanes(momentum);
+        auto update = formula<math::Lanes<Real>>(scale, gradient_scale);
         std::span<const Real> constant(gradients);
-        if (momentum == 0.0) {
-            detail::update_lanes(
-                constant, [&](const V& g, V& theta) { theta = theta - rate * (g * factor + decay * theta); },
-                parameters);
-            return;
-        }
-        detail::update_lanes(
-            constant,
-            [&](const V& g, V& theta, V& v) {
-                v = keep * v + g * factor;
-                theta = theta - rate * (v + decay * theta);
-            },
-            parameters, detail::buffer("Sgd", state.velocity, parameters.size()));
+        if (momentum == 0.0)
+            detail::update_lanes(constant, update, parameters);
+        else
+            detail::update_lanes(constant, update, parameters,
+                                 detail::buffer("Sgd", state.velocity, parameters.size()));
+    }
+    template <class V>
+    detail::SgdUpdate<V> formula(double scale, double gradient_scale) const {
+        auto value = [](double x) { return V(static_cast<math::Scalar<V>>(x)); };
+        return {value(gradient_scale), value(learning_rate * scale), value(weight_decay), value(momentum)};
     }
 };
 ROARS_FIELDS(Sgd, learning_rate, momentum, weight_decay)

@@ -1,0 +1,293 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include "roars/cuda/segments.hpp"
+#include "roars/optimizer/step/adamw.hpp"
+#include "roars/optimizer/step/averaged.hpp"
+#include "roars/optimizer/step/clipped.hpp"
+#include "roars/optimizer/step/lion.hpp"
+#include "roars/optimizer/step/scheduled.hpp"
+#include "roars/optimizer/step/sgd.hpp"
+
+/// The step rules on a device: the same types with the same settings. Their formula is the host's `update`; their state
+/// is in the device's memory. A learning rate, a scale and a count of steps are the host's; the norm of a gradient, and
+/// what a clip makes of it, stay on the device, so that no step waits.
+namespace roars::gpu {
+
+/// By how much a gradient is multiplied: `host`, times what a clip has left on the device. That is NaN where the step
+/// must be left out whole.
+struct GradientScale {
+    double host = 1.0;
+    const double* device = nullptr;
+
+    ROARS_FN bool leaves_out() const { return device && !(*device >= 0.0); }
+    ROARS_FN double value() const { return device ? host * *device : host; }
+};
+
+namespace detail {
+
+/// update(g, value...) for every parameter, 16 bytes at a time; its numbers that only the device knows are put in
+/// first.
+template <class Real, class Update, int count>
+struct UpdateAll {
+    static constexpr int threads = 256, width = packet_width<Real>, rounds = 4;
+    static constexpr std::int64_t tile = std::int64_t{threads} * width * rounds;
+    struct Shared {};
+    std::int64_t size;
+    Update update;
+    const Real* gradient;
+    Real* value[count];
+    bool aligned;
+    GradientScale scale;
+    const double* corrections;  ///< of AdamW
+
+    template <class Block>
+    ROARS_FN void operator()(Block& block, Shared&) const {
+        if (scale.leaves_out()) return;
+        Update own = update;
+        if constexpr (requires { own.factor; }) own.factor = static_cast<Real>(scale.value());
+        if constexpr (requires { own.correct1; }) {
+            own.correct1 = static_cast<Real>(corrections[1]);
+            own.correct2 = static_cast<Real>(corrections[2]);
+        }
+        const std::int64_t first = block.index() * tile;
+        block.each([&](int thread) {
+            for (int round = 0; round < rounds; ++round) {
+                std::int64_t i = first + (std::int64_t{round} * threads + thread) * width;
+                if (i >= size) break;
+                one_packet(own, i, static_cast<int>(least(width, size - i)));
+            }
+        });
+    }
+
+private:
+    ROARS_FN ROARS_INLINE void one_packet(const Update& own, std::int64_t i, int used) const {
+        bool all = aligned && used == width;
+        auto g = load_packet<Real, width>(gradient + i, used, all);
+        Packet<Real, width> x[count];
+        for (int k = 0; k < count; ++k) x[k] = load_packet<Real, width>(value[k] + i, used, all);
+        for (int k = 0; k < width; ++k) {
+            if constexpr (count == 1)
+                own(g.value[k], x[0].value[k]);
+            else if constexpr (count == 2)
+                own(g.value[k], x[0].value[k], x[1].value[k]);
+            else
+                own(g.value[k], x[0].value[k], x[1].value[k], x[2].value[k]);
+        }
+        for (int k = 0; k < count; ++k) store_packet(value[k] + i, x[k], used, all);
+    }
+};
+
+template <class Real, class D, class Update, class... Value>
+void update_all(D& device, std::int64_t size, const Update& update, const double* corrections, const Real* gradient,
+                const GradientScale& scale, Value*... value) {
+    using All = UpdateAll<Real, Update, static_cast<int>(sizeof...(Value))>;
+    bool aligned = is_aligned(gradient) && (is_aligned(value) && ...);
+    device.launch(pieces_of(size, All::tile), All{size, update, gradient, {value...}, aligned, scale, corrections});
+}
+
+/// clock = steps t, 1 / (1 - b1^t), 1 / (1 - b2^t); t goes on unless the step is left out.
+struct AdamWClock {
+    double beta1, beta2;
+    GradientScale scale;
+    double* clock;
+    ROARS_FN void operator()(std::int64_t) const {
+        if (scale.leaves_out()) return;
+        double t = clock[0] + 1.0;
+        clock[0] = t;
+        clock[1] = 1.0 / (1.0 - std::pow(beta1, t));
+        clock[2] = 1.0 / (1.0 - std::pow(beta2, t));
+    }
+};
+
+template <class Real>
+struct SquareOf {
+    const Real* gradient;
+    ROARS_FN double operator()(std::int64_t i) const {
+        double x = static_cast<double>(gradient[i]);
+        return x * x;
+    }
+};
+/// guard = the factor of a clip (NaN where the norm is not finite), the norm before it, and the steps left out so far.
+struct ClipFactor {
+    double most;
+    GradientScale scale;
+    const double* squares;
+    double* guard;
+    ROARS_FN void operator()(std::int64_t) const {
+        double before = scale.device ? *scale.device : 1.0;
+        double norm = std::sqrt(*squares) * scale.value();
+        bool finite = norm - norm == 0.0;
+        guard[0] = finite ? before * math::min(1.0, most / (norm + 1e-6)) : norm - norm;
+        guard[1] = norm;
+        guard[2] += finite ? 0.0 : 1.0;
+    }
+};
+
+}  // namespace detail
+
+/// A step rule with its state in the device's memory. step(parameters, gradients, scale) is the rule's on the host;
+/// nothing waits. Rule: step::Sgd, AdamW or Lion, with Clipped, SkipNonFinite, Scheduled and Averaged around them. Muon
+/// and Accumulated have no kernels yet.
+template <class Rule, class Real, class D>
+class Stepper;
+
+template <class Real, class D>
+class Stepper<step::AdamW, Real, D> {
+public:
+    Stepper(D& device, const step::AdamW& rule, std::int64_t size)
+        : device_(device), rule_(rule), first_(device, size), second_(device, size), clock_(device, 3) {
+        first_.zero();
+        second_.zero();
+        clock_.zero();
+    }
+    void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
+        for_each(device_, 1, detail::AdamWClock{rule_.beta1, rule_.beta2, gradient_scale, clock_.data()});
+        detail::update_all(device_, first_.size(), rule_.template at_step<Real>(1.0, scale, 1.0), clock_.data(),
+                           gradients, gradient_scale, parameters, first_.data(), second_.data());
+    }
+    const Real* first() const { return first_.data(); }
+    const Real* second() const { return second_.data(); }
+
+private:
+    D& device_;
+    step::AdamW rule_;
+    Buffer<Real, D> first_, second_;
+    Buffer<double, D> clock_;
+};
+
+template <class Real, class D>
+class Stepper<step::Sgd, Real, D> {
+public:
+    Stepper(D& device, const step::Sgd& rule, std::int64_t size)
+        : device_(device), rule_(rule), size_(size), velocity_(device, rule.momentum == 0.0 ? 0 : size) {
+        velocity_.zero();
+    }
+    void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
+        auto update = rule_.template formula<Real>(scale, 1.0);
+        if (rule_.momentum == 0.0)
+            detail::update_all(device_, size_, update, nullptr, gradients, gradient_scale, parameters);
+        else
+            detail::update_all(device_, size_, update, nullptr, gradients, gradient_scale, parameters,
+                               velocity_.data());
+    }
+
+private:
+    D& device_;
+    step::Sgd rule_;
+    std::int64_t size_;
+    Buffer<Real, D> velocity_;
+};
+
+template <class Real, class D>
+class Stepper<step::Lion, Real, D> {
+public:
+    Stepper(D& device, const step::Lion& rule, std::int64_t size)
+        : device_(device), rule_(rule), momentum_(device, size) {
+        momentum_.zero();
+    }
+    void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
+        detail::update_all(device_, momentum_.size(), rule_.template formula<Real>(scale, 1.0), nullptr, gradients,
+                           gradient_scale, parameters, momentum_.data());
+    }
+
+private:
+    D& device_;
+    step::Lion rule_;
+    Buffer<Real, D> momentum_;
+};
+
+namespace detail {
+
+/// What Clipped and SkipNonFinite share. A norm beyond double leaves the step out too.
+template <class Base, class Real, class D>
+class Guarded {
+public:
+    Guarded(D& device, const Base& base, double most, std::int64_t size)
+        : device_(device), base_(device, base, size), most_(most), size_(size), guard_(device, 3) {
+        guard_.zero();
+    }
+    void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
+        {
+            Frame<D> frame(device_);
+            auto* squares = frame.template take<double>(1);
+            auto* ends = frame.template take<std::int64_t>(2);
+            segmented_sum_of(device_, whole(device_, size_, ends), SquareOf<Real>{gradients}, squares);
+            for_each(device_, 1, ClipFactor{most_, gradient_scale, squares, guard_.data()});
+        }
+        base_.step(parameters, gradients, scale, {gradient_scale.host, guard_.data()});
+    }
+    /// Of the last gradient, before the clip; waits.
+    double norm() const { return read_value(device_, guard_.data() + 1); }
+    std::int64_t skipped() const { return static_cast<std::int64_t>(read_value(device_, guard_.data() + 2)); }
+
+private:
+    D& device_;
+    Stepper<Base, Real, D> base_;
+    double most_;
+    std::int64_t size_;
+    Buffer<double, D> guard_;
+};
+
+}  // namespace detail
+
+template <class Base, class Real, class D>
+class Stepper<step::Clipped<Base>, Real, D> : public detail::Guarded<Base, Real, D> {
+public:
+    Stepper(D& device, const step::Clipped<Base>& rule, std::int64_t size)
+        : detail::Guarded<Base, Real, D>(device, rule.base, rule.max_norm, size) {}
+};
+template <class Base, class Real, class D>
+class Stepper<step::SkipNonFinite<Base>, Real, D> : public detail::Guarded<Base, Real, D> {
+public:
+    Stepper(D& device, const step::SkipNonFinite<Base>& rule, std::int64_t size)
+        : detail::Guarded<Base, Real, D>(device, rule.base, std::numeric_limits<double>::infinity(), size) {}
+};
+
+template <class Base, class Schedule, class Real, class D>
+class Stepper<step::Scheduled<Base, Schedule>, Real, D> {
+public:
+    Stepper(D& device, const step::Scheduled<Base, Schedule>& rule, std::int64_t size)
+        : schedule_(rule.schedule), base_(device, rule.base, size) {}
+    void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
+        base_.step(parameters, gradients, scale * schedule_.factor(++steps_), gradient_scale);
+    }
+    Stepper<Base, Real, D>& base() { return base_; }
+
+private:
+    Schedule schedule_;
+    Stepper<Base, Real, D> base_;
+    std::int64_t steps_ = 0;
+};
+
+template <class Base, class Real, class D>
+class Stepper<step::Averaged<Base>, Real, D> {
+public:
+    Stepper(D& device, const step::Averaged<Base>& rule, std::int64_t size)
+        : device_(device), keep_(rule.keep), base_(device, rule.base, size), average_(device, size) {}
+    void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
+        if (!begun_)
+            device_.copy(average_.data(), parameters, static_cast<std::size_t>(average_.size()) * sizeof(Real),
+                         Way::within);
+        begun_ = true;
+        base_.step(parameters, gradients, scale, gradient_scale);
+        step::detail::AverageUpdate<Real> update{static_cast<Real>(1.0 - keep_)};
+        detail::update_all(device_, average_.size(), update, nullptr, static_cast<const Real*>(parameters),
+                           GradientScale{1.0, gradient_scale.device}, average_.data());
+    }
+    const Real* average() const { return average_.data(); }
+
+private:
+    D& device_;
+    double keep_;
+    Stepper<Base, Real, D> base_;
+    Buffer<Real, D> average_;
+    bool begun_ = false;
+};
+
+}  // namespace roars::gpu

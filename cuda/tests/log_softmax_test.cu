@@ -1,0 +1,3 @@
+#include "cuda_device.cuh"
+
+#include "log_softmax_test.hpp"

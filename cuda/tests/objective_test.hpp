@@ -1,0 +1,149 @@
+#include <cmath>
+#include <random>
+
+#include "on_device.hpp"
+#include "roars/critic/value_loss.hpp"
+#include "roars/cuda/objective.hpp"
+#include "roars/optimizer/aggregate.hpp"
+#include "roars/optimizer/surrogate.hpp"
+#include "roars/optimizer/surrogates/sequence_clip.hpp"
+#include "roars/regularizer/kl.hpp"
+
+namespace roars::gpu {
+namespace {
+
+template <class D>
+struct ObjectiveOnDevice : OnDevice<D> {};
+TYPED_TEST_SUITE(ObjectiveOnDevice, OneDevice);
+
+template <class Real>
+constexpr double tolerance = sizeof(Real) == 8 ? 1e-13 : 2e-5;
+
+template <class Real, class Set>
+roars::Batch<Real, Set> random_batch(const std::vector<std::int64_t>& offsets) {
+    roars::Batch<Real, Set> batch(offsets);
+    std::mt19937 engine(3);
+    std::normal_distribution<double> normal;
+    for_each_column(Set{}, [&]<class C>(C column) {
+        if constexpr (!is_gradient_v<C>)
+            for (auto& x : batch[column]) x = Real(normal(engine));
+    });
+    if constexpr (contains_v<col::mask, Set>)
+        for (std::size_t t = 0; t < batch[col::mask{}].size(); ++t) {
+            batch[col::mask{}][t] = engine() % 4 ? Real(1) : Real(0);
+            if (batch[col::mask{}][t] == Real(0)) batch[col::logp{}][t] = Real(NAN);
+        }
+    return batch;
+}
+
+const std::vector<std::vector<std::int64_t>> shapes{
+    {0}, {0, 0}, {0, 1}, {0, 0, 3, 3, 7, 7}, {0, 8191, 8193}, {0, 4, 4, 5000, 5001, 9000, 20003}, {0, 16384}};
+
+/// Loss, metrics and gradients are the host's. `shift` columns begin so many values behind an aligned address.
+template <class D, class Set, class Real, class... Entry>
+void expect_the_hosts(const Entry&... entry) {
+    for (const auto& offsets : shapes)
+        for (std::int64_t shift : {0, 1}) {
+            auto host = random_batch<Real, Set>(offsets);
+            backend::Host cpu;
+            D device;
+            Batch<Real, Set, D> batch(device, host);
+            Buffer<Real, D> moved(device, host.tokens() + shift);
+            if (shift && host.tokens() > 0) {
+                device.copy(moved.data() + shift, batch[col::logp{}], std::size_t(host.tokens()) * sizeof(Real),
+                            Way::within);
+                batch.borrow(col::logp{}, moved.data() + shift, host.tokens());
+            }
+            Buffer<Counts, D> counts(device, sizeof...(Entry));
+            Buffer<Outcome, D> outcome(device, 1);
+            std::array<Counts, sizeof...(Entry)> counted{roars::count<mask_of<typename Entry::Term>>(cpu, host)...};
+            std::int64_t k = 0;
+            (count<mask_of<typename Entry::Term>>(device, batch, counts.data() + k++), ...);
+            for (std::size_t i = 0; i < counted.size(); ++i) {
+                ASSERT_EQ(counts.download()[i].tokens, counted[i].tokens);
+                ASSERT_EQ(counts.download()[i].live_sequences, counted[i].live_sequences);
+                ASSERT_EQ(counts.download()[i].sequences, counted[i].sequences);
+            }
+            auto expected = roars::evaluate(cpu, host, counted, entry...);
+            evaluate(device, batch, counts.data(), outcome.data(), entry...);
+            auto result = read_outcome<typename Entry::Term...>(device, batch, outcome.data());
+            EXPECT_EQ(result.tokens, expected.tokens);
+            for (std::size_t i = 0; i < result.terms; ++i)
+                EXPECT_NEAR(result.term_loss[i], expected.term_loss[i],
+                            tolerance<Real> * (1 + std::abs(expected.term_loss[i])));
+            for (std::size_t i = 0; i < result.measured; ++i)
+                EXPECT_NEAR(result.metric_sum[i], expected.metric_sum[i],
+                            tolerance<Real> * double(1 + expected.tokens));
+            auto back = batch.download(Set{});
+            for_each_column(Set{}, [&]<class C>(C column) {
+                if constexpr (is_gradient_v<C>)
+                    for (std::size_t t = 0; t < host[column].size(); ++t)
+                        ASSERT_NEAR(back[column][t], host[column][t],
+                                    tolerance<Real> * (std::abs(double(host[column][t])) + 1e-6))
+                            << t;
+            });
+        }
+}
+
+using GrpoSet = columns<col::mask, col::logp, col::logp_old, col::logp_ref, col::advantage, col::grad<col::logp>>;
+
+TYPED_TEST(ObjectiveOnDevice, TwoTermsWithAWeightPerSequence) {
+    expect_the_hosts<TypeParam, GrpoSet, double>(Weighed{surrogate::Clip{}, aggregate::SequenceMean{}},
+                                                 Weighed{regularizer::Kl<>{}, aggregate::SequenceMean{}});
+    expect_the_hosts<TypeParam, GrpoSet, float>(Weighed{surrogate::Clip{}, aggregate::SequenceMean{}},
+                                                Weighed{regularizer::Kl<>{}, aggregate::TokenMean{}});
+}
+TYPED_TEST(ObjectiveOnDevice, NoMaskAndNoRoomForAGradient) {
+    using Set = columns<col::logp, col::advantage>;
+    expect_the_hosts<TypeParam, Set, double>(Weighed{surrogate::PolicyGradient{}, aggregate::TokenMean{}});
+    expect_the_hosts<TypeParam, Set, double>(Weighed{surrogate::PolicyGradient{}, aggregate::SequenceSumOverLength{}});
+}
+TYPED_TEST(ObjectiveOnDevice, AColumnOfSequences) {
+    using Set =
+        columns<col::mask, col::logp, col::logp_old, col::advantage, col::sequence_log_ratio, col::grad<col::logp>>;
+    expect_the_hosts<TypeParam, Set, float>(Weighed{surrogate::SequenceClip{0.2, 0.2}, aggregate::SequenceMean{}});
+    expect_the_hosts<TypeParam, Set, double>(Weighed{surrogate::SequenceClip{0.2, 0.2}, aggregate::TokenSum{}});
+}
+TYPED_TEST(ObjectiveOnDevice, ThreeTermsAndThreeGradients) {
+    using Set = columns<col::mask, col::logp, col::logp_old, col::advantage, col::entropy, col::value, col::value_old,
+                        col::returns, col::grad<col::logp>, col::grad<col::entropy>, col::grad<col::value>>;
+    expect_the_hosts<TypeParam, Set, double>(Weighed{surrogate::Clip{}, aggregate::TokenMean{}},
+                                             Weighed{regularizer::EntropyBonus{}, aggregate::TokenMean{}},
+                                             Weighed{critic::ClippedValue{}, aggregate::TokenMean{}});
+}
+
+TYPED_TEST(ObjectiveOnDevice, NamesTheFirstValueThatIsNotFinite) {
+    auto host = random_batch<float, GrpoSet>({0, 3, 6});
+    std::fill(host[col::mask{}].begin(), host[col::mask{}].end(), 1.0f);
+    std::fill(host[col::logp{}].begin(), host[col::logp{}].end(), -1.0f);
+    host[col::logp_old{}][4] = INFINITY;
+    TypeParam device;
+    Batch<float, GrpoSet, TypeParam> batch(device, host);
+    Buffer<Counts, TypeParam> counts(device, 1);
+    Buffer<Outcome, TypeParam> outcome(device, 1);
+    count(device, batch, counts.data());
+    evaluate(device, batch, counts.data(), outcome.data(), Weighed{surrogate::Clip{}, aggregate::TokenMean{}});
+    try {
+        read_outcome<surrogate::Clip>(device, batch, outcome.data());
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_STREQ(error.what(),
+                     "logp_old of token 4 (sequence 1) is inf, expected a finite number at a trainable token");
+    }
+}
+
+TYPED_TEST(ObjectiveOnDevice, CountsOfMicroBatchesAddUp) {
+    auto host = random_batch<float, GrpoSet>({0, 3, 6, 6});
+    TypeParam device;
+    Buffer<Counts, TypeParam> counts(device, 1), whole(device, 1);
+    Batch<float, GrpoSet, TypeParam> all(device, host), left(device, host.slice_sequences(0, 1)),
+        right(device, host.slice_sequences(1, 3));
+    count(device, all, whole.data());
+    count(device, left, counts.data());
+    count(device, right, counts.data(), true);
+    EXPECT_EQ(counts.download()[0].tokens, whole.download()[0].tokens);
+    EXPECT_EQ(counts.download()[0].sequences, 3);
+}
+
+}  // namespace
+}  // namespace roars::gpu
