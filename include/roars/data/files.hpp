@@ -259,11 +259,21 @@ Transitions<Real> read_minari(const hdf5::Handle& file, const std::string& path)
     return transitions;
 }
 
+/// Puts the file in memory to the disk, as `file`; errors speak of `path`.
+inline void write_image(hdf5::Memory& memory, bool sound, const std::string& path, const std::string& file) {
+    auto bytes = sound ? memory.finish() : std::vector<char>();
+    expect(!bytes.empty(), [&] { return path + ": HDF5 cannot hold these rows"; });
+    std::ofstream out(file, std::ios::binary | std::ios::trunc);
+    expect(out.good(), [&] { return path + ": cannot be written, expected a folder that exists and may be written"; });
+    out.write(bytes.data(), std::ssize(bytes));
+    out.close();
+    expect(!out.fail(), [&] { return path + ": cannot be written: the disk is full or fails"; });
+}
+
 template <class Real>
 void write_d4rl(const Transitions<Real>& t, const std::string& path, const std::string& partial) {
-    hdf5::Handle file = hdf5::create(partial);
-    expect(file.valid(),
-           [&] { return path + ": cannot be written, expected a folder that exists and may be written"; });
+    hdf5::Memory memory;
+    const hid_t file = memory.file();
     auto numbers = [&](const char* name, const std::vector<Real>& values, std::int64_t width, int rank) {
         return hdf5::write(file, name, std::span<const Real>(values), t.rows(), width, rank);
     };
@@ -279,15 +289,13 @@ void write_d4rl(const Transitions<Real>& t, const std::string& path, const std::
         written = written && numbers("actions", t.action, t.action_size, 2);
     }
     for (const auto& [name, value] : t.notes) written = written && hdf5::write_attribute(file, name, value);
-    written = written && H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0 && file.close();
-    expect(written, [&] { return path + ": cannot be written: the disk is full or fails"; });
+    write_image(memory, written, path, partial);
 }
 
 template <class Real>
 void write_minari_file(const Transitions<Real>& t, const std::string& folder, const std::string& path) {
-    hdf5::Handle file = hdf5::create(path);
-    expect(file.valid(),
-           [&] { return folder + ": cannot be written, expected a folder that exists and may be written"; });
+    hdf5::Memory memory;
+    const hid_t file = memory.file();
     auto offsets = t.episodes();
     bool written = true;
     for (std::size_t e = 0; e + 1 < offsets.size() && written; ++e) {
@@ -324,8 +332,7 @@ void write_minari_file(const Transitions<Real>& t, const std::string& folder, co
             written = written && hdf5::write(group, "actions", std::span<const Real>(taken), rows, t.action_size);
         }
     }
-    written = written && H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0 && file.close();
-    expect(written, [&] { return folder + ": cannot be written: the disk is full or fails"; });
+    write_image(memory, written, folder, path);
 }
 
 template <class Real>

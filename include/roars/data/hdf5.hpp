@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <map>
 #include <span>
 #include <string>
@@ -281,17 +283,60 @@ inline Handle open(const std::string& path) {
     return file;
 }
 
-/// Begins a file in the layout of HDF5 1.10, in which the file's own structure has checksums too. Not valid where it
-/// cannot be written.
-inline Handle create(const std::string& path) {
-    Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+/// A file that is made in memory. HDF5 crashes at the program's end when a disk was full, so what goes to the disk are
+/// the bytes that `finish` gives. The layout is that of HDF5 1.10, in which the file's structure has checksums too.
+class Memory {
+public:
+    Memory() {
+        Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
 #if H5_VERSION_GE(1, 10, 2)
-    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
+        H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
 #else
-    H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+        H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
 #endif
-    return Handle(H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access), H5Fclose);
-}
+        H5FD_file_image_callbacks_t calls{};
+        calls.image_malloc = [](std::size_t size, H5FD_file_image_op_t, void* self) -> void* {
+            return std::malloc(static_cast<Memory*>(self)->size_ = size);
+        };
+        calls.image_memcpy = [](void* to, const void* from, std::size_t size, H5FD_file_image_op_t, void*) -> void* {
+            return std::memcpy(to, from, size);
+        };
+        calls.image_realloc = [](void* old, std::size_t size, H5FD_file_image_op_t, void* self) -> void* {
+            return std::realloc(old, static_cast<Memory*>(self)->size_ = size);
+        };
+        calls.image_free = [](void* bytes, H5FD_file_image_op_t, void* self) -> herr_t {
+            auto* memory = static_cast<Memory*>(self);
+            auto* first = static_cast<const char*>(bytes);
+            memory->bytes_.assign(first, first + memory->size_);
+            std::free(bytes);
+            return 0;
+        };
+        calls.udata_copy = [](void* self) { return self; };
+        calls.udata_free = [](void*) -> herr_t { return 0; };
+        calls.udata = this;
+        H5Pset_fapl_core(access, std::size_t(1) << 16, false);
+        H5Pset_file_image_callbacks(access, &calls);
+        file_ = Handle(H5Fcreate("memory", H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose);
+        expect(file_.valid(), "HDF5: no file can be begun in memory");
+    }
+    Memory(const Memory&) = delete;
+    Memory& operator=(const Memory&) = delete;
+
+    hid_t file() const { return file_; }
+    /// Closes the file: its bytes, or none where HDF5 failed.
+    std::vector<char> finish() {
+        if (!file_.close() || bytes_.size() < 48) return {};
+        std::size_t end = 0;  // the superblock tells where the file ends; behind it lies room that was not used
+        for (std::size_t i = 8; i-- > 0;) end = end << 8 | static_cast<unsigned char>(bytes_[28 + i]);
+        if (end < bytes_.size()) bytes_.resize(end);
+        return std::move(bytes_);
+    }
+
+private:
+    std::size_t size_ = 0;
+    std::vector<char> bytes_;
+    Handle file_;  ///< last, so that it is closed while the bytes are there
+};
 
 /// Numbers as rows, with a checksum for each piece of them.
 template <class T>
