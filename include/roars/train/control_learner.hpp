@@ -208,13 +208,17 @@ public:
         for (std::int64_t t = 0; t < count; ++t) {
             double u = random.uniform(static_cast<std::uint32_t>(t), 0);
             std::int64_t from = std::min(static_cast<std::int64_t>(u * double(rows)), rows - 1);
-            copy_row(data_.state, from, batch, col::state{}, t);
-            copy_row(data_.next_state, from, batch, col::next_state{}, t);
-            copy_row(data_.action, from, batch, action_column{}, t);
-            copy_row(data_.reward, from, batch, col::step_reward{}, t);
-            copy_row(data_.terminated, from, batch, col::terminated{}, t);
-            copy_row(data_.done, from, batch, col::done{}, t);
+            put_row(batch, from, t);
         }
+    }
+    /// All rows of the data, in their order, as one sequence.
+    template <class BatchType>
+    void all_rows(BatchType& batch) const {
+        const std::int64_t whole[] = {0, std::ssize(data_.reward)};
+        batch.reshape(whole);
+        set_widths(batch);
+        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) put_row(batch, t, t);
     }
 
     /// Fills what the actor says before the policy's update; what only that update reads is left out where it is not
@@ -494,6 +498,15 @@ private:
         }
     }
 
+    template <class BatchType>
+    void put_row(BatchType& batch, std::int64_t from, std::int64_t to) const {
+        copy_row(data_.state, from, batch, col::state{}, to);
+        copy_row(data_.next_state, from, batch, col::next_state{}, to);
+        copy_row(data_.action, from, batch, action_column{}, to);
+        copy_row(data_.reward, from, batch, col::step_reward{}, to);
+        copy_row(data_.terminated, from, batch, col::terminated{}, to);
+        copy_row(data_.done, from, batch, col::done{}, to);
+    }
     template <class BatchType>
     void step_one(BatchType& batch, std::int64_t e, std::int64_t token) {
         auto t = static_cast<std::size_t>(token);
