@@ -202,10 +202,15 @@ void call_shape(const P& part, RunType& run, State& state, BatchType& batch) {
         part.shape(run, batch);
 }
 
-/// All rows of a data set, before the first update, for a part that wants to see them.
+/// A part that wants to see all rows of a data set, before the first update.
+template <class P>
+concept WatchesDataset = requires(const P& part, archetype::AnyRun& run, state_of<P>& state,
+                                  const archetype::AnyBatch& data) {
+    part.on_dataset(run, state, data);
+};
 template <class P, class RunType, class State, class BatchType>
 void call_on_dataset(const P& part, RunType& run, State& state, const BatchType& data) {
-    if constexpr (requires { part.on_dataset(run, state, data); }) part.on_dataset(run, state, data);
+    if constexpr (WatchesDataset<P>) part.on_dataset(run, state, data);
 }
 template <class P, class RunType, class State, class ResultType>
 void call_observe(const P& part, RunType& run, State& state, const ResultType& result) {

@@ -49,8 +49,8 @@ using EveryColumn =
             col::q_gradient, col::next_policy_action, col::next_logp, col::next_target_action, col::next_action_values,
             col::next_target_values, col::quantiles, col::next_target_quantiles, col::sampled_action, col::sampled_logp,
             col::next_bonus, col::target_quantiles, col::balance, col::base_action, col::reference_action,
-            col::next_bonus, col::target_quantiles, col::neighbour_action, col::taken_q, col::model_action,
-            col::model_q, col::reconstruction, col::latent_mean, col::latent_deviation>;
+            col::neighbour_action, col::taken_q, col::model_action, col::model_q, col::reconstruction, col::latent_mean,
+            col::latent_deviation>;
 }  // namespace detail
 
 template <class P>

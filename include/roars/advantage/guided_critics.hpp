@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "roars/advantage/action_critics.hpp"
+#include "roars/algorithm.hpp"
 #include "roars/critic/cautious_value.hpp"
 #include "roars/networks/variational.hpp"
 #include "roars/optimizer/aggregate.hpp"

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "roars/methods/a2pr.hpp"
 #include "roars/methods/actor_critic.hpp"
 #include "roars/methods/cispo.hpp"
 #include "roars/methods/copo.hpp"
@@ -19,6 +20,7 @@
 #include "roars/methods/lite_ppo.hpp"
 #include "roars/methods/open_rs.hpp"
 #include "roars/methods/ppo.hpp"
+#include "roars/methods/prdc.hpp"
 #include "roars/methods/preference.hpp"
 #include "roars/methods/prorl.hpp"
 #include "roars/methods/q_learning.hpp"
@@ -199,6 +201,12 @@ inline constexpr List all{
     Entry{Facts{"online-dpo", "Online DPO: the best and the worst of the policy's own answers", "survey", "2402.04792",
                 2024, "36-llm-rl-survey"},
           online_dpo},
+    Entry{Facts{"prdc", "PRDC: near the nearest action of the data, of whatever state nearby", "offline", "2306.06569",
+                2023, "13-prdc"},
+          prdc},
+    Entry{Facts{"a2pr", "A2PR: near the better of the data's action and a model's", "offline", "2405.19909", 2024,
+                "11-a2pr"},
+          a2pr},
 };
 
 /// Calls visit(entry) for each method, in order.

@@ -32,7 +32,8 @@ struct Sum : Pack<Part...> {
         });
     }
     template <class RunType, class BatchType>
-    void on_dataset(RunType& run, State& state, const BatchType& data) const {
+    void on_dataset(RunType& run, State& state, const BatchType& data) const
+        requires(roars::detail::WatchesDataset<Part> || ...) {
         apply(*this, [&](const Part&... part) {
             apply(state, [&](auto&... own) { (roars::detail::call_on_dataset(part, run, own, data), ...); });
         });

@@ -198,6 +198,15 @@ public:
     void demonstrate(RunType& run, BatchType& batch, std::int64_t count) {
         draw_from(demonstrations_, 1, run, batch, count);
     }
+    /// All rows of the data, in their order, as one sequence.
+    template <class BatchType>
+    void all_rows(BatchType& batch) const {
+        const std::int64_t whole[] = {0, std::ssize(data_.reward)};
+        batch.reshape(whole);
+        set_widths(batch);
+        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) put_row(data_, t, batch, t);
+    }
 
     /// Fills what the actor says before the policy's update; what only that update reads is left out where it is not
     /// `due`.
@@ -497,12 +506,7 @@ private:
         for (std::int64_t t = 0; t < count; ++t) {
             double u = random.uniform(static_cast<std::uint32_t>(t), which << 31);
             std::int64_t row = std::min(static_cast<std::int64_t>(u * double(rows)), rows - 1);
-            copy_row(from.state, row, batch, col::state{}, t);
-            copy_row(from.next_state, row, batch, col::next_state{}, t);
-            copy_row(from.action, row, batch, action_column{}, t);
-            copy_row(from.reward, row, batch, col::step_reward{}, t);
-            copy_row(from.terminated, row, batch, col::terminated{}, t);
-            copy_row(from.done, row, batch, col::done{}, t);
+            put_row(from, row, batch, t);
         }
     }
     template <class BatchType>
@@ -532,6 +536,15 @@ private:
         }
     }
 
+    template <class BatchType>
+    static void put_row(const Rows& rows, std::int64_t from, BatchType& batch, std::int64_t to) {
+        copy_row(rows.state, from, batch, col::state{}, to);
+        copy_row(rows.next_state, from, batch, col::next_state{}, to);
+        copy_row(rows.action, from, batch, action_column{}, to);
+        copy_row(rows.reward, from, batch, col::step_reward{}, to);
+        copy_row(rows.terminated, from, batch, col::terminated{}, to);
+        copy_row(rows.done, from, batch, col::done{}, to);
+    }
     template <class BatchType>
     void step_one(BatchType& batch, std::int64_t e, std::int64_t token) {
         auto t = static_cast<std::size_t>(token);

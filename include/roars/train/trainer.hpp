@@ -50,6 +50,7 @@ public:
     /// the mean over them; batch().
     template <class RunType>
     void advance(RunType& run) {
+        show_data(run);
         if constexpr (!keeps_batch) batch_ = BatchType();
         auto score = [&](auto& drawn) { algorithm_.score(run, state, drawn); };
         algorithm_.sampler.collect(run, state.sampler, *learner_, batch_, score);
@@ -80,6 +81,20 @@ public:
     }
 
 private:
+    /// A regularizer that wants to see the whole data set sees it before the first update, also behind a checkpoint.
+    template <class RunType>
+    void show_data(RunType& run) {
+        if constexpr (roars::detail::WatchesDataset<typename A::Regularizer>) {
+            static_assert(
+                requires(BatchType & rows) { learner_->all_rows(rows); },
+                "roars: the regularizer looks at a data set, and this learner has none");
+            if (shown_) return;
+            BatchType data;
+            learner_->all_rows(data);
+            roars::detail::call_on_dataset(algorithm_.regularizer, run, state.regularizer, std::as_const(data));
+            shown_ = true;
+        }
+    }
     void carry_out(const Reset& reset) {
         if constexpr (requires { learner_->set_reference(); })
             if (reset.reference) learner_->set_reference();
@@ -173,6 +188,7 @@ private:
     BatchType batch_, minibatch_;
     ResultType result_{};
     std::int64_t steps_ = 0;
+    bool shown_ = false;
     A algorithm_;
     Learner* learner_;
 };
