@@ -1,10 +1,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <span>
 #include <tuple>
-#include <vector>
 
 #include "roars/concepts.hpp"
 #include "roars/critic/steps.hpp"
@@ -38,51 +37,84 @@ struct VTrace {
                                        col::logp, col::logp_old, col::advantage, col::returns>
                                  BatchType>
     void estimate(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
         auto steps = critic::steps_of(batch);
-        std::span<const Real> value = batch[col::value{}], logp = batch[col::logp{}], old = batch[col::logp_old{}];
-        std::vector<Real> ratio = ratios(run.backend, logp, old);
-        std::vector<double> target(value.size());
-        segmented_affine_backward(
+        segmented_affine_backward_in_blocks(
             run.backend, steps.offsets,
-            [&](std::int64_t t) {
-                auto i = static_cast<std::size_t>(t);
-                double rho = double(ratio[i]), delta = steps.bootstrapped(t, gamma) - double(value[i]);
-                double carry = steps.cut(t) ? 0.0 : gamma * lambda * std::min(c_clip, rho);
-                return Affine<double>{carry, std::min(rho_clip, rho) * delta};
-            },
-            [&](std::int64_t t, double error) {
-                auto i = static_cast<std::size_t>(t);
-                target[i] = double(value[i]) + error;
-                batch[col::returns{}][i] = static_cast<Real>(target[i]);
-            });
-        std::vector<char> cut = critic::cuts_of(run.backend, steps);
-        parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
-            auto i = static_cast<std::size_t>(t);
-            double own = steps.ends(t) ? 0.0 : double(steps.next_value[i]);
-            double q = cut[i] || steps.ends(t) ? own : lambda * target[i + 1] + (1.0 - lambda) * own;
-            double error = steps.target(t, gamma, q) - double(value[i]);
-            batch[col::advantage{}][i] = static_cast<Real>(std::min(policy_rho_clip, double(ratio[i])) * error);
-        });
+            Blocks<typename BatchType::Real>{*this, steps, batch[col::value{}].data(), batch[col::logp{}].data(),
+                                             batch[col::logp_old{}].data(), batch[col::advantage{}].data(),
+                                             batch[col::returns{}].data()});
     }
     std::tuple<Critic> terms(const NoState&) const requires TokenTerm<Critic> { return {critic}; }
 
 private:
-    /// exp(logp - logp_old), in lanes. Shapes: [steps].
-    template <class Real>
-    static std::vector<Real> ratios(backend::Host& backend, std::span<const Real> logp, std::span<const Real> old) {
+    /// What a block of steps brings to the recursion of e, and what is made of it, in lanes: what must not count is
+    /// selected away, whatever it holds.
+    template <class Real_>
+    struct Blocks {
+        using Real = Real_;
         using V = math::Lanes<Real>;
-        constexpr std::int64_t width = math::lanes<V>;
-        std::vector<Real> ratio(logp.size());
-        parallel_pieces(backend, std::ssize(logp), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-            std::int64_t i = begin;
-            for (; i + width <= end; i += width)
-                math::store(&ratio[std::size_t(i)],
-                            math::exp(math::load<V>(&logp[std::size_t(i)]) - math::load<V>(&old[std::size_t(i)])));
-            for (; i < end; ++i) ratio[std::size_t(i)] = math::exp(logp[std::size_t(i)] - old[std::size_t(i)]);
-        });
-        return ratio;
-    }
+        static constexpr std::int64_t lanes = math::lanes<V>;
+
+        VTrace part;
+        critic::Steps<Real> steps;
+        const Real *value, *logp, *logp_old;
+        Real *advantage, *returns;
+        std::array<Real, roars::detail::scan_block> ratio{};
+
+        void coefficients(std::int64_t begin, std::int64_t end, Real* a, Real* b) {
+            std::int64_t t = begin;
+            for (; t + lanes <= end; t += lanes) {
+                for (const Real* column : {value, logp, logp_old, steps.reward.data(), steps.next_value.data(),
+                                           steps.terminated.data(), steps.done.data()})
+                    math::prefetch(column + t - roars::detail::scan_block);
+                coefficients_of<V>(t, t - begin, a, b);
+            }
+            for (; t < end; ++t) coefficients_of<Real>(t, t - begin, a, b);
+        }
+        void store(std::int64_t begin, std::int64_t end, const Real* error, bool last) const {
+            std::int64_t t = begin, behind = end - 1;
+            for (; t + lanes <= behind; t += lanes)
+                store_of<V>(t, t - begin, error, math::load<V>(value + t + 1) + math::load<V>(error + (t - begin) + 1),
+                            cut<V>(t));
+            for (; t < behind; ++t)
+                store_of<Real>(t, t - begin, error, value[t + 1] + error[t - begin + 1], cut<Real>(t));
+            bool ends = last || cut<Real>(t);
+            store_of<Real>(t, t - begin, error, ends ? Real(0) : value[t + 1] + error[t - begin + 1], ends);
+        }
+
+    private:
+        template <class X>
+        static X number(double x) {
+            return X(static_cast<Real>(x));
+        }
+        template <class X>
+        auto cut(std::int64_t t) const {
+            return math::load<X>(steps.done.data() + t) != number<X>(0);
+        }
+        /// r + gamma (1 - terminated) q
+        template <class X>
+        X target(std::int64_t t, const X& q) const {
+            auto ends = math::load<X>(steps.terminated.data() + t) != number<X>(0);
+            return math::load<X>(steps.reward.data() + t) + number<X>(part.gamma) * math::select(ends, number<X>(0), q);
+        }
+        template <class X>
+        void coefficients_of(std::int64_t t, std::int64_t k, Real* a, Real* b) {
+            X rho = math::exp(X(math::load<X>(logp + t) - math::load<X>(logp_old + t)));
+            math::store(&ratio[std::size_t(k)], rho);
+            X carry = number<X>(part.gamma * part.lambda) * math::min(rho, number<X>(part.c_clip));
+            X delta = target<X>(t, math::load<X>(steps.next_value.data() + t)) - math::load<X>(value + t);
+            math::store(a + k, math::select(cut<X>(t), number<X>(0), carry));
+            math::store(b + k, X(math::min(rho, number<X>(part.rho_clip)) * delta));
+        }
+        template <class X, class Mask>
+        void store_of(std::int64_t t, std::int64_t k, const Real* error, const X& next_return, const Mask& cuts) const {
+            X own = math::load<X>(value + t), next = math::load<X>(steps.next_value.data() + t);
+            X mixed = number<X>(part.lambda) * next_return + number<X>(1.0 - part.lambda) * next;
+            X q = math::select(cuts, next, mixed), rho = math::load<X>(&ratio[std::size_t(k)]);
+            math::store(returns + t, X(own + math::load<X>(error + k)));
+            math::store(advantage + t, X(math::min(rho, number<X>(part.policy_rho_clip)) * (target<X>(t, q) - own)));
+        }
+    };
 };
 template <class Critic>
 ROARS_FIELDS_OF((VTrace<Critic>), gamma, lambda, rho_clip, c_clip, policy_rho_clip, critic)

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -57,11 +57,19 @@ struct Sampled {
     double logp_full = 0.0;
 };
 
+/// A token and its scaled logit.
+struct Candidate {
+    double z;
+    std::int64_t token;
+};
+
 /// Memory of sample_row, kept from row to row.
 struct SamplingWorkspace {
     std::vector<double> z;       ///< filled up with -inf to whole lanes
     std::vector<double> weight;  ///< e^(z - max)
     std::vector<std::int64_t> order;
+    std::vector<Candidate> candidates;  ///< what a filter has left, if few; by token
+    std::vector<Candidate> sorted;
 };
 
 namespace detail {
@@ -81,26 +89,49 @@ double fill_weights(SamplingWorkspace& work, double max) {
     }
     return math::sum(sum);
 }
-
-/// Errors: a logit of NaN or +inf, a row that allows no token.
-template <class V = math::Lanes<double>, class Real>
-void load_logits(std::span<Real> logits, SamplingWorkspace& work) {
+/// The same of the candidates, which stand in the order of their tokens: weight c is that of candidate c, and the sum
+/// the one that all tokens would have, those left out of weight 0.
+template <class V = math::Lanes<double>>
+double fill_candidate_weights(SamplingWorkspace& work, double max) {
     constexpr auto width = static_cast<std::size_t>(math::lanes<V>);
-    work.z.assign((logits.size() + width - 1) / width * width, minus_infinity);
-    bool any = false;
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-        work.z[i] = static_cast<double>(logits[i]);
-        any = any || work.z[i] != minus_infinity;
-        expect(work.z[i] < std::numeric_limits<double>::infinity(), [&] {
-            return "logit " + std::to_string(i) + " is " + std::to_string(work.z[i]) + ", expected a number or -inf";
-        });
-    }
-    expect(any, "a row of logits allows no token: expected one above -inf");
+    std::size_t count = work.candidates.size();
+    work.weight.assign((count + width - 1) / width * width, minus_infinity);
+    for (std::size_t c = 0; c < count; ++c) work.weight[c] = work.candidates[c].z - max;
+    for (std::size_t c = 0; c < work.weight.size(); c += width)
+        math::store(work.weight.data() + c, math::exp(math::load<V>(work.weight.data() + c)));
+    std::array<double, width> sums{};
+    for (std::size_t c = 0; c < count; ++c)
+        sums[static_cast<std::size_t>(work.candidates[c].token) % width] += work.weight[c];
+    return math::sum(math::load<V>(sums.data()));
 }
 
+/// Loads a row and returns its largest logit. Errors: a logit of NaN or +inf, a row that allows no token.
+template <class V = math::Lanes<double>, class Real>
+double load_logits(std::span<Real> logits, SamplingWorkspace& work) {
+    constexpr auto width = static_cast<std::size_t>(math::lanes<V>);
+    work.z.resize((logits.size() + width - 1) / width * width);
+    std::transform(logits.begin(), logits.end(), work.z.begin(), [](Real x) { return static_cast<double>(x); });
+    std::fill(work.z.begin() + std::ptrdiff_t(logits.size()), work.z.end(), minus_infinity);
+    V largest(minus_infinity), not_a_number(0.0);
+    for (std::size_t i = 0; i < work.z.size(); i += width) {
+        V x = math::load<V>(work.z.data() + i);
+        largest = math::max(largest, x);
+        not_a_number = math::select(x == x, not_a_number, V(1.0));
+    }
+    double max = math::largest(largest);
+    if (math::largest(not_a_number) != 0.0 || !(max < std::numeric_limits<double>::infinity())) {
+        auto wrong = std::find_if(work.z.begin(), work.z.end(),
+                                  [](double x) { return !(x < std::numeric_limits<double>::infinity()); });
+        throw Error("logit " + std::to_string(wrong - work.z.begin()) + " is " + std::to_string(*wrong) +
+                    ", expected a number or -inf");
+    }
+    expect(max != minus_infinity, "a row of logits allows no token: expected one above -inf");
+    return max;
+}
+
+/// Errors: a previous token outside the vocabulary.
 template <class Token>
 void penalise(std::span<Token> previous, double penalty, std::int64_t vocabulary, SamplingWorkspace& work) {
-    if (penalty == 1.0 || previous.empty()) return;
     work.order.assign(previous.begin(), previous.end());
     std::sort(work.order.begin(), work.order.end());
     work.order.erase(std::unique(work.order.begin(), work.order.end()), work.order.end());
@@ -112,60 +143,95 @@ void penalise(std::span<Token> previous, double penalty, std::int64_t vocabulary
     }
 }
 
-/// The tokens that are still allowed, and their order: by falling z, then by index.
-inline void list_allowed(SamplingWorkspace& work) {
-    work.order.clear();
-    for (std::size_t i = 0; i < work.z.size(); ++i)
-        if (work.z[i] != minus_infinity) work.order.push_back(static_cast<std::int64_t>(i));
+/// By falling z, of equal ones the lower token.
+inline bool comes_first(const Candidate& a, const Candidate& b) {
+    return a.z > b.z || (a.z == b.z && a.token < b.token);
 }
-inline auto by_falling_z(const SamplingWorkspace& work) {
-    return [&z = work.z](std::int64_t a, std::int64_t b) {
-        double left = z[static_cast<std::size_t>(a)], right = z[static_cast<std::size_t>(b)];
-        return left > right || (left == right && a < b);
+inline bool lower_token(const Candidate& a, const Candidate& b) { return a.token < b.token; }
+
+/// The first `count` allowed tokens in that order, in no order themselves. Tokens come by number: one that is no larger
+/// than the least of `count` earlier ones is out, which is seen for many at a time.
+template <class V = math::Lanes<double>>
+void take_largest(std::int64_t count, SamplingWorkspace& work) {
+    constexpr auto width = static_cast<std::size_t>(math::lanes<V>);
+    auto& found = work.candidates;
+    auto shrink = [&] {
+        std::nth_element(found.begin(), found.begin() + (count - 1), found.end(), comes_first);
+        found.resize(static_cast<std::size_t>(count));
+        return found.back().z;
     };
-}
-
-inline void keep_top_k(std::int64_t k, SamplingWorkspace& work) {
-    list_allowed(work);
-    if (k >= static_cast<std::int64_t>(work.order.size())) return;
-    std::nth_element(work.order.begin(), work.order.begin() + k, work.order.end(), by_falling_z(work));
-    std::for_each(work.order.begin() + k, work.order.end(),
-                  [&](std::int64_t i) { work.z[static_cast<std::size_t>(i)] = minus_infinity; });
-}
-
-/// Sorts no more than it must: the first 64 tokens, then eight times as many, until the mass is reached.
-inline void keep_top_p(double p, double max, SamplingWorkspace& work) {
-    double wanted = p * fill_weights(work, max), mass = 0.0;
-    list_allowed(work);
-    auto begin = work.order.begin(), sorted = begin, at = begin;
-    for (std::int64_t together = 64; at != work.order.end() && mass < wanted; together *= 8) {
-        sorted += std::min<std::int64_t>(together, work.order.end() - sorted);
-        if (sorted != work.order.end()) std::nth_element(at, sorted, work.order.end(), by_falling_z(work));
-        std::sort(at, sorted, by_falling_z(work));
-        for (; at != sorted && mass < wanted; ++at) mass += work.weight[static_cast<std::size_t>(*at)];
+    std::size_t room = static_cast<std::size_t>(count) + std::max<std::size_t>(std::size_t(count), 64);
+    double least = minus_infinity;
+    found.clear();
+    for (std::size_t begin = 0; begin < work.z.size(); begin += 8 * width) {
+        std::size_t end = std::min(work.z.size(), begin + 8 * width);
+        V largest(minus_infinity);
+        for (std::size_t i = begin; i < end; i += width) largest = math::max(largest, math::load<V>(work.z.data() + i));
+        if (!(math::largest(largest) > least)) continue;
+        for (std::size_t i = begin; i < end; ++i)
+            if (work.z[i] > least) found.push_back({work.z[i], static_cast<std::int64_t>(i)});
+        if (found.size() >= room) least = shrink();
     }
-    std::for_each(at, work.order.end(), [&](std::int64_t i) { work.z[static_cast<std::size_t>(i)] = minus_infinity; });
+    if (found.size() > static_cast<std::size_t>(count)) shrink();
 }
 
-inline void keep_min_p(double p, double max, SamplingWorkspace& work) {
-    double lowest = max + std::log(p);
-    for (double& z : work.z)
-        if (z < lowest) z = minus_infinity;
+/// Candidates that hold the `wanted` mass of all tokens, and few more: a count of the mass by z, an eighth wide, tells
+/// how far down to look. A little more than `wanted`, for it is summed in another order than the one that decides.
+inline void take_mass(double wanted, SamplingWorkspace& work) {
+    constexpr int bins = 512;
+    auto bin = [](double z) { return static_cast<int>(std::min(-8.0 * z, bins - 1.0)); };
+    std::array<double, bins> mass{};
+    for (std::size_t i = 0; i < work.z.size(); ++i) mass[static_cast<std::size_t>(bin(work.z[i]))] += work.weight[i];
+    int last = 0;
+    for (double sum = mass[0]; last + 1 < bins && sum < wanted * (1.0 + 1e-9);)
+        sum += mass[static_cast<std::size_t>(++last)];
+    work.candidates.clear();
+    for (std::size_t i = 0; i < work.z.size(); ++i)
+        if (work.z[i] != minus_infinity && bin(work.z[i]) <= last)
+            work.candidates.push_back({work.z[i], static_cast<std::int64_t>(i)});
 }
 
-/// The first token whose cumulated weight, in index order, exceeds u of the total. Never one of weight 0.
-inline std::int64_t invert_cumulated(double u, const std::vector<double>& weight) {
+/// Of the candidates those before which, by falling z, less than `wanted` of the mass stands; weight(candidate) is its
+/// mass. They stay in the order of their tokens.
+template <class Weight>
+void keep_mass(double wanted, SamplingWorkspace& work, Weight&& weight) {
+    work.sorted = work.candidates;
+    std::sort(work.sorted.begin(), work.sorted.end(), comes_first);
+    double mass = 0.0;
+    std::size_t kept = 0;
+    while (kept < work.sorted.size() && mass < wanted) mass += weight(work.sorted[kept++]);
+    if (kept == work.sorted.size()) return;
+    Candidate first_out = work.sorted[kept];
+    std::erase_if(work.candidates, [&](const Candidate& c) { return !comes_first(c, first_out); });
+}
+
+/// The candidates of the largest mass p of all tokens, ...
+inline void keep_top_p_of_all(double p, SamplingWorkspace& work) {
+    double wanted = p * fill_weights(work, 0.0);
+    take_mass(wanted, work);
+    keep_mass(wanted, work, [&](const Candidate& c) { return work.weight[static_cast<std::size_t>(c.token)]; });
+}
+/// ... or of the candidates that there are. Their z in the row give place to their weights.
+inline void keep_top_p_of_candidates(double p, SamplingWorkspace& work) {
+    double wanted = p * fill_candidate_weights(work, 0.0);
+    for (std::size_t c = 0; c < work.candidates.size(); ++c)
+        work.z[static_cast<std::size_t>(work.candidates[c].token)] = work.weight[c];
+    keep_mass(wanted, work, [&](const Candidate& c) { return work.z[static_cast<std::size_t>(c.token)]; });
+}
+
+/// The first one whose cumulated weight, in order, exceeds u of the total. Never one of weight 0.
+inline std::size_t invert_cumulated(double u, const std::vector<double>& weight) {
     double total = 0.0;
     for (double w : weight) total += w;
     double wanted = u * total, cumulated = 0.0;
-    std::int64_t token = 0;
+    std::size_t found = 0;
     for (std::size_t i = 0; i < weight.size(); ++i) {
         if (weight[i] == 0.0) continue;
-        token = static_cast<std::int64_t>(i);
+        found = i;
         cumulated += weight[i];
         if (cumulated > wanted) break;
     }
-    return token;
+    return found;
 }
 
 }  // namespace detail
@@ -176,25 +242,51 @@ inline std::int64_t invert_cumulated(double u, const std::vector<double>& weight
 template <class Real, class Token = const std::int64_t>
 Sampled sample_row(std::span<Real> logits, const Generation& generation, double u, SamplingWorkspace& work,
                    std::span<Token> previous = {}) {
-    detail::load_logits(logits, work);
-    double full_max = *std::max_element(work.z.begin(), work.z.end());
-    double full_log_sum = full_max + std::log(detail::fill_weights(work, full_max));
+    double largest = detail::load_logits(logits, work);
+    double sum = detail::fill_weights(work, largest), full_log_sum = largest + std::log(sum);
     auto logp_full = [&](std::int64_t token) {
         return static_cast<double>(logits[static_cast<std::size_t>(token)]) - full_log_sum;
     };
-    detail::penalise(previous, generation.repetition_penalty, static_cast<std::int64_t>(logits.size()), work);
-    auto largest = std::max_element(work.z.begin(), work.z.end());
+    bool penalised = generation.repetition_penalty != 1.0 && !previous.empty();
+    if (penalised) {
+        detail::penalise(previous, generation.repetition_penalty, static_cast<std::int64_t>(logits.size()), work);
+        largest = *std::max_element(work.z.begin(), work.z.end());
+    }
     if (generation.temperature == 0.0) {
-        std::int64_t token = largest - work.z.begin();
+        std::int64_t token = std::find(work.z.begin(), work.z.end(), largest) - work.z.begin();
         return {token, 0.0, logp_full(token)};
     }
     // Scaled around the largest, so that a tiny temperature cannot overflow.
-    for (double shift = *largest; double& z : work.z) z = (z - shift) / generation.temperature;
-    if (generation.top_k > 0) detail::keep_top_k(generation.top_k, work);
-    if (generation.top_p < 1.0) detail::keep_top_p(generation.top_p, 0.0, work);
-    if (generation.min_p > 0.0) detail::keep_min_p(generation.min_p, 0.0, work);
-    double sum = detail::fill_weights(work, 0.0);
-    std::int64_t token = detail::invert_cumulated(u, work.weight);
+    for (double& z : work.z) z = (z - largest) / generation.temperature;
+    bool few = generation.top_k > 0 && generation.top_k < std::ssize(logits);
+    if (few) {
+        detail::take_largest(generation.top_k, work);
+        std::sort(work.candidates.begin(), work.candidates.end(), detail::lower_token);
+    }
+    if (generation.top_p < 1.0) {
+        if (few)
+            detail::keep_top_p_of_candidates(generation.top_p, work);
+        else
+            detail::keep_top_p_of_all(generation.top_p, work);
+        few = true;
+    }
+    if (generation.min_p > 0.0) {
+        double lowest = std::log(generation.min_p);
+        if (few)
+            std::erase_if(work.candidates, [&](const Candidate& c) { return c.z < lowest; });
+        else
+            std::replace_if(
+                work.z.begin(), work.z.end(), [&](double z) { return z < lowest; }, detail::minus_infinity);
+    }
+    if (few) {
+        double log_sum = std::log(detail::fill_candidate_weights(work, 0.0));
+        work.weight.resize(work.candidates.size());
+        const Candidate& drawn = work.candidates[detail::invert_cumulated(u, work.weight)];
+        return {drawn.token, drawn.z - log_sum, logp_full(drawn.token)};
+    }
+    // Plain sampling draws from the weights that are there already.
+    if (penalised || generation.temperature != 1.0 || generation.min_p > 0.0) sum = detail::fill_weights(work, 0.0);
+    auto token = static_cast<std::int64_t>(detail::invert_cumulated(u, work.weight));
     return {token, work.z[static_cast<std::size_t>(token)] - std::log(sum), logp_full(token)};
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <span>
 #include <type_traits>
@@ -48,6 +50,23 @@ struct Exclusive {
     }
 };
 
+/// The value with which each chunk of a long segment starts, from the maps that the chunks are.
+template <class Order, class Map, class Value>
+void starts_between_chunks(backend::Host& backend, const ChunkedSegments& chunks, const std::vector<Map>& composed,
+                           std::vector<Value>& start) {
+    auto slot_of = [](std::int64_t opening, std::int64_t continuing, std::int64_t chunk) {
+        return static_cast<std::size_t>(chunk == 0 ? opening : continuing + 2 * (chunk - 1));
+    };
+    chunks.for_each_long(backend, [&](std::int64_t, std::int64_t opening, std::int64_t continuing, std::int64_t count) {
+        Value y{};
+        for (std::int64_t k = 0; k < count; ++k) {
+            std::size_t slot = slot_of(opening, continuing, Order::chunk(count, k));
+            start[slot] = y;
+            y = composed[slot](y);
+        }
+    });
+}
+
 /// store(i, value) along the recursion y = step(i)(y) from y = 0 at the segment's start. A segment of several chunks
 /// takes three passes: each chunk composed to one map (parallel), the values between the chunks (one after another),
 /// each chunk run from its own start (parallel).
@@ -73,19 +92,44 @@ void segmented_recursion(backend::Host& backend, Offsets offsets, Step&& step, S
             map = step(Order::element(chunk.begin, chunk.end, k)).after(map);
         composed[static_cast<std::size_t>(chunk.slot)] = map;
     });
-    auto slot_of = [](std::int64_t opening, std::int64_t continuing, std::int64_t chunk) {
-        return static_cast<std::size_t>(chunk == 0 ? opening : continuing + 2 * (chunk - 1));
-    };
-    chunks.for_each_long(backend, [&](std::int64_t, std::int64_t opening, std::int64_t continuing, std::int64_t count) {
-        Value y{};
-        for (std::int64_t k = 0; k < count; ++k) {
-            std::size_t slot = slot_of(opening, continuing, Order::chunk(count, k));
-            start[slot] = y;
-            y = composed[slot](y);
-        }
-    });
+    starts_between_chunks<Order>(backend, chunks, composed, start);
     chunks.for_each_of_long(backend,
                             [&](const Chunk& chunk) { run(chunk, start[static_cast<std::size_t>(chunk.slot)]); });
+}
+
+/// Elements of a block whose coefficients are found in one loop and whose results are used in another.
+inline constexpr std::int64_t scan_block = 256;
+
+/// values[k] = y_k = a_k y_{k+1} + b_k for the block, y_count = y; returns y_0. Each step waits for the one before, so a
+/// whole block is run as four quarters side by side, whose starts come from the quarters composed to maps.
+template <class Real>
+double affine_block(const Real* a, const Real* b, std::int64_t count, double y, Real* values) {
+    values[count] = static_cast<Real>(y);
+    auto step = [&](std::int64_t k) { return Affine<double>{double(a[k]), double(b[k])}; };
+    if (count < scan_block) {
+        for (std::int64_t k = count; k-- > 0;) values[k] = static_cast<Real>(y = step(k)(y));
+        return y;
+    }
+    constexpr std::int64_t quarter = scan_block / 4;
+    std::array<Affine<double>, 4> map;
+    for (std::int64_t k = quarter; k-- > 0;)
+        for (std::size_t q = 1; q < 4; ++q) map[q] = step(std::int64_t(q) * quarter + k).after(map[q]);
+    std::array<double, 4> at;
+    at[3] = y;
+    for (std::size_t q = 3; q > 0; --q) at[q - 1] = map[q](at[q]);
+    for (std::int64_t k = quarter; k-- > 0;)
+        for (std::size_t q = 0; q < 4; ++q) {
+            at[q] = step(std::int64_t(q) * quarter + k)(at[q]);
+            values[std::int64_t(q) * quarter + k] = static_cast<Real>(at[q]);
+        }
+    return at[0];
+}
+
+/// body(begin, end) for [chunk.begin, chunk.end) in blocks, from the last to the first.
+template <class Body>
+void blocks_backward(const Chunk& chunk, Body&& body) {
+    for (std::int64_t end = chunk.end; end > chunk.begin; end = std::max(chunk.begin, end - scan_block))
+        body(std::max(chunk.begin, end - scan_block), end);
 }
 
 template <class Order, class Kept, class T, class Out>
@@ -139,6 +183,45 @@ template <class Step, class Store>
 requires std::is_invocable_v<Step, std::int64_t>
 void segmented_affine_backward(backend::Host& backend, Offsets offsets, Step&& step, Store&& store) {
     detail::segmented_recursion<detail::Backward, detail::Inclusive>(backend, offsets, step, store);
+}
+/// The same for steps and stores that are worth loops of their own, over lanes of a block: at most 256 elements of one
+/// segment, worked on by a copy of `blank`, which may remember of a block what it has found:
+///     coefficients(begin, end, a, b)      writes a_t, b_t for t in [begin, end);
+///     store(begin, end, y, last)          gets y_t for t in [begin, end]; y_end = 0 behind the segment's end (`last`).
+/// A block is stored right after its coefficients were asked for, which may be asked for alone before. What stands
+/// between the two is in the work's Real, the recursion itself in double.
+template <class Work>
+void segmented_affine_backward_in_blocks(backend::Host& backend, Offsets offsets, const Work& blank) {
+    using detail::Chunk;
+    using Real = typename Work::Real;
+    detail::ChunkedSegments chunks(backend, offsets);
+    std::vector<Affine<double>> composed(static_cast<std::size_t>(chunks.slots()));
+    std::vector<double> start(composed.size());
+    auto step = [](const auto& a, const auto& b, std::size_t k) { return Affine<double>{double(a[k]), double(b[k])}; };
+    auto run = [&](const Chunk& chunk, double y) {
+        Work work = blank;
+        std::array<Real, detail::scan_block> a, b;
+        std::array<Real, detail::scan_block + 1> values;
+        detail::blocks_backward(chunk, [&](std::int64_t begin, std::int64_t end) {
+            work.coefficients(begin, end, a.data(), b.data());
+            y = detail::affine_block(a.data(), b.data(), end - begin, y, values.data());
+            work.store(begin, end, values.data(), chunk.last && end == chunk.end);
+        });
+    };
+    chunks.for_each(backend, [&](const Chunk& chunk) {
+        if (chunk.first && chunk.last) return run(chunk, 0.0);
+        Work work = blank;
+        std::array<Real, detail::scan_block> a, b;
+        Affine<double> map;
+        detail::blocks_backward(chunk, [&](std::int64_t begin, std::int64_t end) {
+            work.coefficients(begin, end, a.data(), b.data());
+            for (auto k = static_cast<std::size_t>(end - begin); k-- > 0;) map = step(a, b, k).after(map);
+        });
+        composed[static_cast<std::size_t>(chunk.slot)] = map;
+    });
+    detail::starts_between_chunks<detail::Backward>(backend, chunks, composed, start);
+    chunks.for_each_of_long(backend,
+                            [&](const Chunk& chunk) { run(chunk, start[static_cast<std::size_t>(chunk.slot)]); });
 }
 /// y_t = a_t y_{t-1} + b_t forwards through each segment, with 0 before its first element. Arguments as above.
 template <class Step, class Store>
