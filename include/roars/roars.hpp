@@ -29,6 +29,7 @@
 #include "roars/methods/registry.hpp"
 #include "roars/metrics/clip_bias.hpp"
 #include "roars/metrics/estimates.hpp"
+#include "roars/metrics/evaluation.hpp"
 #include "roars/metrics/groups.hpp"
 #include "roars/metrics/text_overlap.hpp"
 #include "roars/objective_logits.hpp"

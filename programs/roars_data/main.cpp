@@ -50,7 +50,12 @@ void info(const std::string& path) {
         std::printf("%-14s %lld numbers\n", "action", static_cast<long long>(t.action_size));
     print_range("action", t.action);
     print_range("reward", t.reward);
-    print_range("return", t.returns());
+    auto returns = t.returns();
+    print_range("return", returns);
+    if (auto reference = metrics::d4rl_reference(t.notes["environment"])) {
+        for (double& each : returns) each = reference->normalised(each);
+        print_range("normalised", returns);
+    }
     std::vector<double> lengths;
     for (std::size_t e = 0; e + 1 < offsets.size(); ++e) lengths.push_back(double(offsets[e + 1] - offsets[e]));
     print_range("length", lengths);

@@ -9,7 +9,6 @@
 #include <fstream>
 #include <functional>
 #include <limits>
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -122,7 +121,7 @@ struct Files : testing::Test {
         ASSERT_GE(H5Dwrite(set, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, &value), 0);
     }
 
-    /// load must say, in one line, what `expected` (a regular expression) says behind the file's name.
+    /// load must say `expected`, in one line behind the file's name.
     void refuses(const std::string& file, const std::string& expected) {
         ++refused;
         try {
@@ -130,7 +129,7 @@ struct Files : testing::Test {
             ADD_FAILURE() << "no error, expected: " << expected;
         } catch (const Error& error) {
             const std::string message = error.what();
-            EXPECT_TRUE(std::regex_search(message, std::regex(expected))) << message << "\nexpected: " << expected;
+            EXPECT_NE(message.find(expected), std::string::npos) << message << "\nexpected: " << expected;
             EXPECT_EQ(message.find(folder.string()), 0u) << message;
             EXPECT_EQ(message.find('\n'), std::string::npos) << message;
         }
@@ -278,14 +277,14 @@ TEST_F(Files, DamagedD4rlFilesAreRefused) {
         }
         hdf5::Handle(H5Dcreate2(f, name, H5T_NATIVE_FLOAT, space, H5P_DEFAULT, how, H5P_DEFAULT), H5Dclose);
     };
-    field(R"(field 'observations': shape \[10, 30, 4\], expected \[rows\] or \[rows, width\])", [&](hid_t f) {
+    field("field 'observations': shape [10, 30, 4], expected [rows] or [rows, width]", [&](hid_t f) {
         shaped(f, "observations", {10, 30, 4});
     });
-    field(R"(field 'rewards': shape \[\], expected)", [&](hid_t f) { shaped(f, "rewards", {}); });
-    field(R"(field 'observations': shape \[1099511627776, 1000000\], but only 0 bytes are stored)", [&](hid_t f) {
+    field("field 'rewards': shape [], expected", [&](hid_t f) { shaped(f, "rewards", {}); });
+    field("field 'observations': shape [1099511627776, 1000000], but only 0 bytes are stored", [&](hid_t f) {
         shaped(f, "observations", {hsize_t(1) << 40, 1000000});
     });
-    field("field 'observations': shape .300, 0., expected rows of 1 number or more", [&](hid_t f) {
+    field("field 'observations': shape [300, 0], expected rows of 1 number or more", [&](hid_t f) {
         shaped(f, "observations", {300, 0});
     });
     field("field 'actions': 299 rows, expected 300 as in 'observations'",
@@ -296,7 +295,7 @@ TEST_F(Files, DamagedD4rlFilesAreRefused) {
           [&](hid_t f) { replace(f, "timeouts", std::vector<std::uint8_t>(10), 10, 1, 1); });
     field("field 'next_observations': 3 numbers a row, expected 4",
           [&](hid_t f) { replace(f, "next_observations", std::vector<float>(900), 300, 3, 2); });
-    field("field 'terminals', row 9: 2.0*, expected 0 or 1", [&](hid_t f) {
+    field("field 'terminals', row 9: 2.000000, expected 0 or 1", [&](hid_t f) {
         std::vector<double> flags(300);
         flags[9] = 2;
         replace(f, "terminals", flags, 300, 1, 1);

@@ -11,6 +11,7 @@
 #include "roars/environments/cart_pole.hpp"
 #include "roars/environments/grid_world.hpp"
 #include "roars/environments/mountain_car.hpp"
+#include "roars/environments/mujoco.hpp"
 #include "roars/environments/pendulum.hpp"
 
 namespace {
@@ -55,6 +56,30 @@ int table(const Grid& grid) {
     return 0;
 }
 
+#if defined(ROARS_MUJOCO)
+template <class E>
+int walks(const E& environment) {
+    for (typename E::State state{};;) {
+        for (double& each : state.position) std::cin >> each;
+        for (double& each : state.velocity) std::cin >> each;
+        int count = 0;
+        if (!(std::cin >> count)) return 0;
+        environment.place(state);
+        RandomStream random;
+        for (int i = 0; i < count; ++i) {
+            std::array<double, std::size_t(E::action_size)> action{};
+            for (double& each : action) std::cin >> each;
+            auto result = environment.step(state, std::span<const double>(action), random);
+            std::printf("%.17g %d", result.reward, int(result.terminated));
+            std::array<double, std::size_t(E::observation_size)> observation{};
+            environment.observe(state, std::span<double>(observation));
+            for (double each : observation) std::printf(" %.17g", each);
+            std::printf("\n");
+        }
+    }
+}
+#endif
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -67,6 +92,15 @@ int main(int argc, char** argv) {
     if (name == "FrozenLake-v1") return table(env::frozen_lake());
     if (name == "FrozenLake8x8-v1") return table(env::frozen_lake_8x8());
     if (name == "CliffWalking-v1") return table(env::cliff_walking());
+#if defined(ROARS_MUJOCO)
+    if (name == "Hopper-v5") return walks(env::Hopper<>{});
+    if (name == "Hopper-v4") return walks(env::Hopper<4>{});
+    if (name == "Walker2d-v5") return walks(env::Walker2d<>{});
+    if (name == "Walker2d-v4") return walks(env::Walker2d<4>{});
+    if (name == "HalfCheetah-v5" || name == "HalfCheetah-v4") return walks(env::HalfCheetah{});
+    if (name == "Ant-v5") return walks(env::Ant<>{});
+    if (name == "Ant-v4") return walks(env::Ant<4>{});
+#endif
     std::fprintf(stderr, "transitions: no environment '%s'\n", name.c_str());
     return 2;
 }

@@ -49,11 +49,13 @@ TEST(Evaluation, AnEstimateOfFiveSeeds) {
 }
 
 TEST(Evaluation, NormalisedScores) {
-    auto hopper = d4rl_reference("hopper");
+    auto hopper = d4rl_reference("hopper-medium-v2").value();
     EXPECT_NEAR(hopper.normalised(-20.272305), 0.0, 1e-12);
     EXPECT_NEAR(hopper.normalised(3234.3), 100.0, 1e-12);
     EXPECT_NEAR((ReferenceReturns{.random = -1000, .expert = -200}.normalised(-600)), 50.0, 1e-12);
-    EXPECT_THROW(d4rl_reference("chess"), Error);
+    EXPECT_EQ(d4rl_reference("HalfCheetah-v5")->expert, 12135.0);
+    EXPECT_FALSE(d4rl_reference("chess"));
+    EXPECT_FALSE(d4rl_reference(""));
     EXPECT_THROW((ReferenceReturns{1, 1}.normalised(1)), Error);
 }
 

@@ -372,7 +372,8 @@ void write_minari_metadata(const Transitions<Real>& t, const std::string& folder
 /// Reads a file as D4RL or Minari writes it, or a folder of Minari. A D4RL file without next_observations does not say
 /// what came after a row that was cut: such rows are left out, and counted in rows_left_out.
 /// Errors: no such file, one that is damaged or cut short, a field that is missing or of the wrong type, shape or size,
-/// a number that is not finite, a flag or an action that is none. Nothing is returned then.
+/// a number that is not finite, a flag or an action that is none. Nothing is returned then. Not for two
+/// threads at once: HDF5 is not.
 template <class Real = float>
 Transitions<Real> load([[maybe_unused]] const std::string& path) {
 #if defined(ROARS_HDF5)

@@ -8,6 +8,7 @@
 #include "roars/environments/continuous_bandit.hpp"
 #include "roars/environments/grid_world.hpp"
 #include "roars/environments/mountain_car.hpp"
+#include "roars/environments/mujoco.hpp"
 #include "roars/environments/pendulum.hpp"
 #include "roars/environments/point_reach.hpp"
 #include "roars/error.hpp"
@@ -26,6 +27,15 @@ void for_each_environment(Visit&& visit) {
     visit("FrozenLake-v1", frozen_lake());
     visit("FrozenLake8x8-v1", frozen_lake_8x8());
     visit("CliffWalking-v1", cliff_walking());
+#if defined(ROARS_MUJOCO)
+    visit("Hopper-v5", Hopper<>{});
+    visit("Hopper-v4", Hopper<4>{});
+    visit("Walker2d-v5", Walker2d<>{});
+    visit("Walker2d-v4", Walker2d<4>{});
+    visit("HalfCheetah-v5", HalfCheetah{});
+    visit("Ant-v5", Ant<>{});
+    visit("Ant-v4", Ant<4>{});
+#endif
     visit("point-reach", PointReach{});
     visit("cliff-bandit", CliffBandit{});
     visit("target-bandit", TargetBandit<1>{});

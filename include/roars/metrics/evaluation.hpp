@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cctype>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -104,20 +106,22 @@ struct ReferenceReturns {
 };
 ROARS_FIELDS(ReferenceReturns, random, expert)
 
-/// D4RL's references (arXiv 2004.07219, its infos file) for the MuJoCo worlds. Errors: a name that is none of them.
-inline ReferenceReturns d4rl_reference(const std::string& environment) {
+/// D4RL's references (arXiv 2004.07219, its infos file) for the MuJoCo worlds, by a world's or a data set's name:
+/// Hopper-v5, halfcheetah-medium-v2. None for other names.
+inline std::optional<ReferenceReturns> d4rl_reference(const std::string& name) {
     struct Row {
-        const char* name;
+        const char* world;
         ReferenceReturns reference;
     };
     constexpr Row rows[] = {{"hopper", {-20.272305, 3234.3}},
                             {"halfcheetah", {-280.178953, 12135.0}},
                             {"walker2d", {1.629008, 4592.3}},
                             {"ant", {-325.6, 3879.7}}};
+    std::string world = name.substr(0, name.find('-'));
+    for (char& letter : world) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
     for (const Row& row : rows)
-        if (environment == row.name) return row.reference;
-    throw Error("normalised score: no reference returns of '" + environment +
-                "', expected hopper, halfcheetah, walker2d or ant");
+        if (world == row.world) return row.reference;
+    return std::nullopt;
 }
 
 }  // namespace roars::metrics
