@@ -1,6 +1,7 @@
 #pragma once
 
-/// Every part and every method. Actors, tasks, training and reflection are headers of their own.
+/// Every part and every method. Actors, tasks, training, reflection and the objective over a linear layer are headers
+/// of their own.
 #include "roars/advantage/best_minus_second.hpp"
 #include "roars/advantage/decoupled_components.hpp"
 #include "roars/advantage/exponential_weight.hpp"

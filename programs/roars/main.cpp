@@ -1,4 +1,4 @@
-// roars list | show NAME | train --method NAME --task TASK ...
+// roars list | show NAME | options | train --method NAME --task TASK ...
 
 #include <csignal>
 #include <cstdio>
@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "options.hpp"
 #include "roars/methods/registry.hpp"
 #include "roars/reflect.hpp"
 #include "session.hpp"
@@ -131,6 +132,10 @@ int run(int argc, char** argv) {
         app.add_subcommand("show", "a method's five parts, the columns between them, its settings, its source");
     show->add_option("name", name, "as `roars list` prints it")->required();
 
+    bool markdown = false;
+    auto* options = app.add_subcommand("options", "which part an option of another library is");
+    options->add_flag("--markdown", markdown, "as the page of the documentation");
+
     Request request;
     auto* learn = app.add_subcommand("train", "trains a method; every setting that `roars show` prints is a flag");
     learn->add_option("--method", request.method, "as `roars list` prints it")->required();
@@ -145,6 +150,7 @@ int run(int argc, char** argv) {
     try {
         app.parse(argc, argv);
         if (*show) with_method(name, [](const auto& entry) { show_method(entry); });
+        if (*options) print_options(markdown);
         return *learn ? train(request, learn->remaining()) : 0;
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);

@@ -189,4 +189,32 @@ TEST(DecoupledComponents, RefusesMoreComponentsThanItHasWeights) {
     EXPECT_THROW(estimated(advantage::DecoupledComponents{}, batch), Error);
 }
 
+/// What compares the answers of a group sees no other group: any cut between groups changes nothing, bit for bit.
+template <class Part>
+void expect_groups_alone(const Part& part) {
+    Draw draw = any_draw();
+    auto batch = random_batch<GroupColumns>(draw);
+    if (draw.chance(0.3))
+        for (double& reward : batch[col::reward{}]) reward = double(reward > 0);
+    auto host = small_grain(draw);
+    auto whole = estimated(part, batch, host);
+    std::vector<double> pieces;
+    for (std::int64_t g = 0; g < batch.groups();) {
+        std::int64_t next = draw.whole(g + 1, batch.groups());
+        auto piece = batch.slice_groups(g, next);
+        auto own = estimated(part, piece, host);
+        pieces.insert(pieces.end(), own.begin(), own.end());
+        g = next;
+    }
+    RC_ASSERT(pieces == whole);
+}
+RC_GTEST_PROP(GroupAdvantages, DoNotDependOnTheCut, ()) {
+    expect_groups_alone(advantage::GroupMean{});
+    expect_groups_alone(advantage::GroupZScore{});
+    expect_groups_alone(advantage::LeaveOneOut{});
+    expect_groups_alone(advantage::LeaveOneOutZScore{});
+    expect_groups_alone(advantage::LengthWeightedBaseline{});
+    expect_groups_alone(advantage::BestMinusSecond{});
+}
+
 }  // namespace

@@ -256,4 +256,31 @@ RC_GTEST_PROP(Surrogates, TiesDoNotDependOnTheCut, (std::uint32_t seed)) {
     RC_ASSERT(!::testing::Test::HasFailure());
 }
 
+/// However losses become one number, a cut changes neither it nor a gradient.
+RC_GTEST_PROP(Aggregates, DoNotDependOnTheCut, (std::uint32_t seed)) {
+    std::mt19937 random(seed);
+    auto check = [&](const auto& aggregate) { check_any_cut(Clip{0.2, 0.28}, aggregate, random); };
+    check(aggregate::TokenMean{});
+    check(aggregate::TokenSum{});
+    check(aggregate::SequenceMean{});
+    check(aggregate::SequenceMeanOfAll{});
+    check(aggregate::SequenceSum{});
+    check(aggregate::SequenceSumOverLength{9});
+    check(aggregate::ConstantLength{9});
+    check(aggregate::Constant{7});
+    RC_ASSERT(!::testing::Test::HasFailure());
+}
+
+/// One name at the peers, two meanings here: whether a sequence without a trainable token is one of those averaged.
+TEST(Aggregates, SayWhetherAMaskedSequenceCounts) {
+    const std::int64_t tokens[] = {0, 2, 3, 3}, groups[] = {0, 3};
+    BatchOf<surrogate::Likelihood> batch(tokens, groups);
+    batch[col::mask{}][0] = batch[col::mask{}][1] = 1;  // the second sequence is masked, the third one empty
+    batch[col::logp{}][0] = batch[col::logp{}][1] = -6;
+    EXPECT_DOUBLE_EQ(pass(surrogate::Likelihood{}, aggregate::SequenceMean{}, batch).loss, 6.0);
+    EXPECT_DOUBLE_EQ(pass(surrogate::Likelihood{}, aggregate::SequenceMeanOfAll{}, batch).loss, 2.0);
+    EXPECT_DOUBLE_EQ(pass(surrogate::Likelihood{}, aggregate::SequenceSumOverLength{4}, batch).loss, 3.0);
+    EXPECT_DOUBLE_EQ(pass(surrogate::Likelihood{}, aggregate::ConstantLength{4}, batch).loss, 1.0);
+}
+
 }  // namespace

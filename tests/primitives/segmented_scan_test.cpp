@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <random>
 #include <vector>
 
 #include "ragged.hpp"
@@ -118,6 +120,59 @@ TEST(SegmentedScan, SizesThatDoNotFitAreNamed) {
     std::vector<std::int64_t> offsets{0, 3};
     EXPECT_THROW(segmented_inclusive_sum(backend, offsets, std::span(x), std::span(y)), Error);
     EXPECT_THROW(segmented_affine_forward(backend, offsets, std::span(x), std::span(y), std::span(x)), Error);
+}
+
+/// Coefficients that are there, results that are kept; what a block remembers goes from one to the other.
+struct Blocks {
+    using Real = double;
+    const std::vector<double>*a, *b;
+    std::vector<double>*y, *next;
+    std::int64_t asked = -1;
+
+    void coefficients(std::int64_t begin, std::int64_t end, double* to_a, double* to_b) {
+        std::copy(a->begin() + begin, a->begin() + end, to_a);
+        std::copy(b->begin() + begin, b->begin() + end, to_b);
+        asked = begin;
+    }
+    void store(std::int64_t begin, std::int64_t end, const double* values, bool last) const {
+        ASSERT_EQ(asked, begin);
+        for (std::int64_t t = begin; t < end; ++t) {
+            (*y)[std::size_t(t)] = values[t - begin];
+            (*next)[std::size_t(t)] = values[t - begin + 1];
+        }
+        if (last) EXPECT_EQ(values[end - begin], 0.0);
+    }
+};
+
+/// Whole blocks, parts of one and several chunks give what the plain recursion gives, and each step sees the next one's
+/// value; a step of a = 0 does not look behind itself, not even at a NaN.
+RC_GTEST_PROP(SegmentedScan, BlocksEqualTheRecursion, (std::uint32_t seed)) {
+    std::mt19937 random(seed);
+    const std::int64_t lengths[] = {0, 1, 7, 255, 256, 257, 600, 1100};
+    std::vector<std::int64_t> offsets{0};
+    for (int i = 0; i < 4; ++i) offsets.push_back(offsets.back() + lengths[random() % 8]);
+    auto size = static_cast<std::size_t>(offsets.back());
+    std::uniform_real_distribution<double> real(-1, 1);
+    std::vector<double> a(size), b(size), expected(size), y(size), next(size);
+    for (std::size_t t = 0; t < size; ++t) {
+        a[t] = random() % 50 == 0 ? 0.0 : real(random);
+        b[t] = real(random);
+    }
+    for (std::size_t t = 1; t < size; ++t)
+        if (a[t - 1] == 0.0 && random() % 4 == 0) b[t] = std::nan("");
+    backend::Host backend{.grain = random() % 2 ? 16384 : 300};
+    segmented_affine_backward(backend, offsets, std::span<const double>(a), std::span<const double>(b),
+                              std::span(expected));
+    segmented_affine_backward_in_blocks(backend, offsets, Blocks{&a, &b, &y, &next});
+    for (std::size_t i = 0; i + 1 < offsets.size(); ++i)
+        for (auto t = static_cast<std::size_t>(offsets[i]), end = static_cast<std::size_t>(offsets[i + 1]); t < end;
+             ++t) {
+            auto equal = [](double one, double other) {
+                return std::isnan(other) ? std::isnan(one) : std::abs(one - other) <= 1e-12;
+            };
+            RC_ASSERT(equal(y[t], expected[t]));
+            RC_ASSERT(equal(next[t], t + 1 < end ? expected[t + 1] : 0.0));
+        }
 }
 
 }  // namespace

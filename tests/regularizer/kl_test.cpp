@@ -96,9 +96,8 @@ TEST(Kl, EstimatorsInExpectation) {
     EXPECT_NEAR(k1, kl, 1e-14);
     EXPECT_NEAR(k3, kl, 1e-14);
     EXPECT_NEAR(corrected, kl, 1e-14);
-    auto of_k2 =
-        gradient_of([&](std::size_t a) { return p[a]; },
-                    [&](std::size_t a) { return kl::K2::of(std::log(p[a]) - std::log(q[a])).slope; });
+    auto of_k2 = gradient_of([&](std::size_t a) { return p[a]; },
+                             [&](std::size_t a) { return kl::K2::of(std::log(p[a]) - std::log(q[a])).slope; });
     expect_close(of_k2, exact, 1e-14, "gradient of k2");
     auto of_corrected = gradient_of([&](std::size_t a) { return b[a]; },
                                     [&](std::size_t a) { return importance.token(token(a)).slope[0]; });
@@ -143,6 +142,7 @@ TEST(Adaptive, SumPassesTheResultOn) {
     struct {
         std::int64_t tokens = 0;
         double metric(std::string_view name) const { return name == "kl" ? 9.0 : 0.1; }
+        std::int64_t count(std::string_view) const { return tokens; }
     } result;
     part.observe(run, state, result);
     EXPECT_EQ(get<0>(state).factor, 1.0);
@@ -170,6 +170,34 @@ TEST(KlInReward, AddsUpToRewardMinusDivergence) {
     EXPECT_DOUBLE_EQ(reward[1], 1.0 - 0.45);
     EXPECT_EQ(reward[2], 0.0);
     EXPECT_DOUBLE_EQ(reward[4], 3.0 - 0.3);
+}
+
+RC_GTEST_PROP(KlInReward, NeitherSeesWhatIsMaskedNorTheCut, (std::uint32_t seed)) {
+    std::mt19937 random(seed);
+    using Set = columns<col::groups, col::mask, col::reward, col::logp_old, col::logp_ref, col::token_reward>;
+    std::vector<std::int64_t> tokens{0}, groups{0, 2, 3, 5};
+    for (int i = 0; i < 5; ++i) tokens.push_back(tokens.back() + std::int64_t(random() % 5));
+    Batch<double, Set> batch(tokens, groups);
+    std::normal_distribution<double> normal;
+    for (auto column : {batch[col::reward{}], batch[col::logp_old{}], batch[col::logp_ref{}]})
+        for (double& x : column) x = normal(random);
+    for (double& mask : batch[col::mask{}]) mask = random() % 3 > 0;
+    auto ugly = batch;
+    for (std::size_t t = 0; t < ugly[col::mask{}].size(); ++t)
+        if (ugly[col::mask{}][t] == 0) ugly[col::logp_old{}][t] = ugly[col::logp_ref{}][t] = std::nan("");
+    backend::Host host;
+    roars::Run run{host};
+    regularizer::KlInReward part{0.3};
+    part.shape(run, batch);
+    part.shape(run, ugly);
+    std::vector<double> pieces, whole(batch[col::token_reward{}].begin(), batch[col::token_reward{}].end());
+    for (std::int64_t g = 0; g < 3; ++g) {
+        auto piece = batch.slice_groups(g, g + 1);
+        part.shape(run, piece);
+        pieces.insert(pieces.end(), piece[col::token_reward{}].begin(), piece[col::token_reward{}].end());
+    }
+    RC_ASSERT(pieces == whole);
+    RC_ASSERT(std::equal(whole.begin(), whole.end(), ugly[col::token_reward{}].begin()));
 }
 
 }  // namespace

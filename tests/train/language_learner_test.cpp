@@ -243,6 +243,69 @@ TEST(LanguageRollouts, GoOnWhereTheyStopped) {
     EXPECT_NE(tokens(one), tokens(two));
 }
 
+std::vector<std::string> texts_of(const Rollouts& batch) {
+    std::vector<std::string> texts;
+    for (std::int64_t i = 0; i < batch.sequences(); ++i) {
+        auto first = batch.token_offsets()[std::size_t(i)], last = batch.token_offsets()[std::size_t(i) + 1];
+        texts.push_back(small_task().vocabulary().decode(
+            std::span<const std::int32_t>(batch[col::token{}]).subspan(std::size_t(first), std::size_t(last - first))));
+    }
+    return texts;
+}
+
+/// The same answers, each cut behind the first stop sequence in it; what is judged is what stands before.
+TEST(LanguageRollouts, EndWithAStopSequence) {
+    backend::Host host;
+    roars::Run run{host, Random(8)};
+    Learner plain(small_task(), tiny, {.max_new_tokens = 12}, 2);
+    Learner stopped(small_task(), tiny, {.max_new_tokens = 12, .stop = "+ 12 3"}, 2);
+    Rollouts whole, cut;
+    plain.roll_out(run, whole, 8, 8, {});
+    stopped.roll_out(run, cut, 8, 8, {});
+    auto all = texts_of(whole), some = texts_of(cut);
+    int stops = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        std::size_t end = std::string::npos, length = 0;
+        for (std::string stop : {"+", "12", "3"})
+            if (auto at = all[i].find(stop); at != std::string::npos && at + stop.size() < end)
+                end = at + stop.size(), length = stop.size();
+        EXPECT_EQ(some[i], all[i].substr(0, end));
+        bool stopped_here = end != std::string::npos;
+        stops += stopped_here;
+        if (stopped_here) EXPECT_EQ(cut[col::truncated{}][i], 0.0f);
+        auto judged = small_task().vocabulary().encode(stopped_here ? some[i].substr(0, end - length) : some[i]);
+        EXPECT_EQ(cut[col::outcome{}][i], float(small_task().correct(cut[col::prompt{}][i], judged)));
+    }
+    EXPECT_GT(stops, 10);
+    EXPECT_THROW(Learner(small_task(), tiny, {.stop = "a"}, 2), Error) << "no character of the task";
+}
+
+/// A penalty that forbids: no token comes twice, nor one of the prompt, until all have been used.
+TEST(LanguageRollouts, FollowTheRepetitionPenalty) {
+    backend::Host host;
+    roars::Run run{host, Random(8)};
+    Learner learner(small_task(), tiny, {.max_new_tokens = 5}, 2);
+    for (float& parameter : learner.parameters().values()) parameter *= 3;  // no logit is 0
+    Rollouts plain, penalised;
+    learner.roll_out(run, plain, 8, 8, {});
+    learner.roll_out(run, penalised, 8, 8, {.repetition_penalty = 1e6});
+    auto repeats = [&](const Rollouts& batch) {
+        int count = 0;
+        auto texts = texts_of(batch);
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            std::string seen =
+                small_task().vocabulary().decode(small_task().problem(batch[col::prompt{}][i]).prompt_tokens);
+            for (char character : texts[i]) {
+                count += seen.find(character) != std::string::npos;
+                seen += character;
+            }
+        }
+        return count;
+    };
+    EXPECT_GT(repeats(plain), 20);
+    EXPECT_LT(repeats(penalised), 0.2 * repeats(plain));
+}
+
 /// The gradient of one minibatch, however many tokens go through the actor at once.
 template <class Method>
 auto gradient_of(const Method& method, std::int64_t micro_tokens) {

@@ -6,13 +6,16 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "roars/actors/transformer.hpp"
 #include "roars/objective_logits.hpp"
 #include "roars/primitives/sampling.hpp"
 #include "roars/random.hpp"
+#include "roars/sampler/stop_sequences.hpp"
 
 namespace roars::train {
 
@@ -31,12 +34,14 @@ struct LanguageSettings {
     bool continuous_reward = false;     ///< outcome = the task's score in [0, 1]; false: 1 for a right answer, else 0
     std::int64_t max_new_tokens = 0;    ///< of an answer; 0: as many as the longest reference answer has, and 2 more
     std::int64_t micro_tokens = 16384;  ///< tokens (prompts too) that go through the actor at once
+    std::string stop{};                 ///< texts that end an answer as the end symbol does, separated by spaces
 };
-ROARS_FIELDS(LanguageSettings, continuous_reward, max_new_tokens, micro_tokens)
+ROARS_FIELDS(LanguageSettings, continuous_reward, max_new_tokens, micro_tokens, stop)
 
 /// A transformer at work on a task of texts: rolls out, demonstrates, fills the columns that an actor brings, turns an
 /// objective into gradients, and measures itself on held-out problems. Only an answer's tokens are in the batch; its
-/// prompt is known by number. A sequence of the batch ends with the end symbol, or is truncated.
+/// prompt is known by number. A sequence of the batch ends with the end symbol, with a stop sequence (learnt from like
+/// any other token, and no part of what the task judges), or is truncated.
 template <TextTask Task, bool value_head = false>
 class LanguageLearner {
 public:
@@ -51,7 +56,10 @@ public:
 
     LanguageLearner(const Task& task, actor::TransformerSettings settings, const LanguageSettings& language,
                     std::uint64_t seed)
-        : task_(&task), language_(language), policy_(fitted(settings, task, language), seed) {
+        : task_(&task),
+          language_(language),
+          stops_(stop_sequences(task, language.stop)),
+          policy_(fitted(settings, task, language), seed) {
         if (language_.max_new_tokens == 0) language_.max_new_tokens = task.longest_answer() + 2;
     }
 
@@ -192,8 +200,8 @@ public:
         auto answers =
             generate(run.backend, policy_, problems, 1, {.temperature = 0}, run.random.of(Purpose::evaluate), 0);
         for (std::size_t i = 0; i < problems.size(); ++i) {
-            sum.accuracy += task_->correct(problems[i], answers[i].tokens);
-            sum.score += task_->score(problems[i], answers[i].tokens);
+            sum.accuracy += task_->correct(problems[i], answers[i].judged());
+            sum.score += task_->score(problems[i], answers[i].judged());
             sum.length += double(answers[i].tokens.size());
         }
         double n = double(problems.size());
@@ -216,6 +224,9 @@ private:
         std::vector<std::int32_t> tokens;
         std::vector<float> logp;  ///< as drawn
         bool truncated;
+        std::size_t stop = 0;  ///< tokens at the end that are a stop sequence
+
+        std::span<const std::int32_t> judged() const { return std::span(tokens).first(tokens.size() - stop); }
     };
 
     /// Problems, and two answers to each: the better one, the worse one.
@@ -233,7 +244,7 @@ private:
             generate(run.backend, *reference_, problems, draws, {}, run.random.of(Purpose::environment), first);
         PreferenceData data;
         for (std::size_t k = 0; k < problems.size(); ++k) {
-            auto worth = [&](const Answer& answer) { return task_->score(problems[k], answer.tokens); };
+            auto worth = [&](const Answer& answer) { return task_->score(problems[k], answer.judged()); };
             auto begin = answers.begin() + std::ptrdiff_t(k) * draws;
             auto [worst, best] = std::minmax_element(
                 begin, begin + draws, [&](const Answer& a, const Answer& b) { return worth(a) < worth(b); });
@@ -248,7 +259,7 @@ private:
     }
     Answer reference_answer(std::int64_t problem) const {
         std::span<const std::int32_t> tokens = task_->problem(problem).answer_tokens;
-        return {{tokens.begin(), tokens.end()}, std::vector<float>(tokens.size()), false};
+        return {{tokens.begin(), tokens.end()}, std::vector<float>(tokens.size()), false, 0};
     }
     /// Better and worse answers by turns, of which those from `own` on are put to another problem.
     template <class BatchType>
@@ -269,6 +280,13 @@ private:
         std::int64_t answer = language.max_new_tokens ? language.max_new_tokens : task.longest_answer() + 2;
         settings.max_length = task.longest_prompt() + std::max(answer, task.longest_answer());
         return settings;
+    }
+
+    static StopSequences stop_sequences(const Task& task, const std::string& texts) {
+        std::vector<std::vector<std::int32_t>> stops;
+        std::istringstream words(texts);
+        for (std::string word; words >> word;) stops.push_back(task.vocabulary().encode(word));
+        return StopSequences(std::move(stops));
     }
 
     template <class RunType>
@@ -296,7 +314,8 @@ private:
         auto output = generator.begin(prompts, offsets, copies, language_.max_new_tokens);
         std::vector<double> u;
         std::vector<Sampled> drawn;
-        std::vector<std::int32_t> next;
+        std::vector<std::int32_t> next, seen;  // what the repetition penalty looks at: the prompt and the answer so far
+        std::vector<std::int64_t> seen_offsets;
         for (std::int64_t t = 0; generator.live() > 0; ++t) {
             auto rows = generator.rollouts();
             u.resize(rows.size());
@@ -307,14 +326,28 @@ private:
                 u[i] = random.at(static_cast<std::uint32_t>(rollout >> 32))
                            .uniform(static_cast<std::uint32_t>(rollout), static_cast<std::uint32_t>(t));
             }
+            if (generation.repetition_penalty != 1.0) {
+                seen.clear();
+                seen_offsets.assign(1, 0);
+                for (std::int64_t row : rows) {
+                    std::span<const std::int32_t> prompt =
+                        task_->problem(problems[std::size_t(row / copies)]).prompt_tokens;
+                    const auto& answer = answers[static_cast<std::size_t>(row)].tokens;
+                    seen.insert(seen.end(), prompt.begin(), prompt.end());
+                    seen.insert(seen.end(), answer.begin(), answer.end());
+                    seen_offsets.push_back(std::ssize(seen));
+                }
+            }
             sample_rows(backend, std::span<const Real>(output.logits), policy_.settings().vocabulary, generation,
-                        std::span<const double>(u), std::span<Sampled>(drawn));
+                        std::span<const double>(u), std::span<Sampled>(drawn), seen_offsets,
+                        std::span<const std::int32_t>(seen));
             for (std::size_t i = 0; i < rows.size(); ++i) {
                 Answer& answer = answers[static_cast<std::size_t>(rows[i])];
                 auto token = static_cast<std::int32_t>(drawn[i].token);
                 answer.tokens.push_back(token);
                 answer.logp.push_back(static_cast<float>(drawn[i].logp));
-                bool ended = token == task_->vocabulary().end;
+                answer.stop = stops_.ending(answer.tokens);
+                bool ended = token == task_->vocabulary().end || answer.stop > 0;
                 answer.truncated = !ended && t + 1 == language_.max_new_tokens;
                 next[i] = ended || answer.truncated ? actor::Generator<Real>::finished : token;
             }
@@ -348,12 +381,13 @@ private:
     }
 
     Real outcome(std::int64_t problem, const Answer& answer) const {
-        return static_cast<Real>(language_.continuous_reward ? task_->score(problem, answer.tokens)
-                                                             : double(task_->correct(problem, answer.tokens)));
+        return static_cast<Real>(language_.continuous_reward ? task_->score(problem, answer.judged())
+                                                             : double(task_->correct(problem, answer.judged())));
     }
     /// Equal texts, equal numbers; counted through the run.
     std::int32_t answer_id(const Answer& answer) {
-        return answer_ids_.try_emplace(answer.tokens, static_cast<std::int32_t>(answer_ids_.size())).first->second;
+        std::vector<std::int32_t> text(answer.judged().begin(), answer.judged().end());
+        return answer_ids_.try_emplace(std::move(text), static_cast<std::int32_t>(answer_ids_.size())).first->second;
     }
 
     template <class RunType, class BatchType>
@@ -435,6 +469,7 @@ private:
 
     const Task* task_;
     LanguageSettings language_;
+    StopSequences stops_;
     actor::Transformer<Real> policy_;
     std::optional<actor::Transformer<Real>> reference_;
     double temperature_ = 1.0;

@@ -284,11 +284,11 @@ private:
             std::sort(chosen.begin(), chosen.end(), Ascending{});
             std::sort(rejected.begin(), rejected.end(), Ascending{});
         }
-        pair::Loss<double> at_chosen(const PairLoss& loss, double c) const {
-            return over_equals(chosen, c, [&](std::size_t k) { return loss.of(View{c, rejected[k]}); });
+        pair::Loss<double> at_chosen(const PairLoss& of_pair, double c) const {
+            return over_equals(chosen, c, [&](std::size_t k) { return of_pair.of(View{c, rejected[k]}); });
         }
-        pair::Loss<double> at_rejected(const PairLoss& loss, double r) const {
-            return over_equals(rejected, r, [&](std::size_t k) { return loss.of(View{chosen[k], r}); });
+        pair::Loss<double> at_rejected(const PairLoss& of_pair, double r) const {
+            return over_equals(rejected, r, [&](std::size_t k) { return of_pair.of(View{chosen[k], r}); });
         }
     };
     /// The mean of loss_at(k) over the places k of x.
