@@ -1,5 +1,6 @@
-#include "cuda_device.cuh"
+#pragma once
 
+#include "cuda_device.cuh"
 #include "on_device.hpp"
 #include "roars/cuda/algorithm.hpp"
 #include "roars/methods/grpo.hpp"
