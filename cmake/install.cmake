@@ -11,7 +11,7 @@ install(TARGETS roars_library EXPORT roars-targets)
 install(EXPORT roars-targets NAMESPACE roars:: DESTINATION ${package_dir})
 if(ROARS_CUDA)
     install(DIRECTORY cuda/roars DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-    install(TARGETS roars_cuda EXPORT roars-cuda-targets)
+    install(TARGETS roars_cuda roars_cuda_blas EXPORT roars-cuda-targets)
     install(EXPORT roars-cuda-targets NAMESPACE roars:: DESTINATION ${package_dir})
 endif()
 

@@ -22,21 +22,39 @@ TYPED_TEST_SUITE(AlgorithmOnDevice, OneDevice);
 const std::vector<std::int64_t> token_offsets{0, 5, 5, 9, 1500, 4000, 4001, 4003, 4010};
 const std::vector<std::int64_t> group_offsets{0, 4, 4, 5, 8};
 
+template <class C>
+constexpr bool is_flag =
+    std::is_same_v<C, col::mask> || std::is_same_v<C, col::done> || std::is_same_v<C, col::terminated> ||
+    std::is_same_v<C, col::outcome> || std::is_same_v<C, col::truncated>;
+template <class C, class BatchType>
+void fill_one(BatchType& batch, std::mt19937& engine) {
+    using Real = typename BatchType::Real;
+    std::normal_distribution<double> normal;
+    if constexpr (C::kind == Kind::real && !is_gradient_v<C>)
+        for (auto& x : batch[C{}])
+            x = is_flag<C> ? Real(engine() % 3 != 0) : Real(0.3 * normal(engine) - (C::name.substr(0, 4) == "logp"));
+}
+template <class BatchType, class... Column>
+void fill(BatchType& batch, std::mt19937& engine, columns<Column...>) {
+    (fill_one<Column>(batch, engine), ...);
+}
+template <class C, class HostBatch>
+void expect_column(const HostBatch& is, const HostBatch& should, double tolerance) {
+    if constexpr (C::kind == Kind::real)
+        for (std::size_t t = 0; t < should[C{}].size(); ++t)
+            ASSERT_NEAR(is[C{}][t], should[C{}][t], tolerance * (1e-3 + std::abs(double(should[C{}][t]))))
+                << C::name << ' ' << t;
+}
+template <class HostBatch, class... Column>
+void expect_columns(const HostBatch& is, const HostBatch& should, double tolerance, columns<Column...>) {
+    (expect_column<Column>(is, should, tolerance), ...);
+}
 template <class Real, class Set>
 roars::Batch<Real, Set> random_batch() {
     roars::Batch<Real, Set> batch(token_offsets);
     if constexpr (contains_v<col::groups, Set>) batch.set_offsets(col::groups{}, group_offsets);
     std::mt19937 engine(3);
-    std::normal_distribution<double> normal;
-    for_each_column(Set{}, [&]<class C>(C column) {
-        if constexpr (C::kind == Kind::real && !is_gradient_v<C>)
-            for (auto& x : batch[column]) {
-                bool flag = std::is_same_v<C, col::mask> || std::is_same_v<C, col::done> ||
-                            std::is_same_v<C, col::terminated> || std::is_same_v<C, col::outcome> ||
-                            std::is_same_v<C, col::truncated>;
-                x = flag ? Real(engine() % 3 != 0) : Real(0.3 * normal(engine) - (C::name.substr(0, 4) == "logp"));
-            }
-    });
+    fill(batch, engine, Set{});
     return batch;
 }
 
@@ -68,13 +86,7 @@ void expect_the_hosts(const A& algorithm, double tolerance) {
         EXPECT_NEAR(result.term_loss[k], expected.term_loss[k], tolerance * (1 + std::abs(expected.term_loss[k])));
     for (std::size_t m = 0; m < result.measured; ++m)
         EXPECT_NEAR(result.metric_sum[m], expected.metric_sum[m], tolerance * 4000);
-    auto back = batch.download(Set{});
-    for_each_column(Set{}, [&]<class C>(C column) {
-        if constexpr (C::kind == Kind::real)
-            for (std::size_t t = 0; t < host[column].size(); ++t)
-                ASSERT_NEAR(back[column][t], host[column][t], tolerance * (1e-3 + std::abs(double(host[column][t]))))
-                    << C::name << ' ' << t;
-    });
+    expect_columns(batch.download(Set{}), host, tolerance, Set{});
 }
 
 TYPED_TEST(AlgorithmOnDevice, IsTheHosts) {
@@ -102,12 +114,7 @@ void expect_the_hosts_advantage(const Part& part) {
     Batch<double, Set, D> batch(device, host);
     roars::detail::call_estimate(part, host_run, state, host);
     estimate(part, run, state, batch);
-    auto back = batch.download(Set{});
-    for_each_column(gives_of<Part>{}, [&]<class C>(C column) {
-        for (std::size_t t = 0; t < host[column].size(); ++t)
-            ASSERT_NEAR(back[column][t], host[column][t], 1e-10 * (1 + std::abs(double(host[column][t]))))
-                << C::name << ' ' << t;
-    });
+    expect_columns(batch.download(Set{}), host, 1e-9, gives_of<Part>{});
 }
 
 TYPED_TEST(AlgorithmOnDevice, AdvantagesAreTheHosts) {

@@ -19,15 +19,21 @@ TYPED_TEST_SUITE(ObjectiveOnDevice, OneDevice);
 template <class Real>
 constexpr double tolerance = sizeof(Real) == 8 ? 1e-13 : 2e-5;
 
+template <class C, class BatchType>
+void fill_one(BatchType& batch, std::mt19937& engine) {
+    std::normal_distribution<double> normal;
+    if constexpr (!is_gradient_v<C>)
+        for (auto& x : batch[C{}]) x = typename BatchType::Real(normal(engine));
+}
+template <class BatchType, class... Column>
+void fill(BatchType& batch, std::mt19937& engine, columns<Column...>) {
+    (fill_one<Column>(batch, engine), ...);
+}
 template <class Real, class Set>
 roars::Batch<Real, Set> random_batch(const std::vector<std::int64_t>& offsets) {
     roars::Batch<Real, Set> batch(offsets);
     std::mt19937 engine(3);
-    std::normal_distribution<double> normal;
-    for_each_column(Set{}, [&]<class C>(C column) {
-        if constexpr (!is_gradient_v<C>)
-            for (auto& x : batch[column]) x = Real(normal(engine));
-    });
+    fill(batch, engine, Set{});
     if constexpr (contains_v<col::mask, Set>)
         for (std::size_t t = 0; t < batch[col::mask{}].size(); ++t) {
             batch[col::mask{}][t] = engine() % 4 ? Real(1) : Real(0);
@@ -38,6 +44,17 @@ roars::Batch<Real, Set> random_batch(const std::vector<std::int64_t>& offsets) {
 
 const std::vector<std::vector<std::int64_t>> shapes{
     {0}, {0, 0}, {0, 1}, {0, 0, 3, 3, 7, 7}, {0, 8191, 8193}, {0, 4, 4, 5000, 5001, 9000, 20003}, {0, 16384}};
+
+template <class C, class Real, class HostBatch>
+void expect_gradient(const HostBatch& is, const HostBatch& should) {
+    if constexpr (is_gradient_v<C>)
+        for (std::size_t t = 0; t < should[C{}].size(); ++t)
+            ASSERT_NEAR(is[C{}][t], should[C{}][t], tolerance<Real> * (std::abs(double(should[C{}][t])) + 1e-6)) << t;
+}
+template <class Real, class HostBatch, class... Column>
+void expect_gradients(const HostBatch& is, const HostBatch& should, columns<Column...>) {
+    (expect_gradient<Column, Real>(is, should), ...);
+}
 
 /// Loss, metrics and gradients are the host's. `shift` columns begin so many values behind an aligned address.
 template <class D, class Set, class Real, class... Entry>
@@ -74,14 +91,7 @@ void expect_the_hosts(const Entry&... entry) {
             for (std::size_t i = 0; i < result.measured; ++i)
                 EXPECT_NEAR(result.metric_sum[i], expected.metric_sum[i],
                             tolerance<Real> * double(1 + expected.tokens));
-            auto back = batch.download(Set{});
-            for_each_column(Set{}, [&]<class C>(C column) {
-                if constexpr (is_gradient_v<C>)
-                    for (std::size_t t = 0; t < host[column].size(); ++t)
-                        ASSERT_NEAR(back[column][t], host[column][t],
-                                    tolerance<Real> * (std::abs(double(host[column][t])) + 1e-6))
-                            << t;
-            });
+            expect_gradients<Real>(batch.download(Set{}), host, Set{});
         }
 }
 

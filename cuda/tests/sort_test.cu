@@ -1,6 +1,5 @@
 #include "cuda_device.cuh"
 
-
-#include "roars/cuda/blas.cuh"
 #include "roars/cuda/cub.cuh"
+
 #include "sort_test.hpp"

@@ -40,6 +40,18 @@ struct Prepare {
 };
 
 template <class Term>
+concept IsRebuilt = requires(const Term& term, const typename roars::detail::sums<Term>::type& sums) {
+    term.with(sums);
+};
+template <class Term, class RunType, class BatchType, class Sums>
+void prepare_on_host(const Term& term, RunType& run, BatchType& batch, const Sums& sums) {
+    if constexpr (requires { term.prepare(run, batch, sums); })
+        term.prepare(run, batch, sums);
+    else if constexpr (requires { term.prepare(run, batch); })
+        term.prepare(run, batch);
+}
+
+template <class Term>
 using ReadsOfTerm =
     unite_t<needs_of<Term>, typename roars::detail::prepare_needs<Term>::type, columns<mask_of<Term>, col::groups>>;
 
@@ -279,12 +291,9 @@ private:
         untold_[k] = 0.0;
         if constexpr (!detail::Prepare<Term>::on_device) {
             const auto& sums = std::get<k>(totals_.sums);
-            if constexpr (requires { term.with(sums); }) bound = term.with(sums);
+            if constexpr (detail::IsRebuilt<Term>) bound = term.with(sums);
             detail::on_host<detail::ReadsOfTerm<Term>, gives_of<Term>>(run, batch, [&](auto& host_run, auto& host) {
-                if constexpr (requires { bound.prepare(host_run, host, sums); })
-                    bound.prepare(host_run, host, sums);
-                else if constexpr (requires { bound.prepare(host_run, host); })
-                    bound.prepare(host_run, host);
+                detail::prepare_on_host(bound, host_run, host, sums);
                 untold_[k] = roars::detail::untold_loss(bound, host_run, host, sums);
             });
         } else if constexpr (detail::HasPrepare<Term>) {

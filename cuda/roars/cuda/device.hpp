@@ -128,17 +128,18 @@ private:
         for (const Chunk& chunk : chunks_) device_.release(chunk.memory, chunk.size);
         chunks_.clear();
     }
-    void enter() {
-        if (depth_++ > 0 || chunks_.size() < 2) return;
-        std::size_t size = capacity();
-        release_all();
-        grow(size);
-    }
-    /// Back to where the frame began. Pieces that it added are empty, and joined when the outermost one opens anew.
-    void leave(std::size_t chunks, std::size_t used) {
-        --depth_;
+    void enter() { ++depth_; }
+    /// Back to where the frame began. Behind the outermost one, pieces become one.
+    void leave(std::size_t chunks, std::size_t used) noexcept {
         for (std::size_t i = chunks; i < chunks_.size(); ++i) chunks_[i].used = 0;
         if (chunks > 0) chunks_[chunks - 1].used = used;
+        if (--depth_ > 0 || chunks_.size() < 2) return;
+        std::size_t size = capacity();
+        release_all();
+        try {
+            grow(size);
+        } catch (...) {  // then the next one to take from it asks again, and is told why
+        }
     }
 
     D& device_;
