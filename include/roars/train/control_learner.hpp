@@ -29,6 +29,7 @@ struct ControlSettings {
     std::int64_t layers = 2;        ///< hidden layers
     bool layer_norm = false;        ///< of the hidden layers
     bool tanh = false;              ///< hidden units are tanh; false: relu
+    double output_gain = 0.01;      ///< start deviation of the policy's last layer; 0: it begins at exactly 0
     double noise = 0.1;             ///< deviation of the noise on a deterministic action, of half the action's range
     double epsilon_start = 1.0;     ///< share of random actions of a greedy policy at the first step,
     double epsilon_end = 0.05;      ///< and from step
@@ -40,8 +41,9 @@ struct ControlSettings {
     std::int64_t sampled_actions = 10;   ///< of each of three kinds, where a critic compares actions
     std::int64_t evaluation_episodes = 10;
 };
-ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, noise, epsilon_start, epsilon_end,
-             epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions, evaluation_episodes)
+ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, output_gain, noise, epsilon_start,
+             epsilon_end, epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions,
+             evaluation_episodes)
 
 /// The returns of whole episodes.
 struct Returns {
@@ -109,7 +111,7 @@ public:
         : environment_(environment), settings_(settings), head_(make_head(settings)) {
         expect(settings.environments > 0 && settings.layers >= 0 && settings.width > 0 && settings.quantiles > 0,
                "control settings: environments, width and quantiles are 1 or more, layers 0 or more");
-        policy_ = network::Perceptron<Real>(shape(head_.outputs(), Head::output, 0.01));
+        policy_ = network::Perceptron<Real>(shape(head_.outputs(), Head::output, settings.output_gain));
         add_tensors("policy.", policy_);
         free_at_ = parameters_.size();
         if (head_.free_parameters() > 0) parameters_.add("policy.log_deviation", {head_.free_parameters()});
@@ -191,12 +193,13 @@ public:
     /// `count` rows of the data, each drawn with the same probability.
     template <class RunType, class BatchType>
     void draw_rows(RunType& run, BatchType& batch, std::int64_t count) {
-        draw_from(data_, 0, run, batch, count);
+        draw_from(data_, 0, run, batch, count, 1);
     }
-    /// The same of the demonstrations. `external` is 1 for these rows alone.
+    /// The same of the demonstrations, each row with up to `horizon` - 1 that followed it in its episode, which are not
+    /// trainable. `external` is 1 for these rows alone.
     template <class RunType, class BatchType>
-    void demonstrate(RunType& run, BatchType& batch, std::int64_t count) {
-        draw_from(demonstrations_, 1, run, batch, count);
+    void demonstrate(RunType& run, BatchType& batch, std::int64_t count, std::int64_t horizon = 1) {
+        draw_from(demonstrations_, 1, run, batch, count, horizon);
     }
 
     /// Fills what the actor says before the policy's update; what only that update reads is left out where it is not
@@ -480,23 +483,33 @@ private:
         for (std::size_t i = 0; i < count; ++i) rows.done[i] = Real(data.terminated[i] || data.truncated[i]);
         return rows;
     }
-    /// Two sets of one iteration are drawn from by different numbers: `which`.
+    /// A row drawn is a sequence. Two sets of one iteration are drawn from by different numbers: `which`.
     template <class RunType, class BatchType>
-    void draw_from(const Rows& from, std::uint32_t which, RunType& run, BatchType& batch, std::int64_t count) {
+    void draw_from(const Rows& from, std::uint32_t which, RunType& run, BatchType& batch, std::int64_t count,
+                   std::int64_t horizon) {
         const std::int64_t rows = std::ssize(from.reward);
         expect(rows > 0, [&] {
             return std::string("control: there is no data set of ") + (which ? "demonstrations" : "rows") +
                    " to draw from";
         });
-        const std::int64_t whole[] = {0, count};
-        batch.reshape(whole);
-        set_widths(batch);
-        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
-        say_external(batch, Real(which));
         const Random random = run.random.of(Purpose::resample);
-        for (std::int64_t t = 0; t < count; ++t) {
-            double u = random.uniform(static_cast<std::uint32_t>(t), which << 31);
-            std::int64_t row = std::min(static_cast<std::int64_t>(u * double(rows)), rows - 1);
+        offsets_.assign(1, 0);
+        taken_.clear();
+        for (std::int64_t k = 0; k < count; ++k) {
+            double u = random.uniform(static_cast<std::uint32_t>(k), which << 31);
+            std::int64_t row = std::min(static_cast<std::int64_t>(u * double(rows)), rows - 1), last = row + horizon;
+            do taken_.push_back(row);
+            while (from.done[static_cast<std::size_t>(row)] == Real(0) && ++row < std::min(last, rows));
+            offsets_.push_back(std::ssize(taken_));
+        }
+        batch.reshape(offsets_);
+        set_widths(batch);
+        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(0));
+        for (std::int64_t k = 0; k < count; ++k)
+            batch[col::mask{}][static_cast<std::size_t>(offsets_[static_cast<std::size_t>(k)])] = Real(1);
+        say_external(batch, Real(which));
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+            const std::int64_t row = taken_[static_cast<std::size_t>(t)];
             copy_row(from.state, row, batch, col::state{}, t);
             copy_row(from.next_state, row, batch, col::next_state{}, t);
             copy_row(from.action, row, batch, action_column{}, t);
@@ -800,7 +813,7 @@ private:
     Rows data_, demonstrations_;
 
     std::span<Real> out_;
-    std::vector<std::int64_t> offsets_;
+    std::vector<std::int64_t> offsets_, taken_;
     std::vector<std::int32_t> tokens_;
     std::vector<Real> seen_, actions_, scaled_, acted_logp_, noise_, policy_noise_, logp_, drawn_, values_, row_values_,
         grad_out_;
