@@ -11,6 +11,8 @@
 #include "roars/methods/disco.hpp"
 #include "roars/methods/dler.hpp"
 #include "roars/methods/dr_grpo.hpp"
+#include "roars/methods/dual_rl.hpp"
+#include "roars/methods/famo2o.hpp"
 #include "roars/methods/gmpo.hpp"
 #include "roars/methods/grpo.hpp"
 #include "roars/methods/gspo.hpp"
@@ -26,11 +28,13 @@
 #include "roars/methods/reinforce.hpp"
 #include "roars/methods/reinforce_plus_plus.hpp"
 #include "roars/methods/remax.hpp"
+#include "roars/methods/residual_rl.hpp"
 #include "roars/methods/rl_plus.hpp"
 #include "roars/methods/rlhf.hpp"
 #include "roars/methods/rloo.hpp"
 #include "roars/methods/sapo.hpp"
 #include "roars/methods/supervised.hpp"
+#include "roars/methods/tscac.hpp"
 
 /// All methods: a compile-time map from name to type, settings and facts. The program's list, the tests and the tables
 /// of the documentation are generated from it.
@@ -190,6 +194,35 @@ inline constexpr std::tuple all{
     Entry{Facts{"online-dpo", "Online DPO: the best and the worst of the policy's own answers", "survey", "2402.04792",
                 2024, "36-llm-rl-survey"},
           online_dpo},
+    Entry{Facts{"f-dvl", "f-DVL: a value that climbs by the chi-square divergence", "offline", "2302.08560", 2023,
+                "34-dual-rl"},
+          f_dvl},
+    Entry{Facts{"f-dvl-variation", "f-DVL by total variation", "offline", "2302.08560", 2023, "34-dual-rl"},
+          f_dvl_variation},
+    Entry{Facts{"recoil", "ReCOIL: imitation with the help of any data, no reward", "imitation", "2302.08560", 2023,
+                "34-dual-rl"},
+          recoil},
+    Entry{Facts{"recoil-stabilised", "ReCOIL as released: a ceiling for Q, a price for steps", "imitation",
+                "2302.08560", 2023, "34-dual-rl"},
+          recoil_stabilised},
+    Entry{Facts{"famo2o", "FamO2O: a policy for every balance of improvement and constraint", "offline to online",
+                "2310.17966", 2023, "23-famo2o"},
+          famo2o},
+    Entry{Facts{"famo2o-online", "Its online stage: a balance chosen for each state", "offline to online", "2310.17966",
+                2023, "23-famo2o"},
+          famo2o_online},
+    Entry{Facts{"famo2o-conservative", "FamO2O on a conservative critic", "offline to online", "2310.17966", 2023,
+                "23-famo2o"},
+          famo2o_conservative},
+    Entry{Facts{"tscac", "TSCAC, second stage: the main response, near policies of the others", "constrained",
+                "2302.01680", 2023, "35-tscac"},
+          tscac},
+    Entry{Facts{"tscac-response", "TSCAC, first stage: an actor-critic of one response", "constrained", "2302.01680",
+                2023, "35-tscac"},
+          tscac_response},
+    Entry{Facts{"residual-fine-tuning", "ResFiT: a small correction of a base policy's actions", "residual",
+                "2509.19301", 2025, "56-residual-rl"},
+          residual_fine_tuning},
 };
 
 /// Calls visit(entry) for each method, in order.
