@@ -28,9 +28,10 @@ ROARS_FIELDS(ControlRun, iterations, updates, evaluate_every, checkpoint_every)
 struct ControlFlags {
     ControlRun run{};
     train::ControlSettings control{};
-    std::string data{};  ///< file or folder of transitions, for methods that learn from data
+    std::string data{};            ///< file or folder of transitions, for methods that learn from data
+    std::string demonstrations{};  ///< of an expert's, for methods that imitate one
 };
-ROARS_FIELDS(ControlFlags, run, control, data)
+ROARS_FIELDS(ControlFlags, run, control, data, demonstrations)
 
 /// A run on an environment: no warm start, `updates` iterations of the method a line of metrics.
 template <class Method, class Learner>
@@ -122,7 +123,7 @@ int train_control(const methods::Facts& facts, const Request& request) {
         expect(set_setting(flags.run, flag, text) || set_setting(flags, flag, text) || set_setting(method, flag, text),
                [&, &name = flag] {
                    return "--" + name + ": no such setting, expected one that `roars show " + request.method +
-                          "` lists, or --control.width ..., --iterations, --updates, --data";
+                          "` lists, or --control.width ..., --iterations, --updates, --data, --demonstrations";
                });
     expect(flags.run.iterations > 0 && flags.run.updates > 0 && flags.run.evaluate_every > 0 &&
                flags.run.checkpoint_every > 0 && flags.control.evaluation_episodes > 0,
@@ -132,10 +133,16 @@ int train_control(const methods::Facts& facts, const Request& request) {
         return offline ? request.method + " learns from data: expected --data FILE"
                        : "--data: " + request.method + " takes steps of its own and reads no data";
     });
+    constexpr bool imitates = contains_v<col::external, typename Method::Inputs>;
+    expect(imitates == !flags.demonstrations.empty(), [&] {
+        return imitates ? request.method + " imitates an expert: expected --demonstrations FILE"
+                        : "--demonstrations: " + request.method + " imitates nobody";
+    });
     auto world = world_of<Head::continuous>(request.task);
     using World = decltype(world);
     train::ControlLearner<World, Head, value_head> learner(world, flags.control, request.seed);
     if constexpr (offline) learner.learn_from(data::load<float>(flags.data));
+    if constexpr (imitates) learner.learn_from_demonstrations(data::load<float>(flags.demonstrations));
     Json settings = to_json(flags);
     settings["method"] = to_json(method);
     Yardstick yardstick{"mean return of " + std::to_string(flags.control.evaluation_episodes) + " episodes",

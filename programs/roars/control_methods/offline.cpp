@@ -4,8 +4,10 @@ namespace roars::program {
 
 void add_offline_methods(Programs& programs) {
     add_control<actor::DeterministicAction, false, methods::BehaviourCloning, methods::TwinDelayedCloning>(programs);
-    add_control<actor::DiagonalGaussian<true>, false, methods::ImplicitQLearning, methods::AdvantageWeighted>(programs);
-    add_control<actor::SquashedGaussian, false, methods::ConservativeQ>(programs);
+    add_control<actor::DiagonalGaussian<true>, false, methods::ImplicitQLearning, methods::AdvantageWeighted,
+                methods::Fdvl, methods::FdvlVariation>(programs);
+    add_control<actor::SquashedGaussian, false, methods::ConservativeQ, methods::Recoil, methods::RecoilStabilised>(
+        programs);
 }
 
 }  // namespace roars::program
