@@ -139,9 +139,9 @@ int run(int argc, char** argv) {
     auto* learn = app.add_subcommand("train", "trains a method; every setting that `roars show` prints is a flag");
     learn->add_option("--method", request.method, "as `roars list` prints it")->required();
     learn
-        ->add_option(
-            "--task", request.task,
-            "random-calculation, bandit, chain, factorised, stop-time, or an environment: pendulum, cartpole, ...")
+        ->add_option("--task", request.task,
+                     "random-calculation, bandit, chain, digits, factorised, stop-time, or an environment: pendulum, "
+                     "cartpole, ...")
         ->default_val("random-calculation");
     learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")
         ->required();

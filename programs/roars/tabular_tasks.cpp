@@ -38,6 +38,7 @@ TabularWork work_on(const Request& request) {
 TabularWork tabular_work(const Request& request) {
     if (request.task == "bandit") return work_on<tasks::BanditPrompts>(request);
     if (request.task == "chain") return work_on<tasks::Chain>(request);
+    if (request.task == "digits") return work_on<tasks::DigitChain>(request);
     if (request.task == "factorised") return work_on<tasks::FactorisedTargets>(request);
     return work_on<tasks::StopTime>(request);
 }

@@ -11,6 +11,7 @@
 
 #include "roars/tasks/bandit_prompts.hpp"
 #include "roars/tasks/chain.hpp"
+#include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/train/tabular_learner.hpp"
@@ -20,7 +21,8 @@ namespace roars::program {
 
 /// Any of the tabular tasks behind one type, so that a method is compiled once for all of them.
 class AnyTabularTask {
-    using Which = std::variant<tasks::BanditPrompts, tasks::Chain, tasks::FactorisedTargets, tasks::StopTime>;
+    using Which =
+        std::variant<tasks::BanditPrompts, tasks::Chain, tasks::DigitChain, tasks::FactorisedTargets, tasks::StopTime>;
     Which task_;
 
     template <class Question>

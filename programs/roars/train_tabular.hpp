@@ -15,7 +15,7 @@
 
 namespace roars::program {
 
-inline constexpr std::string_view tabular_task_names[] = {"bandit", "chain", "factorised", "stop-time"};
+inline constexpr std::string_view tabular_task_names[] = {"bandit", "chain", "digits", "factorised", "stop-time"};
 using AnyTabularLearner = train::TabularLearner<AnyTabularTask>;
 
 /// The papers' settings are for policies of 10^9 parameters. These are for a table, of which a batch shows every row.
@@ -39,7 +39,7 @@ Method tabular_settings(Method method, const AnyTabularTask& task) {
     return method;
 }
 
-/// roars train --method NAME --task bandit, chain, factorised or stop-time.
+/// roars train --method NAME --task bandit, chain, digits, factorised or stop-time.
 template <class Method>
 int train_tabular(const methods::Facts& facts, const Request& request) {
     use_one_thread();

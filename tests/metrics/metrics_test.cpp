@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "roars/metrics/confidence.hpp"
 #include "roars/metrics/estimates.hpp"
 #include "roars/metrics/groups.hpp"
 
@@ -120,6 +121,68 @@ TEST(Metrics, RatesOfGroups) {
     EXPECT_DOUBLE_EQ(pass.mean, (0.0 + 1.0 + 1.0) / 3);
     EXPECT_DOUBLE_EQ(mean_pass_at_k(groups, std::span(outcome), 1).mean, (0 + 2.0 / 3 + 1 + 1) / 4);
     EXPECT_EQ(mean_pass_at_k(groups, std::span(outcome), 9).count, 0);
+}
+
+/// Ratios of 1.5 and 0.5 with advantages of both signs: only moving further out is held.
+TEST(Metrics, TheClipHoldsWhatMovesOutwards) {
+    std::vector<double> logp = {std::log(1.5), std::log(1.5), std::log(0.5), std::log(0.5), std::log(1.5), nan}, old(6),
+                        advantage = {1, -1, 1, -1, 0, 1}, mask = {1, 1, 1, 1, 1, 0};
+    auto held = [&](double low, double high) {
+        return held_by_clip(std::span(logp), std::span(old), std::span(advantage), std::span(mask), low, high);
+    };
+    EXPECT_EQ(held(0.2, 0.2).count, 5);
+    EXPECT_EQ(held(0.2, 0.2).mean, 0.4);
+    EXPECT_EQ(held(0.6, 0.2).mean, 0.2);
+    EXPECT_EQ(held(0.6, 0.6).mean, 0.0);
+    std::vector<double> none(6);
+    EXPECT_EQ(held_by_clip(std::span(logp), std::span(old), std::span(advantage), std::span(none), 0.2, 0.2).count, 0);
+    EXPECT_THROW(held_by_clip(std::span(logp), std::span(old), std::span(none).first(3), std::span(mask), 0.2, 0.2),
+                 Error);
+}
+
+/// The mean over all subsets of k samples of the share of right answers in it.
+RC_GTEST_PROP(MetricsProperty, CoverageIsTheMeanOverSubsets, ()) {
+    auto answers = *rc::gen::resize(
+        9, rc::gen::nonEmpty(rc::gen::container<std::vector<std::int32_t>>(rc::gen::inRange<std::int32_t>(0, 5))));
+    const std::vector<std::int32_t> right = {1, 3, 7};  // 7 is never met
+    int n = int(answers.size()), k = *rc::gen::inRange(0, n + 1);
+    double sum = 0, subsets = 0;
+    for (unsigned subset = 0; subset < 1u << n; ++subset) {
+        if (__builtin_popcount(subset) != k) continue;
+        ++subsets;
+        for (std::int32_t each : right) {
+            bool met = false;
+            for (int i = 0; i < n; ++i) met |= (subset >> i & 1) && answers[std::size_t(i)] == each;
+            sum += met / 3.0;
+        }
+    }
+    RC_ASSERT(std::abs(coverage_at_k(std::span(answers), std::span(right), k) - sum / subsets) < 1e-13);
+    RC_ASSERT(coverage_at_k(std::span(answers), {}, k) == 0.0);
+    RC_ASSERT_THROWS_AS(coverage_at_k(std::span(answers), std::span(right), n + 1), Error);
+}
+
+TEST(Metrics, StudentsBoundsAreThoseOfTheTables) {
+    EXPECT_NEAR(student_bound(0.95, 1), 12.7062047362, 1e-9);
+    EXPECT_NEAR(student_bound(0.95, 2), 4.3026527297, 1e-9);
+    EXPECT_NEAR(student_bound(0.95, 4), 2.7764451052, 1e-9);
+    EXPECT_NEAR(student_bound(0.95, 9), 2.2621571628, 1e-9);
+    EXPECT_NEAR(student_bound(0.99, 7), 3.4994832974, 1e-9);
+    EXPECT_NEAR(student_bound(0.95, 100000), 1.95998771, 1e-7);
+    EXPECT_THROW(student_bound(0.95, 0), Error);
+    EXPECT_THROW(student_bound(1.0, 3), Error);
+}
+
+TEST(Metrics, AMeanAndWhatItsNumbersSayOfIt) {
+    const std::vector<double> five = {1, 2, 3, 4, 5}, one = {7}, same(4, 0.25);
+    auto interval = mean_interval(five);
+    EXPECT_DOUBLE_EQ(interval.mean, 3.0);
+    EXPECT_NEAR(interval.high - 3.0, 2.7764451052 * std::sqrt(2.5 / 5), 1e-9);
+    EXPECT_NEAR(3.0 - interval.low, interval.high - 3.0, 1e-12);
+    EXPECT_EQ(mean_interval(one).mean, 7.0);
+    EXPECT_EQ(mean_interval(one).high, std::numeric_limits<double>::infinity());
+    EXPECT_EQ(mean_interval(same).low, 0.25);
+    EXPECT_EQ(mean_interval(same).high, 0.25);
+    EXPECT_EQ(mean_interval({}).count, 0);
 }
 
 }  // namespace

@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "roars/tasks/bandit_prompts.hpp"
 #include "roars/tasks/chain.hpp"
+#include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/stop_time.hpp"
 
@@ -23,6 +25,9 @@ BanditPrompts small(const BanditPrompts*) { return BanditPrompts({.prompts = 3, 
 Chain small(const Chain*) { return Chain({.steps = 3, .places = 3, .actions = 3}, 7); }
 FactorisedTargets small(const FactorisedTargets*) {
     return FactorisedTargets({.prompts = 3, .length = 2, .symbols = 3, .easy_prompts = 1, .strategies = 4}, 7);
+}
+DigitChain small(const DigitChain*) {
+    return DigitChain({.prompts = 3, .digits = 3, .base = 4, .carry = true, .flipped = 0.0}, 7);
 }
 StopTime small(const StopTime*) { return StopTime({.classes = 3, .limit = 5}); }
 
@@ -67,7 +72,7 @@ void for_each_answer(const Task& task, const std::vector<double>& logits, std::i
 
 template <class Task>
 struct EveryTabularTask : testing::Test {};
-using Tasks = testing::Types<BanditPrompts, Chain, FactorisedTargets, StopTime>;
+using Tasks = testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime>;
 TYPED_TEST_SUITE(EveryTabularTask, Tasks);
 
 TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {
@@ -278,6 +283,48 @@ TEST(FactorisedTargets, AStrategyComesFirstAndTheSkillIsShared) {
     EXPECT_EQ(task.row(3, 2), task.row(9, 2));
 }
 
+/// The walk's digits, last one first, are those of the sum of the two numbers.
+TEST(DigitChain, AddsAsPeopleDo) {
+    for (bool carry : {false, true}) {
+        DigitChain task({.prompts = 200, .digits = 4, .base = 7, .carry = carry}, 3);
+        std::set<std::int64_t> answers;
+        for (std::int64_t prompt = 0; prompt < task.prompts(); ++prompt) {
+            std::int64_t first = 0, second = 0, without = 0, place = 1, state = task.start(prompt);
+            auto digits = task.solution(prompt);
+            for (std::int32_t digit : digits) {
+                std::int64_t a = task.row(prompt, state) / 7 % 7, b = task.row(prompt, state) % 7;
+                first += place * a;
+                second += place * b;
+                without += place * ((a + b) % 7);
+                place *= 7;
+                state = task.next(prompt, state, digit);
+            }
+            EXPECT_EQ(task.answer(prompt, digits), carry ? (first + second) % place : without);
+            EXPECT_EQ(task.success(prompt, state), 1.0);
+            answers.insert(task.answer(prompt, digits));
+        }
+        EXPECT_GT(answers.size(), 150U);
+    }
+}
+
+TEST(DigitChain, StartsWhereItIsToldAndFlipsVerdicts) {
+    DigitChain task({.prompts = 5, .right_logit = 2, .flipped = 0.1}, 1);
+    double digit = std::exp(2.0) / (std::exp(2.0) + 9);
+    EXPECT_NEAR(mean_exact_score(task, task.start_logits()).success, digit * digit * digit, 1e-14);
+    RandomStream noise{Random(1, Purpose::noise)};
+    double sum = 0;
+    constexpr int n = 20000;
+    for (int i = 0; i < n; ++i) sum += task.outcome(0, 7, noise);
+    EXPECT_NEAR(sum / n, 0.9, 5 * std::sqrt(0.09 / n));
+}
+
+TEST(StopTime, HasACeilingAndASteepness) {
+    StopTime task({.classes = 1, .limit = 6, .first_difficulty = 5, .steepness = 1.5, .ceiling = 0.95});
+    EXPECT_NEAR(task.success(0, 6 + 3), 0.95 / (1 + std::exp(1.5)), 1e-15);  // four tokens
+    EXPECT_NEAR(task.success(0, 6 + 4), 0.95 / 2, 1e-15);
+    EXPECT_EQ(task.success(0, 12), 0.0);
+}
+
 TEST(StopTime, StartsWhereTheGeometricSumSays) {
     StopTime task;
     double stop = 1 / (1 + std::exp(6.0)), sum = 0;
@@ -314,7 +361,13 @@ TEST(TabularTasks, RefuseWhatMakesNoTask) {
     refuses<FactorisedTargets>(FactorisedSettings{.length = 10}, "different answers");
     refuses<FactorisedTargets>(FactorisedSettings{.strategies = 2, .valid_strategies = 3}, "3 valid strategies");
     refuses<FactorisedTargets>(FactorisedSettings{.easy_prompts = -1}, "-1 easy prompts");
+    refuses<DigitChain>(DigitChainSettings{.base = 1}, "base 1");
+    refuses<DigitChain>(DigitChainSettings{.digits = 0}, "0 digits");
+    refuses<DigitChain>(DigitChainSettings{.digits = 10}, "different answers");
+    refuses<DigitChain>(DigitChainSettings{.flipped = -0.5}, "flipped -0.5");
     refuses<StopTime>(StopTimeSettings{.limit = 0}, "limit of 0");
+    refuses<StopTime>(StopTimeSettings{.ceiling = 0}, "ceiling 0");
+    refuses<StopTime>(StopTimeSettings{.ceiling = 1.5}, "ceiling 1.5");
 }
 
 }  // namespace

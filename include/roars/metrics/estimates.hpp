@@ -85,4 +85,22 @@ CountedMean outside_clip(std::span<Real> logp, std::span<Real> logp_old, std::sp
     return {count > 0 ? static_cast<double>(outside) / static_cast<double>(count) : 0.0, count};
 }
 
+/// The share of trainable tokens that the clip holds, so that they give no gradient: ratio above 1 + high with A > 0,
+/// or below 1 - low with A < 0. Of PPO's surrogate, arXiv 1707.06347. Shapes: all [tokens].
+template <class Real>
+CountedMean held_by_clip(std::span<Real> logp, std::span<Real> logp_old, std::span<Real> advantage,
+                         std::span<Real> mask, double low, double high) {
+    detail::expect_size("logp_old", logp_old.size(), std::ssize(logp));
+    detail::expect_size("advantage", advantage.size(), std::ssize(logp));
+    detail::expect_mask(mask, logp.size());
+    std::int64_t held = 0, count = 0;
+    for (std::size_t t = 0; t < logp.size(); ++t) {
+        if (!mask.empty() && mask[t] == 0) continue;
+        double ratio = std::exp(static_cast<double>(logp[t]) - static_cast<double>(logp_old[t]));
+        held += advantage[t] > 0 ? ratio > 1.0 + high : advantage[t] < 0 && ratio < 1.0 - low;
+        ++count;
+    }
+    return {count > 0 ? static_cast<double>(held) / static_cast<double>(count) : 0.0, count};
+}
+
 }  // namespace roars::metrics

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <type_traits>
 #include <vector>
 
 #include "roars/metrics/estimates.hpp"
@@ -32,6 +34,21 @@ std::int64_t distinct_answers(std::span<Answer> answers) {
     std::vector<std::remove_const_t<Answer>> sorted(answers.begin(), answers.end());
     std::sort(sorted.begin(), sorted.end());
     return std::unique(sorted.begin(), sorted.end()) - sorted.begin();
+}
+
+/// The share of a prompt's right answers that k of its n samples meet, unbiased: the mean over right answers of pass@k
+/// with that answer alone as the right one. 0 where nothing is right. Errors: k above n. Source of the measure: ProRL,
+/// arXiv 2505.24864 (what stays within reach); of the estimate: arXiv 2107.03374, eq. 1.
+template <class Answer>
+double coverage_at_k(std::span<Answer> answers, std::span<const std::remove_const_t<Answer>> right, std::int64_t k) {
+    const auto samples = static_cast<std::int64_t>(answers.size());
+    expect(k >= 0 && k <= samples, [&] {
+        return "coverage: " + std::to_string(k) + " of " + std::to_string(samples) +
+               " samples, expected not more than there are";
+    });
+    double sum = 0;
+    for (const auto& each : right) sum += pass_at_k(samples, std::count(answers.begin(), answers.end(), each), k);
+    return right.empty() ? 0.0 : sum / static_cast<double>(right.size());
 }
 
 /// Means over the groups of a batch that are not empty.

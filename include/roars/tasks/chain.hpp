@@ -43,6 +43,9 @@ public:
         } while (!std::all_of(solvable_.begin(), solvable_.begin() + s.places, [](char each) { return each != 0; }));
     }
 
+    /// What a state is worth does not depend on where the walk began.
+    static constexpr bool states_are_shared = true;
+
     const ChainSettings& settings() const { return settings_; }
     std::int64_t goal() const { return goal_; }
 

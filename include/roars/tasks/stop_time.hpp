@@ -18,18 +18,25 @@ struct StopTimeSettings {
     double start_logit = -6.0;  ///< of stopping
     double first_difficulty = 3.0;
     double difficulty_step = 3.0;
+    double steepness = 1.0;  ///< how sharply an answer becomes right at its difficulty
+    double ceiling = 1.0;    ///< the chance of the longest thought to be right
 };
-ROARS_FIELDS(StopTimeSettings, classes, limit, start_logit, first_difficulty, difficulty_step)
+ROARS_FIELDS(StopTimeSettings, classes, limit, start_logit, first_difficulty, difficulty_step, steepness, ceiling)
 
 /// How long to think: at every position the policy goes on (action 0) or stops (action 1). An answer of n tokens, the
-/// stopping one among them, is right with probability sigmoid(n - difficulty of its class); a cut one never. One row
-/// for every (class, position). Both logits of a row learn, so that their difference moves as fast again as one.
+/// stopping one among them, is right with probability ceiling sigmoid(steepness (n - difficulty of its class)); a cut
+/// one never. One row for every (class, position). Both logits of a row learn, so that their difference moves as fast
+/// again as one.
 class StopTime {
 public:
     explicit StopTime(const StopTimeSettings& settings = {}, std::uint64_t = 0) : settings_(settings) {
         expect(settings_.classes > 0 && settings_.limit > 0, [&] {
             return "stop time: " + std::to_string(settings_.classes) + " classes and a limit of " +
                    std::to_string(settings_.limit) + " tokens, expected 1 or more of each";
+        });
+        expect(settings_.ceiling > 0 && settings_.ceiling <= 1, [&] {
+            return "stop time: ceiling " + std::to_string(settings_.ceiling) +
+                   ", expected a probability above 0: an answer must be able to be right";
         });
         for (std::int64_t row = 0; row < rows(); ++row) logits_.insert(logits_.end(), {0.0, settings_.start_logit});
     }
@@ -59,7 +66,7 @@ public:
     double success(std::int64_t prompt, std::int64_t state) const {
         if (truncated(prompt, state)) return 0.0;
         double length = double(state - settings_.limit + 1);
-        return 1.0 / (1.0 + std::exp(difficulty(prompt) - length));
+        return settings_.ceiling / (1.0 + std::exp(settings_.steepness * (difficulty(prompt) - length)));
     }
     /// Drawn: 1 with probability success.
     double outcome(std::int64_t prompt, std::int64_t state, RandomStream& noise) const {

@@ -135,11 +135,19 @@ public:
         if constexpr (BatchType::template has<col::logp_old>) copy(batch[col::logp_old{}], batch[col::logp{}]);
         if constexpr (BatchType::template has<col::logp_ref>) {
             if (!reference_) set_reference();
-            gather(*reference_);
-            std::span<const std::int32_t> token = batch[col::token{}];
-            selective_log_softmax(run.backend, std::span<const Real>(logits_), policy_.actions(), token, temperature_,
-                                  LogSoftmaxColumns<Real>{.logp = batch[col::logp_ref{}], .log_sum_exp = log_sum_exp});
+            log_probabilities(run, batch, *reference_, batch[col::logp_ref{}]);
         }
+    }
+    /// What another policy of as many rows says of the batch's tokens. Shapes: logp [tokens].
+    template <class RunType, class BatchType>
+    void log_probabilities(RunType& run, const BatchType& batch, const actor::Tabular<Real>& policy,
+                           std::span<Real> logp) {
+        find_rows(batch);
+        gather(policy);
+        std::vector<Real> log_sum_exp(rows_.size());
+        std::span<const std::int32_t> token = batch[col::token{}];
+        selective_log_softmax(run.backend, std::span<const Real>(logits_), policy_.actions(), token, temperature_,
+                              LogSoftmaxColumns<Real>{.logp = logp, .log_sum_exp = log_sum_exp});
     }
 
     /// Adds d loss / d logits of an algorithm's objective to the gradients, token by token in their order.
@@ -181,13 +189,58 @@ public:
         reference_->parameters().read(file, "reference.");
     }
 
-private:
+protected:
     struct Answer {
         std::vector<std::int32_t> actions;
         std::vector<Real> logp;  ///< as drawn
         std::int64_t state;      ///< where it stands
     };
 
+    std::optional<actor::Tabular<Real>> reference_;
+
+    /// Answers of a policy, one token of every living one at a time; number u of (first_rollout + i, token) chooses it.
+    /// Each begins where its prompt does, or in the state that `from` has for the prompt.
+    template <class RunType>
+    std::vector<Answer> generate(RunType& run, const actor::Tabular<Real>& policy, const Random& random,
+                                 std::uint64_t first_rollout, std::span<const std::int64_t> prompts,
+                                 std::int64_t copies, const Generation& generation,
+                                 std::span<const std::int64_t> from = {}) {
+        std::vector<Answer> answers(prompts.size() * static_cast<std::size_t>(copies));
+        std::vector<std::size_t> living(answers.size());
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            living[i] = i;
+            const std::size_t k = i / static_cast<std::size_t>(copies);
+            answers[i].state = from.empty() ? task_->start(prompts[k]) : from[k];
+        }
+        std::vector<double> u;
+        std::vector<Sampled> drawn;
+        for (std::uint32_t t = 0; !living.empty(); ++t) {
+            rows_.clear();
+            u.clear();
+            for (std::size_t i : living) {
+                std::uint64_t rollout = first_rollout + i;
+                u.push_back(random.at(std::uint32_t(rollout >> 32)).uniform(std::uint32_t(rollout), t));
+                rows_.push_back(task_->row(prompts[i / static_cast<std::size_t>(copies)], answers[i].state));
+            }
+            gather(policy);
+            drawn.resize(living.size());
+            sample_rows(run.backend, std::span<const Real>(logits_), policy.actions(), generation,
+                        std::span<const double>(u), std::span<Sampled>(drawn));
+            std::size_t left = 0;
+            for (std::size_t k = 0; k < living.size(); ++k) {
+                Answer& answer = answers[living[k]];
+                const std::int64_t prompt = prompts[living[k] / static_cast<std::size_t>(copies)];
+                answer.actions.push_back(static_cast<std::int32_t>(drawn[k].token));
+                answer.logp.push_back(static_cast<Real>(drawn[k].logp));
+                answer.state = task_->next(prompt, answer.state, drawn[k].token);
+                if (task_->row(prompt, answer.state) >= 0) living[left++] = living[k];
+            }
+            living.resize(left);
+        }
+        return answers;
+    }
+
+private:
     /// Prompts, and two answers to each: the better one, the worse one.
     struct PreferenceData {
         std::vector<std::int64_t> prompts;
@@ -242,45 +295,6 @@ private:
             ++position.prompts;
         }
         return prompts;
-    }
-
-    /// Answers of a policy, one token of every living one at a time; number u of (first_rollout + i, token) chooses it.
-    template <class RunType>
-    std::vector<Answer> generate(RunType& run, const actor::Tabular<Real>& policy, const Random& random,
-                                 std::uint64_t first_rollout, std::span<const std::int64_t> prompts,
-                                 std::int64_t copies, const Generation& generation) {
-        std::vector<Answer> answers(prompts.size() * static_cast<std::size_t>(copies));
-        std::vector<std::size_t> living(answers.size());
-        for (std::size_t i = 0; i < answers.size(); ++i) {
-            living[i] = i;
-            answers[i].state = task_->start(prompts[i / static_cast<std::size_t>(copies)]);
-        }
-        std::vector<double> u;
-        std::vector<Sampled> drawn;
-        for (std::uint32_t t = 0; !living.empty(); ++t) {
-            rows_.clear();
-            u.clear();
-            for (std::size_t i : living) {
-                std::uint64_t rollout = first_rollout + i;
-                u.push_back(random.at(std::uint32_t(rollout >> 32)).uniform(std::uint32_t(rollout), t));
-                rows_.push_back(task_->row(prompts[i / static_cast<std::size_t>(copies)], answers[i].state));
-            }
-            gather(policy);
-            drawn.resize(living.size());
-            sample_rows(run.backend, std::span<const Real>(logits_), policy.actions(), generation,
-                        std::span<const double>(u), std::span<Sampled>(drawn));
-            std::size_t left = 0;
-            for (std::size_t k = 0; k < living.size(); ++k) {
-                Answer& answer = answers[living[k]];
-                const std::int64_t prompt = prompts[living[k] / static_cast<std::size_t>(copies)];
-                answer.actions.push_back(static_cast<std::int32_t>(drawn[k].token));
-                answer.logp.push_back(static_cast<Real>(drawn[k].logp));
-                answer.state = task_->next(prompt, answer.state, drawn[k].token);
-                if (task_->row(prompt, answer.state) >= 0) living[left++] = living[k];
-            }
-            living.resize(left);
-        }
-        return answers;
     }
 
     template <class BatchType>
@@ -363,7 +377,6 @@ private:
     const Task* task_;
     TabularSettings settings_;
     actor::Tabular<Real> policy_;
-    std::optional<actor::Tabular<Real>> reference_;
     double temperature_ = 1.0;
     std::vector<std::int64_t> rows_;
     std::vector<Real> logits_;

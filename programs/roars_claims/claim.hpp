@@ -1,0 +1,81 @@
+#pragma once
+
+#include <csignal>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+/// What a paper says of its method, small enough to be tried in minutes: arms that are run on one task at equal budget,
+/// and what one is claimed to do better than another.
+namespace roars::claims {
+
+/// What one run measured, by name.
+using Numbers = std::map<std::string, double>;
+
+/// One run of an arm: a seed, a factor of the arm's own learning rate, and how many updates it may make.
+struct Trial {
+    std::uint64_t seed = 0;
+    double rate = 1.0;
+    std::int64_t updates = 1;
+};
+
+struct Arm {
+    std::string name;
+    std::function<Numbers(const Trial&)> run;
+};
+
+/// What is expected of the method's number beside the baseline's.
+enum class Expected { higher, lower, same };
+
+/// Two arms of an experiment and a number of both. The effect of a seed is method - baseline, or its share of the
+/// baseline. It is shown if the 95 % confidence interval of the mean effect lies on the expected side of 0 and the mean
+/// reaches `least`; `same` is shown if the whole interval lies within +-least.
+struct Claim {
+    std::string says;
+    std::string method, baseline, number;
+    Expected expected = Expected::higher;
+    double least = 0.0;
+    bool as_share = false;
+};
+
+struct Experiment {
+    std::string name;   ///< on the command line
+    std::string sheet;  ///< paper: its arXiv number and title
+    std::string page;   ///< of docs/methods, without .md
+    std::string setup;  ///< the task and the budget, one or two sentences
+    std::int64_t updates = 1;
+    std::vector<double> rates{1.0};  ///< factors of the learning rate that are tried, the same for every arm
+    std::string tuned_by{};          ///< the number that the best of them raises most
+    std::vector<Arm> arms{};
+    std::vector<Claim> claims{};
+    std::int64_t seeds = 0;  ///< where a claim needs another number of seeds than was asked for; 0: it does not
+};
+
+/// The factors that nearly every experiment tries: from a quarter to 32 times the rate of its design.
+inline const std::vector<double> eight_rates{0.25, 0.5, 1, 2, 4, 8, 16, 32};
+
+/// Set by SIGINT and SIGTERM. An arm that runs asks now and then, and ends by throwing.
+inline volatile std::sig_atomic_t interrupted = 0;
+struct Interrupted {};
+inline void stop_if_interrupted() {
+    if (interrupted) throw Interrupted{};
+}
+
+// One function a translation unit, each named by the number of its sheet. all_experiments() is their list.
+void add_lite_ppo(std::vector<Experiment>& all);          // 03
+void add_open_rs(std::vector<Experiment>& all);           // 16
+void add_rl_plus(std::vector<Experiment>& all);           // 26
+void add_survey(std::vector<Experiment>& all);            // 36
+void add_disco(std::vector<Experiment>& all);             // 45
+void add_prorl(std::vector<Experiment>& all);             // 51
+void add_direct_advantage(std::vector<Experiment>& all);  // 54
+void add_copo(std::vector<Experiment>& all);              // 63
+void add_dler(std::vector<Experiment>& all);              // 65
+void add_kdrl(std::vector<Experiment>& all);              // 66
+void add_hicra(std::vector<Experiment>& all);             // 68
+
+std::vector<Experiment> all_experiments();
+
+}  // namespace roars::claims

@@ -1,0 +1,202 @@
+// roars_claims [NAME...] --seeds N --jobs 2 --out DIR
+// Tries the papers' claims in small: every arm of every experiment at equal budget, the same search over the learning
+// rate for method and baseline, effect, interval and verdict. What is finished is not run again.
+
+#include <atomic>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <mutex>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "../roars/console.hpp"
+#include "results.hpp"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace roars::claims {
+
+std::vector<Experiment> all_experiments() {
+    std::vector<Experiment> all;
+    for (auto add : {add_lite_ppo, add_open_rs, add_rl_plus, add_survey, add_disco, add_prorl, add_direct_advantage,
+                     add_copo, add_dler, add_kdrl, add_hicra})
+        add(all);
+    return all;
+}
+
+namespace {
+
+void interrupt(int) { interrupted = 1; }
+
+struct Request {
+    std::vector<std::string> names;
+    Plan plan;
+    int jobs = 2;
+    std::string out, pages;
+};
+
+std::vector<const Experiment*> chosen(const std::vector<Experiment>& all, const std::vector<std::string>& names) {
+    std::vector<const Experiment*> experiments;
+    std::string known;
+    for (const Experiment& each : all) {
+        known += " " + each.name;
+        if (names.empty() || std::find(names.begin(), names.end(), each.name) != names.end())
+            experiments.push_back(&each);
+    }
+    for (const std::string& name : names)
+        expect(std::any_of(all.begin(), all.end(), [&](const Experiment& e) { return e.name == name; }),
+               [&] { return "no experiment is named '" + name + "', expected one of:" + known; });
+    return experiments;
+}
+
+/// Runs what is not there yet, `jobs` at a time. An error of one run ends all, and is thrown on.
+void run_all(const std::vector<const Experiment*>& experiments, const std::vector<Key>& keys, Runs& runs, int jobs,
+             const char* title) {
+    struct Work {
+        const Arm* arm;
+        Key key;
+    };
+    std::vector<Work> work;
+    for (const Experiment* experiment : experiments)
+        for (const Arm& arm : experiment->arms)
+            for (const Key& key : keys)
+                if (std::get<0>(key) == experiment->name && std::get<1>(key) == arm.name && !runs.find(key) &&
+                    std::none_of(work.begin(), work.end(), [&](const Work& w) { return w.key == key; }))
+                    work.push_back({&arm, key});
+    program::ProgressBar bar(title, std::ssize(work));
+    std::atomic<std::size_t> next = 0;
+    std::int64_t done = 0;
+    std::mutex mutex;
+    std::exception_ptr failure;
+    auto worker = [&] {
+#if defined(_OPENMP)
+        omp_set_num_threads(1);  // a table is too small to share
+#endif
+        for (std::size_t i; (i = next++) < work.size();) try {
+                const auto& [experiment, arm, updates, rate, seed] = work[i].key;
+                stop_if_interrupted();
+                Numbers numbers = work[i].arm->run({seed, rate, updates});
+                std::lock_guard lock(mutex);
+                runs.add(work[i].key, numbers);
+                bar.show(++done, experiment + ", " + arm);
+            } catch (...) {
+                std::lock_guard lock(mutex);
+                if (!failure) failure = std::current_exception();
+                next = work.size();
+            }
+    };
+    std::vector<std::thread> threads;
+    for (int k = 0; k < jobs; ++k) threads.emplace_back(worker);
+    for (std::thread& each : threads) each.join();
+    if (failure) std::rethrow_exception(failure);
+}
+
+/// Puts the claims' section into a method's page, between the two lines that mark its place.
+void write_page(const std::string& folder, const std::string& page, const std::string& section) {
+    constexpr std::string_view begin = "<!-- claims -->\n", end = "<!-- end of claims -->\n";
+    program::RunFolder pages(folder);
+    const std::string name = page + ".md";
+    std::ifstream stream(pages.file(name), std::ios::binary);
+    expect(stream.good(), [&] { return pages.file(name) + ": cannot be read"; });
+    std::string text((std::istreambuf_iterator<char>(stream)), {});
+    stream.close();
+    auto from = text.find(begin), to = text.find(end);
+    expect(from != text.npos && to != text.npos && from < to,
+           [&] { return pages.file(name) + ": has no lines '<!-- claims -->' and '<!-- end of claims -->'"; });
+    from += begin.size();
+    pages.write(name, text.substr(0, from) + section + text.substr(to));
+}
+
+int run(const Request& request) {
+    const std::vector<Experiment> all = all_experiments();
+    const auto experiments = chosen(all, request.names);
+    const Plan& plan = request.plan;
+    program::RunFolder folder(request.out);
+    folder.create();
+    Runs runs(folder);
+    try {
+        std::vector<Key> keys;
+        for (const Experiment* each : experiments)
+            for (Key& key : first_runs(*each, plan)) keys.push_back(std::move(key));
+        run_all(experiments, keys, runs, request.jobs, plan.smoke ? "smoke" : "search");
+        keys.clear();
+        for (const Experiment* each : experiments)
+            for (Key& key : chosen_runs(*each, plan, runs)) keys.push_back(std::move(key));
+        run_all(experiments, keys, runs, request.jobs, "claims");
+    } catch (const Interrupted&) {
+        std::fprintf(stderr, "\nstopped; go on with the same command\n");
+        return 130;
+    }
+    if (plan.smoke) {
+        std::printf("every arm of %zu experiments runs\n", experiments.size());
+        return 0;
+    }
+    const auto verdicts = judge(experiments, plan, runs);
+    folder.write("claims.json", to_json(verdicts, plan).dump(2) + "\n");
+    folder.write("claims.md", page_of(verdicts, plan));
+    if (!draw(verdicts, folder.file("claims.svg")))
+        std::fprintf(stderr, "no picture: gnuplot was not found (Debian: gnuplot-nox)\n");
+    if (!request.pages.empty())
+        for (const Experiment* each : experiments)
+            write_page(request.pages, each->page, section_of(each->page, verdicts, plan));
+    for (const Verdict& v : verdicts)
+        std::printf("%-18s %-24s %-34s %s - %s: %.4f [%.4f, %.4f]  %s\n", v.experiment->name.c_str(),
+                    v.searched ? "rate searched" : "the sheet's rate", v.claim->number.c_str(), v.claim->method.c_str(),
+                    v.claim->baseline.c_str(), v.effect.mean, v.effect.low, v.effect.high,
+                    v.shown ? "shown" : "not shown");
+    std::printf("%s\n", folder.file("claims.md").c_str());
+    return 0;
+}
+
+int main(int argc, char** argv) {
+    CLI::App app{"Tries the papers' claims in small, at equal budget, each against its baseline."};
+    Request request;
+    bool list = false;
+    app.add_option("name", request.names, "experiments, as --list prints them; all without any");
+    app.add_option("--seeds", request.plan.seeds, "seeds that are reported")
+        ->default_val(5)
+        ->check(CLI::Range(1, 1000));
+    app.add_option("--search-seeds", request.plan.search_seeds, "further seeds, on which the learning rate is chosen")
+        ->default_val(3)
+        ->check(CLI::Range(1, 1000));
+    app.add_option("--jobs", request.jobs, "runs at a time")->default_val(2)->check(CLI::Range(1, 256));
+    auto* out = app.add_option("--out", request.out, "folder for the runs, JSON, the table and the picture");
+    app.add_option("--pages", request.pages, "folder of the methods' pages, to write the results into");
+    app.add_flag("--smoke", request.plan.smoke, "one update of every arm, one seed: only shows that they run");
+    app.add_flag("--list", list, "the experiments and their claims");
+    try {
+        app.parse(argc, argv);
+        if (list) {
+            for (const Experiment& each : all_experiments()) {
+                std::printf("%-18s arXiv %s\n", each.name.c_str(), each.sheet.c_str());
+                for (const Claim& claim : each.claims)
+                    std::printf("%-18s   %s (%s against %s)\n", "", claim.says.c_str(), claim.method.c_str(),
+                                claim.baseline.c_str());
+            }
+            return 0;
+        }
+        expect(out->count() > 0, "--out is required: a folder for the results");
+        if (request.plan.smoke) request.plan.seeds = 1;
+        std::signal(SIGINT, interrupt);
+        std::signal(SIGTERM, interrupt);
+        return run(request);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);
+        std::fprintf(stderr, "roars_claims: %s\n", error.what());
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "roars_claims: %s\n", error.what());
+    }
+    return 2;
+}
+
+}  // namespace
+}  // namespace roars::claims
+
+int main(int argc, char** argv) { return roars::claims::main(argc, argv); }
