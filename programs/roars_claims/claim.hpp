@@ -75,6 +75,10 @@ void add_copo(std::vector<Experiment>& all);              // 63
 void add_dler(std::vector<Experiment>& all);              // 65
 void add_kdrl(std::vector<Experiment>& all);              // 66
 void add_hicra(std::vector<Experiment>& all);             // 68
+void add_dual_rl(std::vector<Experiment>& all);           // 34
+void add_famo2o(std::vector<Experiment>& all);            // 23
+void add_tscac(std::vector<Experiment>& all);             // 35
+void add_snapshot_rl(std::vector<Experiment>& all);       // 59
 
 std::vector<Experiment> all_experiments();
 
