@@ -1,7 +1,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -26,7 +29,10 @@ class AnyWorld {
 public:
     static constexpr int observation_size = std::max({World::observation_size...});
     static constexpr int max_steps = 0;  // the caller's, by sizes()
-    using State = std::variant<typename World::State...>;
+    /// The bytes of the world's own state, zeros behind them: equal states are equal bytes.
+    struct State {
+        alignas(8) std::array<std::byte, std::max({sizeof(typename World::State)...})> bytes{};
+    };
 
     template <class Any>
     explicit AnyWorld(const Any& world) : world_(world) {}
@@ -35,34 +41,32 @@ public:
         return std::visit([](const auto& world) { return train::world_sizes(world); }, world_);
     }
     void reset(State& state, RandomStream& random) const {
-        visit_index([&](auto index, const auto& world) {
-            state.template emplace<index()>();
-            world.reset(std::get<index()>(state), random);
-        });
+        state = {};
+        change(state, [&](const auto& world, auto& own) { world.reset(own, random); });
     }
     template <class Action>
     env::StepResult step(State& state, const Action& action, RandomStream& random) const {
         env::StepResult result{};
-        visit_index(
-            [&](auto index, const auto& world) { result = world.step(std::get<index()>(state), action, random); });
+        change(state, [&](const auto& world, auto& own) { result = world.step(own, action, random); });
         return result;
     }
     template <class Real>
     void observe(const State& state, std::span<Real> to) const {
-        visit_index([&](auto index, const auto& world) { world.observe(std::get<index()>(state), to); });
+        State copy = state;
+        change(copy, [&](const auto& world, auto& own) { world.observe(own, to); });
     }
 
 private:
-    /// use(integral_constant<i>, world) for the world at place i.
     template <class Use>
-    void visit_index(Use&& use) const {
-        [&]<std::size_t... i>(std::index_sequence<i...>) {
-            auto one = [&]<std::size_t at>(std::integral_constant<std::size_t, at> index) {
-                if (world_.index() == at) use(index, std::get<at>(world_));
-            };
-            (one(std::integral_constant<std::size_t, i>{}), ...);
-        }
-        (std::index_sequence_for<World...>{});
+    void change(State& state, Use&& use) const {
+        std::visit(
+            [&]<class Held>(const Held& world) {
+                typename Held::State own{};
+                std::memcpy(static_cast<void*>(&own), state.bytes.data(), sizeof own);
+                use(world, own);
+                std::memcpy(state.bytes.data(), &own, sizeof own);
+            },
+            world_);
     }
 
     std::variant<World...> world_;

@@ -84,6 +84,7 @@ TEST(Heads, ASquashedSampleMovesWithItsOutputs) {
                   Write());
     expect_slope(out, grad_out, loss);
     // Without one of the two derivatives: the other's part.
+    loss();
     Numbers by_one(out.size());
     head.d_sample(Read(out), Read(), Read(noise), Read(action), Read(by_action), Read(), Write(by_one), Write());
     head.d_sample(Read(out), Read(), Read(noise), Read(action), Read(), Read(by_logp), Write(by_one), Write());

@@ -318,20 +318,25 @@ public:
     void write(SafeTensors& file) const {
         parameters_.write(file);
         file.put<Real>("target_policy", {std::ssize(target_)}, target_);
-        auto words = bytes_of_episodes();
+        auto words = words_of_episodes();
         file.put<std::int64_t>("episodes", {std::ssize(words)}, words);
     }
     void read(const SafeTensors& file) {
         parameters_.read(file);
         file.get<Real>("target_policy", {std::ssize(target_)}, std::span<Real>(target_));
-        auto words = bytes_of_episodes();
+        auto words = words_of_episodes();
         file.get<std::int64_t>("episodes", {std::ssize(words)}, std::span<std::int64_t>(words));
-        std::memcpy(static_cast<void*>(episodes_.data()), words.data(), episodes_.size() * sizeof(episodes_[0]));
+        for (std::size_t e = 0; e < episodes_.size(); ++e)
+            take_words(episodes_[e], words.data() + e * words_an_episode);
     }
 
 private:
     using Original = env::OriginalOf<Environment>;
-    static_assert(std::is_trivially_copyable_v<env::Episode<Environment>>);
+    using World = env::Episode<Environment>;
+    static_assert(std::is_trivially_copyable_v<typename Environment::State>);
+    /// State, position of the random stream, steps, return. The stream itself is that of seed and copy.
+    static constexpr std::size_t state_words = (sizeof(typename Environment::State) + 7) / 8;
+    static constexpr std::size_t words_an_episode = state_words + 3;
 
     Head make_head() const {
         Head head;
@@ -808,11 +813,22 @@ private:
         returns.deviation = n > 1 ? std::sqrt(squares / (n - 1)) : 0.0;
         return returns;
     }
-    std::vector<std::int64_t> bytes_of_episodes() const {
-        std::size_t bytes = episodes_.size() * sizeof(episodes_[0]);
-        std::vector<std::int64_t> words((bytes + 7) / 8);
-        std::memcpy(words.data(), episodes_.data(), bytes);
+    std::vector<std::int64_t> words_of_episodes() const {
+        std::vector<std::int64_t> words(episodes_.size() * words_an_episode);
+        for (std::size_t e = 0; e < episodes_.size(); ++e) {
+            std::int64_t* to = words.data() + e * words_an_episode;
+            std::memcpy(to, &episodes_[e].state, sizeof episodes_[e].state);
+            std::memcpy(to + state_words, &episodes_[e].random.position, 8);
+            to[state_words + 1] = episodes_[e].steps;
+            std::memcpy(to + state_words + 2, &episodes_[e].episode_return, 8);
+        }
         return words;
+    }
+    static void take_words(World& world, const std::int64_t* from) {
+        std::memcpy(static_cast<void*>(&world.state), from, sizeof world.state);
+        std::memcpy(&world.random.position, from + state_words, 8);
+        world.steps = from[state_words + 1];
+        std::memcpy(&world.episode_return, from + state_words + 2, 8);
     }
 
     Environment environment_;
