@@ -157,7 +157,6 @@ ROARS_COLUMN(quantiles, token, actor, real);              ///< a row: quantiles 
 ROARS_COLUMN(next_target_quantiles, token, actor, real);  ///< a row: quantiles by the target network, action by action
 ROARS_COLUMN(sampled_action, token, actor, real);         ///< a row: several actions to compare with the one taken
 ROARS_COLUMN(sampled_logp, token, actor, real);           ///< a row: the log-density that each was drawn with
-ROARS_COLUMN(base_action, token, actor, real);            ///< a row: the action of a base policy, to be corrected
 ROARS_COLUMN(reference_action, token, actor, real);       ///< a row: actions of frozen policies, one after another
 ROARS_COLUMN(next_bonus, token, part, real);              ///< what a regularizer adds to the value of the next state
 ROARS_COLUMN(target_quantiles, token, part, real);        ///< a row: quantiles of the critic's target

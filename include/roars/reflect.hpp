@@ -246,6 +246,11 @@ void from_json(const nlohmann::json& json, T& object, const std::string& path = 
             from_json(json.at(i), value, path + "[" + std::to_string(i) + "]");
             object[i] = std::move(value);
         }
+    } else if constexpr (requires { object.begin(); } && !std::is_same_v<T, std::string>) {
+        expect(json.is_array() && json.size() == object.size(),
+               [&] { return path + ": expected a list of " + std::to_string(object.size()); });
+        for (std::size_t i = 0; i < json.size(); ++i)
+            from_json(json.at(i), object[i], path + "[" + std::to_string(i) + "]");
     } else {
         expect(detail::read_value(json, object), [&] { return path + ": '" + json.dump() + "' is of the wrong type"; });
     }

@@ -17,12 +17,16 @@
 namespace roars::program {
 namespace {
 
+/// Whether the paper's number is arXiv's.
+bool of_archive(const methods::Facts& facts) {
+    return !facts.paper.empty() && facts.paper.front() >= '0' && facts.paper.front() <= '9';
+}
+
 void list() {
     std::printf("%-14s %-12s %-28s %s\n", "name", "family", "paper", "what it is");
     methods::for_each([](const auto& entry) {
         const auto& facts = entry.facts;
-        std::string paper =
-            facts.paper.starts_with("2") ? "arXiv " + std::string(facts.paper) : std::string(facts.paper);
+        std::string paper = of_archive(facts) ? "arXiv " + std::string(facts.paper) : std::string(facts.paper);
         if (facts.year) paper += " (" + std::to_string(facts.year) + ")";
         std::printf("%-14.*s %-12.*s %-28s %.*s\n", int(facts.name.size()), facts.name.data(), int(facts.family.size()),
                     facts.family.data(), paper.c_str(), int(facts.title.size()), facts.title.data());
@@ -39,8 +43,8 @@ void show_part(const char* slot) {
 template <class M>
 void show_method(const methods::Entry<M>& entry) {
     const auto& facts = entry.facts;
-    std::printf("%.*s\n%s%.*s\n\n", int(facts.title.size()), facts.title.data(),
-                facts.paper.starts_with("2") ? "arXiv " : "", int(facts.paper.size()), facts.paper.data());
+    std::printf("%.*s\n%s%.*s\n\n", int(facts.title.size()), facts.title.data(), of_archive(facts) ? "arXiv " : "",
+                int(facts.paper.size()), facts.paper.data());
     show_part<typename M::Sampler, typename M::SamplerStage>("sampler");
     show_part<typename M::Reward, typename M::RewardStage>("reward");
     show_part<typename M::Regularizer, typename M::ShapeStage>("regularizer");
@@ -93,6 +97,10 @@ Programs all_programs() {
     add_critic_methods(programs);
     add_group_methods(programs);
     add_data_methods(programs);
+    add_replay_methods(programs);
+    add_action_value_methods(programs);
+    add_rollout_methods(programs);
+    add_offline_methods(programs);
     [&]<std::size_t... part>(std::index_sequence<part...>) { (add_tabular<part>(programs), ...); }
     (std::make_index_sequence<tabular_parts>{});
     return programs;
@@ -139,7 +147,10 @@ int run(int argc, char** argv) {
     Request request;
     auto* learn = app.add_subcommand("train", "trains a method; every setting that `roars show` prints is a flag");
     learn->add_option("--method", request.method, "as `roars list` prints it")->required();
-    learn->add_option("--task", request.task, "random-calculation, bandit, chain, digits, factorised or stop-time")
+    learn
+        ->add_option("--task", request.task,
+                     "random-calculation, bandit, chain, digits, factorised, stop-time, or an environment: pendulum, "
+                     "cartpole, ...")
         ->default_val("random-calculation");
     learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")
         ->required();

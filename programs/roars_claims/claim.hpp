@@ -79,6 +79,10 @@ void add_dataset_perspective(std::vector<Experiment>& all);  // 02
 void add_guided_policy(std::vector<Experiment>& all);        // 11
 void add_dataset_constraint(std::vector<Experiment>& all);   // 13
 void add_demonstrations(std::vector<Experiment>& all);       // 22
+void add_dual_rl(std::vector<Experiment>& all);              // 34
+void add_famo2o(std::vector<Experiment>& all);               // 23
+void add_tscac(std::vector<Experiment>& all);                // 35
+void add_snapshot_rl(std::vector<Experiment>& all);          // 59
 
 std::vector<Experiment> all_experiments();
 

@@ -75,8 +75,8 @@ Json by_count(const Inputs& in, const char* name, Of&& of) {
     [&]<std::size_t... k>(std::index_sequence<k...>) {
         ((count == k + 1 ? void(out = of(std::integral_constant<std::size_t, k + 1>{})) : void()), ...);
     }
-    (std::make_index_sequence<5>{});
-    expect(!out.is_null(), [&] { return std::string(name) + ": expected 1 to 5 numbers"; });
+    (std::make_index_sequence<8>{});
+    expect(!out.is_null(), [&] { return std::string(name) + ": expected 1 to 8 numbers"; });
     return out;
 }
 Json multi_critic(const Inputs& in) {

@@ -2,8 +2,9 @@
 
 #include "roars/critic/ensemble_loss.hpp"
 #include "roars/critic/n_step_rows.hpp"
+#include "roars/critic/shown.hpp"
 #include "roars/optimizer/aggregate.hpp"
-#include "roars/optimizer/surrogates/residual_climb.hpp"
+#include "roars/optimizer/surrogates/climb.hpp"
 #include "roars/regularizer/action_size.hpp"
 #include "roars/sampler/residual.hpp"
 #include "roars/sampler/two_sources.hpp"
@@ -81,15 +82,22 @@ Json demonstrations(const Inputs& in) {
             {"index", drawn.index}};
 }
 
+/// clip(base + residual, -1, 1), as a critic is shown it that sees nothing else.
+Matrix combined(const Matrix& base, const Matrix& residual) {
+    Matrix executed(base, 0);
+    critic::shown::CorrectedAction{1.0}.rows<double>(base.values, base.width, residual.values, base.width,
+                                                     executed.values);
+    return executed;
+}
+
 Json target(const Inputs& in) {
-    Matrix base(in, "next_base_action"), residual(in, "next_residual"), q(in, "target_q"), action(base, 0);
+    Matrix base(in, "next_base_action"), residual(in, "next_residual"), q(in, "target_q");
     Values reward = in.reals("n_step_reward"), discount = in.reals("discount"), target(reward.size());
     auto subset = in.wholes("subset");
     backend::Host host;
-    surrogate::ResidualClimb::combine<double>(host, base.values, residual.values, action.values);
     critic::SubsetMinimum{in.real("clip_low"), in.real("clip_high")}.target<double>(host, q.read(), subset, reward,
                                                                                     discount, target);
-    return {{"next_action", action.json()}, {"target", target}};
+    return {{"next_action", combined(base, residual).json()}, {"target", target}};
 }
 
 Json critic_losses(const Inputs& in) {
@@ -103,30 +111,27 @@ Json critic_losses(const Inputs& in) {
 }
 
 Json actor(const Inputs& in) {
-    using Set = columns<col::mask, col::policy_action, col::base_action, col::q, col::q_gradient,
-                        col::grad<col::policy_action>>;
-    Matrix base(in, "base_action"), residual(in, "residual"), q(in, "q"), slope(in, "q_gradient"), combined(base, 0);
+    using Set = columns<col::mask, col::policy_action, col::q, col::q_gradient, col::grad<col::policy_action>>;
+    Matrix base(in, "base_action"), residual(in, "residual"), q(in, "q"), slope(in, "q_gradient"), mean(base, 0);
     backend::Host host;
-    surrogate::ResidualClimb::combine<double>(host, base.values, residual.values, combined.values);
     Batch<double, Set> batch(std::vector<std::int64_t>{0, residual.read().count()});
     std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), 1.0);
-    auto fill = [&](auto column, const Matrix& from) {
-        batch.set_width(column, from.width);
-        std::copy(from.values.begin(), from.values.end(), batch[column].begin());
-    };
-    fill(col::base_action{}, base);
-    fill(col::policy_action{}, residual);
-    batch.set_width(col::q_gradient{}, base.width);
+    batch.set_width(col::policy_action{}, base.width), batch.set_width(col::q_gradient{}, base.width);
+    std::copy(residual.values.begin(), residual.values.end(), batch[col::policy_action{}].begin());
     critic::ensemble_mean<double>(host, q.read(), batch[col::q{}]);
-    critic::ensemble_mean<double>(host, {slope.values, std::ssize(base.values)}, batch[col::q_gradient{}]);
+    critic::ensemble_mean<double>(host, {slope.values, std::ssize(base.values)}, mean.values);
+    critic::shown::CorrectedAction shown{1.0};
+    for (std::int64_t i = 0; i < batch.tokens(); ++i)
+        for (std::size_t d = 0; d < std::size_t(base.width); ++d)
+            batch.row(col::q_gradient{}, i)[d] = shown.by_action(base.read()[i], residual.read()[i], mean.read()[i], d);
     Counts counts = count(host, batch);
-    aggregate::TokenMean mean;
-    auto result = evaluate(host, batch, {counts, counts}, Weighed{surrogate::ResidualClimb{}, mean},
-                           Weighed{regularizer::ActionSize{in.real("residual_l2_coef")}, mean});
+    aggregate::TokenMean rows;
+    auto result = evaluate(host, batch, {counts, counts}, Weighed{surrogate::Climb{}, rows},
+                           Weighed{regularizer::ActionSize{in.real("residual_l2_coef")}, rows});
     Matrix grad(base, 0);
     std::copy(batch[col::grad<col::policy_action>{}].begin(), batch[col::grad<col::policy_action>{}].end(),
               grad.values.begin());
-    return {{"combined", combined.json()}, {"loss", result.loss()}, {"grad_residual", grad.json()}};
+    return {{"combined", combined(base, residual).json()}, {"loss", result.loss()}, {"grad_residual", grad.json()}};
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "roars/advantage/balanced_weight.hpp"
 #include "roars/critic/balance_policy.hpp"
+#include "roars/methods/famo2o.hpp"
 #include "roars/objective.hpp"
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/surrogates/balanced_climb.hpp"
@@ -175,6 +176,45 @@ TEST(Famo2o, ALargeBalanceWeighsTheCriticMore) {
     auto gradient = batch[col::grad<col::policy_action>{}];
     for (std::size_t c = 0; c < 6; ++c)
         EXPECT_NEAR(gradient[c], -double(c / 2) * batch[col::q_gradient{}][c] / 3, 1e-15);
+}
+
+// Offline the sampler gives the balance, online the actor does; the second stage takes the critics over.
+static_assert(!contains_v<col::balance, methods::Famo2o::Inputs> &&
+              contains_v<col::balance, methods::Famo2oOnline::Inputs>);
+static_assert(contains_v<col::balance, methods::Famo2oConservative::Columns>);
+TEST(Famo2o, TheOnlineStageGoesOnWithTheCritics) {
+    methods::Famo2o::State offline;
+    offline.advantage.loss = 3.0;
+    auto online = Stage<methods::Famo2oOnline, take::Advantage, take::Optimizer>::begin(offline);
+    EXPECT_EQ(online.advantage.loss, 3.0);
+    EXPECT_EQ(methods::famo2o_stages(10, 20).at(10).stage, 1u);
+}
+
+/// The whole offline algorithm: rows that differ in their balance alone differ in their weight alone.
+TEST(Famo2o, TheCriticsDoNotSeeTheBalance) {
+    auto part = methods::balanced_implicit_q;
+    part.network = {.width = 4, .layers = 1};
+    using Rows = Batch<double, unite_t<needs_of<methods::BalancedImplicitQ>, columns<col::advantage>>>;
+    auto rows = [](double balance) {
+        Numbers numbers(3);
+        Rows batch(std::vector<std::int64_t>{0, 5});
+        batch.set_width(col::state{}, 2), batch.set_width(col::next_state{}, 2);
+        for_each_column(needs_of<methods::BalancedImplicitQ>{}, [&](auto column) {
+            for (double& x : batch[column]) x = numbers.real(-1, 1);
+        });
+        std::fill(batch[col::terminated{}].begin(), batch[col::terminated{}].end(), 0.0);
+        std::fill(batch[col::balance{}].begin(), batch[col::balance{}].end(), balance);
+        return batch;
+    };
+    backend::Host host;
+    roars::Run run{host};
+    methods::BalancedImplicitQ::StateOf<double> one, two;
+    auto first = rows(1), second = rows(2);
+    part.learn(run, one, first), part.learn(run, two, second);
+    EXPECT_EQ(one.loss, two.loss);
+    part.estimate(run, one, first), part.estimate(run, two, second);
+    for (std::size_t i = 0; i < 5; ++i)
+        EXPECT_NEAR(std::pow(first[col::advantage{}][i], 2), second[col::advantage{}][i], 1e-12);
 }
 
 }  // namespace

@@ -3,9 +3,10 @@
 #include "roars/critic/ensemble_loss.hpp"
 #include "roars/critic/multistep.hpp"
 #include "roars/critic/n_step_rows.hpp"
+#include "roars/critic/shown.hpp"
 #include "roars/objective.hpp"
 #include "roars/optimizer/aggregate.hpp"
-#include "roars/optimizer/surrogates/residual_climb.hpp"
+#include "roars/optimizer/surrogates/climb.hpp"
 #include "roars/regularizer/action_size.hpp"
 #include "roars/sampler/residual.hpp"
 #include "roars/sampler/two_sources.hpp"
@@ -195,46 +196,45 @@ TEST(ResidualRl, AnEnsembleOfEqualHeadsIsOneHead) {
         "target has 2 values, expected 4");
 }
 
-using Actions = Batch<double, columns<col::mask, col::policy_action, col::base_action, col::q, col::q_gradient,
-                                      col::grad<col::policy_action>>>;
-/// The critic q(a) = a . (1, -2, ...) - |a|^2 at the combined action.
+using Actions =
+    Batch<double, columns<col::mask, col::policy_action, col::q, col::q_gradient, col::grad<col::policy_action>>>;
+/// The critic q(x) = x . (1, -2, ...) - |x|^2 of the executed action; a state is one number and the base's action.
 RC_GTEST_PROP(ResidualRl, TheClipPassesASlopeOnlyInside, (std::uint32_t seed)) {
     Numbers numbers(seed);
     std::int64_t rows = numbers.whole(1, 4), width = numbers.whole(1, 3);
     Actions batch(std::vector<std::int64_t>{0, rows});
     for (double& mask : batch[col::mask{}]) mask = 1;
-    auto fill = [&](auto column) {
-        batch.set_width(column, width);
-        for (double& x : batch[column]) x = numbers.real(-1, 1);
-    };
-    fill(col::base_action{}), fill(col::policy_action{});
-    batch.set_width(col::q_gradient{}, width);
-    backend::Host host;
-    surrogate::ResidualClimb climb;
+    Values state = numbers.reals(rows * (width + 1), -1, 1), action = numbers.reals(rows * width, -1, 1), seen;
+    batch.set_width(col::policy_action{}, width), batch.set_width(col::q_gradient{}, width);
+    critic::shown::CorrectedAction shown{numbers.real(0.2, 1.5)};
     regularizer::ActionSize size{numbers.real(0, 1)};
+    backend::Host host;
     auto loss = [&] {
-        Values combined(std::size_t(rows * width));
-        climb.combine<double>(host, batch[col::base_action{}], batch[col::policy_action{}], combined);
-        std::fill(batch[col::q{}].begin(), batch[col::q{}].end(), 0.0);
-        for (std::size_t c = 0; c < combined.size(); ++c) {
-            double slope = c % 2 ? -2 : 1;
-            batch[col::q{}][c / std::size_t(width)] += slope * combined[c] - combined[c] * combined[c];
-            batch[col::q_gradient{}][c] = slope - 2 * combined[c];
+        std::copy(action.begin(), action.end(), batch[col::policy_action{}].begin());
+        shown.rows<double>(state, width + 1, action, width, seen);
+        Read states{state, width + 1}, what{seen, width + 1}, actions{action, width};
+        for (std::int64_t i = 0; i < rows; ++i) {
+            Values by_shown(std::size_t(width) + 1);
+            double q = 0;
+            RC_ASSERT(what[i][0] == states[i][0]);
+            for (std::size_t d = 1; d <= std::size_t(width); ++d) {
+                double slope = d % 2 ? 1 : -2, x = what[i][d];
+                RC_ASSERT(std::abs(x) <= 1.0);
+                q += slope * x - x * x;
+                by_shown[d] = slope - 2 * x;
+            }
+            batch[col::q{}][std::size_t(i)] = q;
+            for (std::size_t d = 0; d < std::size_t(width); ++d)
+                batch.row(col::q_gradient{}, i)[d] = shown.by_action(states[i], actions[i], View(by_shown), d);
         }
         Counts counts = count(host, batch);
-        return evaluate(host, batch, {counts, counts},
-                        Weighed<surrogate::ResidualClimb, aggregate::TokenMean>{climb, {}},
+        return evaluate(host, batch, {counts, counts}, Weighed<surrogate::Climb, aggregate::TokenMean>{{}, {}},
                         Weighed<regularizer::ActionSize, aggregate::TokenMean>{size, {}})
             .loss();
     };
     loss();
-    auto gradient = batch[col::grad<col::policy_action>{}];
-    Values slope(gradient.begin(), gradient.end()),
-        action(batch[col::policy_action{}].begin(), batch[col::policy_action{}].end());
-    expect_slope(action, slope, [&] {
-        std::copy(action.begin(), action.end(), batch[col::policy_action{}].begin());
-        return loss();
-    });
+    Values slope(batch[col::grad<col::policy_action>{}].begin(), batch[col::grad<col::policy_action>{}].end());
+    expect_slope(action, slope, loss);
     RC_ASSERT(!::testing::Test::HasFailure());
 }
 

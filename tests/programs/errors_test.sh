@@ -26,9 +26,20 @@ refuses "no method is named 'nothing', expected one of:.* grpo" show nothing
 refuses "method is required" train --task bandit --out "$folder/a"
 refuses "out is required" train --method grpo
 refuses "no method is named 'nothing'" train --method nothing --task bandit --out "$folder/a"
-refuses "no task is named 'nothing', expected one of: bandit chain digits factorised random-calculation stop-time" \
+refuses "no task is named 'nothing', expected one of:.* bandit cartpole chain .* random-calculation stop-time" \
     train --method grpo --task nothing --out "$folder/a"
 refuses "ppo cannot be trained on bandit: it asks for value value_old" train --method ppo --task bandit --out "$folder/a"
+refuses "sac cannot be trained on bandit: it asks for done" train --method sac --task bandit --out "$folder/a"
+refuses "dqn has no training program for pendulum" train --method dqn --task pendulum --out "$folder/a"
+refuses "iql learns from data: expected --data FILE" train --method iql --task pendulum --out "$folder/a"
+refuses "recoil imitates an expert: expected --demonstrations FILE" \
+    train --method recoil --task pendulum --data x --out "$folder/a"
+refuses "--demonstrations: iql imitates nobody" \
+    train --method iql --task pendulum --data x --demonstrations y --out "$folder/a"
+refuses "--data: sac takes steps of its own" train --method sac --task pendulum --data x --out "$folder/a"
+refuses "--control.units: no such setting" train --method sac --task pendulum --out "$folder/a" --control.units 3
+refuses "control settings: environments, width" train --method sac --task pendulum --out "$folder/a" --control.width 0
+refuses "expected 1 or more" train --method sac --task pendulum --out "$folder/a" --updates 0
 refuses "seed" "${bandit[@]}" --seed many --out "$folder/a"
 refuses "expected a flag" "${bandit[@]}" --out "$folder/a" word
 refuses "--optimizer.surrogate.low: expected a value" "${bandit[@]}" --out "$folder/a" --optimizer.surrogate.low

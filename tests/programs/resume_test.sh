@@ -48,3 +48,9 @@ compare reference 150 700 --method grpo --task stop-time --seed 4 --optimizer.ep
 compare critic 15 70 --method ppo --task random-calculation --seed 5 --actor.layers 1 --actor.width 32 \
     --actor.heads 2 --actor.hidden 64 --task.train_per_level 60 --task.test_per_level 20 --sampler.prompts 32 \
     --warm_start 30 --iterations 60 --checkpoint_every 7 --evaluate_every 20
+compare replay 5 14 --method sac --task pendulum --seed 6 --iterations 20 --updates 100 --checkpoint_every 3 \
+    --control.evaluation_episodes 2 --sampler.capacity 1200 --control.environments 2
+compare priorities 5 14 --method prioritised-dqn --task cartpole --seed 7 --iterations 20 --updates 150 \
+    --checkpoint_every 3 --control.evaluation_episodes 2
+compare rollouts 6 20 --method ppo-control --task cartpole --seed 8 --iterations 30 --updates 1 --checkpoint_every 4 \
+    --control.evaluation_episodes 2 --sampler.steps 64

@@ -14,6 +14,7 @@
 #include "roars/critic/action_targets.hpp"
 #include "roars/critic/conservative.hpp"
 #include "roars/critic/ensemble.hpp"
+#include "roars/critic/shown.hpp"
 
 namespace roars::advantage {
 
@@ -80,16 +81,20 @@ ROARS_FIELDS(Conservative, weight, temperature)
 ///     loss = sum_k mean over trainable rows of (Q_k(s, a) - y)^2 + Penalty,   y by Target;
 ///     theta_target = (1 - tau) theta_target + tau theta.
 /// Behind it q = Q(state, policy_action) and q_gradient = dQ/da there: the least of the critics, the first or their
-/// mean, as Target says, for the surrogate Climb. Shapes: state, next_state, action, policy_action wide, everything
-/// else [rows].
-template <class Target, class Penalty = penalty::None>
+/// mean, as Target says, for the surrogate Climb. What of state and action the critics see is Shown's. Shapes: state,
+/// next_state, action, policy_action wide, everything else [rows].
+template <class Target, class Penalty = penalty::None, class Shown = critic::shown::StateAndAction>
 struct ActionCritics {
+    static_assert(std::is_same_v<Penalty, penalty::None> || std::is_same_v<Shown, critic::shown::StateAndAction>,
+                  "roars: a penalty of sampled actions shows them to the critics as they are");
+
     critic::NetworkSettings network{};
     std::int64_t critics = 2;
     step::AdamW step{.learning_rate = 3e-4};
     critic::Polyak polyak{};
     Target target{};
     Penalty penalty{};
+    Shown shown{};
 
     using needs = unite_t<
         columns<col::state, col::action, col::next_state, col::token_reward, col::terminated, col::policy_action>,
@@ -106,8 +111,8 @@ struct ActionCritics {
         open(run, state, batch);
         find_target(run, state, batch);
         const auto& wide = std::as_const(batch);
-        auto rows = critic::join_rows<Real>(wide[col::state{}], batch.width(col::state{}), wide[col::action{}],
-                                            batch.width(col::action{}), state.rows);
+        auto rows = shown.template rows<Real>(wide[col::state{}], batch.width(col::state{}), wide[col::action{}],
+                                              batch.width(col::action{}), state.rows);
         state.networks.zero_gradients();
         state.loss = 0;
         for (std::int64_t k = 0; k < critics; ++k) {
@@ -132,8 +137,8 @@ struct ActionCritics {
         if (batch.tokens() == 0) return;
         open(run, state, batch);
         const auto& wide = std::as_const(batch);
-        auto rows = critic::join_rows<Real>(wide[col::state{}], batch.width(col::state{}), wide[col::policy_action{}],
-                                            width, state.rows);
+        auto rows = shown.template rows<Real>(wide[col::state{}], batch.width(col::state{}), wide[col::policy_action{}],
+                                              width, state.rows);
         if constexpr (Target::policy_value == critic::PolicyValue::first)
             climb_first(state, batch, rows);
         else if constexpr (Target::policy_value == critic::PolicyValue::least)
@@ -146,15 +151,15 @@ struct ActionCritics {
 private:
     template <class RunType, class Real, class BatchType>
     void open(RunType& run, ActionCriticsState<Real>& state, const BatchType& batch) const {
-        state.networks.open(network, critics, batch.width(col::state{}) + batch.width(col::action{}), 1,
+        state.networks.open(network, critics, shown.inputs(batch.width(col::state{}), batch.width(col::action{})), 1,
                             run.random.seed(), 1000);
     }
 
     template <class RunType, class Real, class BatchType>
     void find_target(RunType& run, ActionCriticsState<Real>& state, const BatchType& batch) const {
         auto action = target.next_action(run, batch, state.next_action);
-        auto rows = critic::join_rows<Real>(batch[col::next_state{}], batch.width(col::next_state{}), action,
-                                            batch.width(col::action{}), state.next_rows);
+        auto rows = shown.template rows<Real>(batch[col::next_state{}], batch.width(col::next_state{}), action,
+                                              batch.width(col::action{}), state.next_rows);
         target.members(run, critics, state.asked);
         state.least.assign(static_cast<std::size_t>(batch.tokens()), std::numeric_limits<Real>::infinity());
         for (std::int64_t k : state.asked) {
@@ -187,27 +192,31 @@ private:
         return squared_error(batch, std::span<const Real>(q), std::span<const Real>(y), grad);
     }
 
-    /// Adds the action's part of dQ/d(state, action) to q_gradient, or sets it.
+    /// Adds dQ / d policy_action to q_gradient, or sets it.
     template <bool add, class Real, class BatchType>
-    static void take_action_part(const ActionCriticsState<Real>& state, BatchType& batch, std::int64_t inputs) {
-        const std::int64_t width = batch.width(col::q_gradient{}), before = inputs - width;
+    void take_action_part(const ActionCriticsState<Real>& state, BatchType& batch, std::int64_t inputs) const {
+        const std::int64_t width = batch.width(col::q_gradient{});
         Real* to = batch[col::q_gradient{}].data();
-        for (std::int64_t t = 0; t < batch.tokens(); ++t)
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+            std::span<const Real> seen = batch.row(col::state{}, t), action = batch.row(col::policy_action{}, t);
+            auto by_shown = std::span<const Real>(state.grad_rows)
+                                .subspan(static_cast<std::size_t>(t * inputs), static_cast<std::size_t>(inputs));
             for (std::int64_t j = 0; j < width; ++j) {
-                Real slope = state.grad_rows[static_cast<std::size_t>(t * inputs + before + j)];
+                Real slope = shown.by_action(seen, action, by_shown, static_cast<std::size_t>(j));
                 to[t * width + j] = add ? to[t * width + j] + slope : slope;
             }
+        }
     }
     template <bool add, class Real, class BatchType>
-    static void climb_member(ActionCriticsState<Real>& state, BatchType& batch, std::int64_t member,
-                             std::span<const Real> rows) {
+    void climb_member(ActionCriticsState<Real>& state, BatchType& batch, std::int64_t member,
+                      std::span<const Real> rows) const {
         state.grad_rows.resize(rows.size());
         state.networks.backward_inputs(member, state.grad, state.grad_rows);
         take_action_part<add>(state, batch, std::ssize(rows) / batch.tokens());
     }
 
     template <class Real, class BatchType>
-    static void climb_first(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) {
+    void climb_first(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) const {
         auto q = state.networks.forward(0, rows);
         std::copy(q.begin(), q.end(), batch[col::q{}].begin());
         state.grad.assign(q.size(), Real(1));
@@ -215,7 +224,7 @@ private:
     }
     /// Of equal ones the first.
     template <class Real, class BatchType>
-    static void climb_least(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) {
+    void climb_least(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) const {
         auto least = batch[col::q{}];
         state.chosen.assign(least.size(), 0);
         for (std::int64_t k = 0; k < state.networks.members(); ++k) {
@@ -236,7 +245,7 @@ private:
         }
     }
     template <class Real, class BatchType>
-    static void climb_mean(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) {
+    void climb_mean(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) const {
         auto mean = batch[col::q{}];
         const Real share = Real(1) / static_cast<Real>(state.networks.members());
         for (std::int64_t k = 0; k < state.networks.members(); ++k) {
@@ -250,7 +259,7 @@ private:
         }
     }
 };
-template <class Target, class Penalty>
-ROARS_FIELDS_OF((ActionCritics<Target, Penalty>), network, critics, step, polyak, target, penalty)
+template <class Target, class Penalty, class Shown>
+ROARS_FIELDS_OF((ActionCritics<Target, Penalty, Shown>), network, critics, step, polyak, target, penalty, shown)
 
 }  // namespace roars::advantage

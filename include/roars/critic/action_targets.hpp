@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "roars/concepts.hpp"
+#include "roars/critic/multistep.hpp"
 #include "roars/critic/soft_actor_critic.hpp"
 #include "roars/critic/twin_delayed.hpp"
 
@@ -134,5 +135,38 @@ struct SmoothedTarget {
     }
 };
 ROARS_FIELDS(SmoothedTarget, rule)
+
+/// y = R + gamma^m (1 - terminated) min over `subset` random critics of q_k(s', a'), R and m steps ahead as NStep says,
+/// a' = next_target_action with clipped noise; held in [clip_low, clip_high] where that is a range. The policy climbs
+/// the mean of all critics. Shapes: as SmoothedTarget, sequences of up to n steps. Source: ResFiT, arXiv 2509.19301.
+struct EnsembleTarget {
+    TwinDelayed rule{};
+    std::int64_t n = 3;
+    std::int64_t subset = 2;
+    double clip_low = 0.0;
+    double clip_high = 0.0;
+
+    using needs = columns<col::next_target_action, col::done>;
+    static constexpr PolicyValue policy_value = PolicyValue::mean;
+    static constexpr bool follows_with_policy = false;
+
+    template <class RunType, class BatchType, class Real>
+    std::span<const Real> next_action(RunType& run, const BatchType& batch, std::vector<Real>& memory) const {
+        return SmoothedTarget{rule}.next_action(run, batch, memory);
+    }
+    template <class RunType>
+    void members(RunType& run, std::int64_t critics, std::vector<std::int64_t>& which) const {
+        RandomSubsetTarget{.subset = subset}.members(run, critics, which);
+    }
+    template <class BatchType, class Real>
+    void target(backend::Host& backend, const BatchType& batch, std::span<const Real> least, std::span<Real> y) const {
+        Steps<Real> steps{batch.token_offsets(), batch[col::token_reward{}], least, batch[col::terminated{}],
+                          batch[col::done{}]};
+        NStep{rule.gamma, n}.target(backend, steps, y);
+        if (clip_low < clip_high)
+            for (Real& each : y) each = std::clamp(each, static_cast<Real>(clip_low), static_cast<Real>(clip_high));
+    }
+};
+ROARS_FIELDS(EnsembleTarget, rule, n, subset, clip_low, clip_high)
 
 }  // namespace roars::critic

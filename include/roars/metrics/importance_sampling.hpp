@@ -24,8 +24,8 @@ struct CappedEstimate {
 template <class Real>
 CappedEstimate capped_importance_sampling(std::span<const Real> logp, std::span<const Real> logp_behaviour,
                                           std::span<const Real> reward, std::int64_t responses, double cap = 10.0) {
-    detail::expect_size("logp_behaviour", logp_behaviour.size(), std::ssize(logp));
-    detail::expect_size("reward", reward.size(), std::ssize(logp) * responses);
+    roars::detail::expect_size("logp_behaviour", logp_behaviour.size(), std::ssize(logp));
+    roars::detail::expect_size("reward", reward.size(), std::ssize(logp) * responses);
     CappedEstimate found;
     double sum = 0.0;
     for (std::size_t i = 0; i < logp.size(); ++i) {

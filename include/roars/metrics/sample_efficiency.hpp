@@ -20,7 +20,7 @@ inline double curve_area(std::span<const double> evaluation) {
 /// The first step whose evaluation reaches the threshold; inf if none does. Shapes: steps, evaluation [checkpoints].
 inline double steps_to_threshold(std::span<const std::int64_t> steps, std::span<const double> evaluation,
                                  double threshold) {
-    detail::expect_size("steps", steps.size(), std::ssize(evaluation));
+    roars::detail::expect_size("steps", steps.size(), std::ssize(evaluation));
     for (std::size_t i = 0; i < evaluation.size(); ++i)
         if (evaluation[i] >= threshold) return double(steps[i]);
     return std::numeric_limits<double>::infinity();

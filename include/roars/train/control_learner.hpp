@@ -29,6 +29,7 @@ struct ControlSettings {
     std::int64_t layers = 2;        ///< hidden layers
     bool layer_norm = false;        ///< of the hidden layers
     bool tanh = false;              ///< hidden units are tanh; false: relu
+    double output_gain = 0.01;      ///< start deviation of the policy's last layer; 0: it begins at exactly 0
     double noise = 0.1;             ///< deviation of the noise on a deterministic action, of half the action's range
     double epsilon_start = 1.0;     ///< share of random actions of a greedy policy at the first step,
     double epsilon_end = 0.05;      ///< and from step
@@ -40,8 +41,9 @@ struct ControlSettings {
     std::int64_t sampled_actions = 10;   ///< of each of three kinds, where a critic compares actions
     std::int64_t evaluation_episodes = 10;
 };
-ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, noise, epsilon_start, epsilon_end,
-             epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions, evaluation_episodes)
+ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, output_gain, noise, epsilon_start,
+             epsilon_end, epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions,
+             evaluation_episodes)
 
 /// The returns of whole episodes.
 struct Returns {
@@ -86,6 +88,21 @@ inline constexpr bool is_diagonal<actor::DiagonalGaussian<bounded>> = true;
 
 }  // namespace detail
 
+/// How many numbers an observation has, how many an action (or how many actions there are), and the time limit: of the
+/// type, or of the value for environments that are chosen at run time.
+struct WorldSizes {
+    std::int64_t observation = 0, action = 0, limit = 0;
+};
+template <env::Environment E>
+WorldSizes world_sizes(const E& environment) {
+    if constexpr (requires { environment.sizes(); })
+        return environment.sizes();
+    else if constexpr (env::DiscreteEnvironment<E>)
+        return {E::observation_size, E::action_count, E::max_steps};
+    else
+        return {E::observation_size, E::action_size, E::max_steps};
+}
+
 /// A policy network at work in copies of an environment: takes steps, fills the columns that an actor brings, turns an
 /// objective into the gradient of its parameters, and measures itself. Only the columns of the algorithm's batch are
 /// computed. A transition is a token; actions of continuous environments are scaled to [-1, 1] in the batch. With
@@ -106,10 +123,14 @@ public:
     using minibatches_of_tokens = void;
 
     ControlLearner(const Environment& environment, const ControlSettings& settings, std::uint64_t seed)
-        : environment_(environment), settings_(settings), head_(make_head(settings)) {
+        : environment_(environment),
+          settings_(settings),
+          sizes_(world_sizes(environment)),
+          observation_size_(sizes_.observation),
+          head_(make_head()) {
         expect(settings.environments > 0 && settings.layers >= 0 && settings.width > 0 && settings.quantiles > 0,
                "control settings: environments, width and quantiles are 1 or more, layers 0 or more");
-        policy_ = network::Perceptron<Real>(shape(head_.outputs(), Head::output, 0.01));
+        policy_ = network::Perceptron<Real>(shape(head_.outputs(), Head::output, settings.output_gain));
         add_tensors("policy.", policy_);
         free_at_ = parameters_.size();
         if (head_.free_parameters() > 0) parameters_.add("policy.log_deviation", {head_.free_parameters()});
@@ -167,9 +188,9 @@ public:
         set_widths(batch);
         std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
         say_external(batch, Real(0));
-        seen_.resize(static_cast<std::size_t>(copies * observation_size));
+        seen_.resize(static_cast<std::size_t>(copies * observation_size_));
         for (std::int64_t t = 0; t < steps; ++t) {
-            for (std::int64_t e = 0; e < copies; ++e) observe(e, row(seen_, e, observation_size));
+            for (std::int64_t e = 0; e < copies; ++e) observe(e, row(seen_, e, observation_size_));
             choose(run, t, at_random);
             for (std::int64_t e = 0; e < copies; ++e) step_one(batch, e, e * steps + t);
             position.steps += copies;
@@ -191,12 +212,13 @@ public:
     /// `count` rows of the data, each drawn with the same probability.
     template <class RunType, class BatchType>
     void draw_rows(RunType& run, BatchType& batch, std::int64_t count) {
-        draw_from(data_, 0, run, batch, count);
+        draw_from(data_, 0, run, batch, count, 1);
     }
-    /// The same of the demonstrations. `external` is 1 for these rows alone.
+    /// The same of the demonstrations, each row with up to `horizon` - 1 that followed it in its episode, which are not
+    /// trainable. `external` is 1 for these rows alone.
     template <class RunType, class BatchType>
-    void demonstrate(RunType& run, BatchType& batch, std::int64_t count) {
-        draw_from(demonstrations_, 1, run, batch, count);
+    void demonstrate(RunType& run, BatchType& batch, std::int64_t count, std::int64_t horizon = 1) {
+        draw_from(demonstrations_, 1, run, batch, count, horizon);
     }
     /// All rows of the data, in their order, as one sequence.
     template <class BatchType>
@@ -284,16 +306,16 @@ public:
             worlds.back().reset(world);
         }
         std::vector<char> living(worlds.size(), 1);
-        std::vector<Real> seen(worlds.size() * observation_size), action(std::size_t(head_.width));
-        constexpr std::int64_t longest = Original::max_steps > 0 ? Original::max_steps : 100000;
+        std::vector<Real> seen(worlds.size() * observation_size_), action(std::size_t(head_.width));
+        const std::int64_t longest = world_sizes(world).limit > 0 ? world_sizes(world).limit : 100000;
         for (std::int64_t t = 0; t < longest; ++t) {
             for (std::size_t e = 0; e < worlds.size(); ++e)
-                world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size, observation_size));
+                world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size_, observation_size_));
             auto out = policy_.forward(policy_values(), seen);
             bool any = false;
             for (std::size_t e = 0; e < worlds.size(); ++e) {
                 if (!living[e]) continue;
-                living[e] = !act_best(out, e, action, worlds[e]).ended();
+                living[e] = !act_best(out, e, action, worlds[e]).terminated;
                 any = any || living[e];
             }
             if (!any) break;
@@ -305,37 +327,38 @@ public:
     void write(SafeTensors& file) const {
         parameters_.write(file);
         file.put<Real>("target_policy", {std::ssize(target_)}, target_);
-        auto words = bytes_of_episodes();
+        auto words = words_of_episodes();
         file.put<std::int64_t>("episodes", {std::ssize(words)}, words);
     }
     void read(const SafeTensors& file) {
         parameters_.read(file);
         file.get<Real>("target_policy", {std::ssize(target_)}, std::span<Real>(target_));
-        auto words = bytes_of_episodes();
+        auto words = words_of_episodes();
         file.get<std::int64_t>("episodes", {std::ssize(words)}, std::span<std::int64_t>(words));
-        std::memcpy(static_cast<void*>(episodes_.data()), words.data(), episodes_.size() * sizeof(episodes_[0]));
+        for (std::size_t e = 0; e < episodes_.size(); ++e)
+            take_words(episodes_[e], words.data() + e * words_an_episode);
     }
 
 private:
     using Original = env::OriginalOf<Environment>;
-    static constexpr std::int64_t observation_size = Environment::observation_size;
-    static_assert(std::is_trivially_copyable_v<env::Episode<Environment>>);
+    using World = env::Episode<Environment>;
+    static_assert(std::is_trivially_copyable_v<typename Environment::State>);
+    /// State, position of the random stream, steps, return. The stream itself is that of seed and copy.
+    static constexpr std::size_t state_words = (sizeof(typename Environment::State) + 7) / 8;
+    static constexpr std::size_t words_an_episode = state_words + 3;
 
-    static Head make_head(const ControlSettings& settings) {
+    Head make_head() const {
         Head head;
-        if constexpr (continuous)
-            head.width = Environment::action_size;
-        else
-            head.width = Environment::action_count;
+        head.width = sizes_.action;
         if constexpr (detail::is_action_values<Head>) {
-            head.quantiles = settings.quantiles;
-            head.dueling = settings.dueling;
+            head.quantiles = settings_.quantiles;
+            head.dueling = settings_.dueling;
         }
         return head;
     }
     network::PerceptronSettings shape(std::int64_t outputs, network::Activation output, double gain) const {
         network::PerceptronSettings shape;
-        shape.widths.push_back(observation_size);
+        shape.widths.push_back(observation_size_);
         shape.widths.insert(shape.widths.end(), static_cast<std::size_t>(settings_.layers), settings_.width);
         shape.widths.push_back(outputs);
         shape.activation = settings_.tanh ? network::Activation::tanh : network::Activation::relu;
@@ -371,8 +394,8 @@ private:
             if constexpr (BatchType::template has<Column>)
                 if (batch.width(column) != width) batch.set_width(column, width);
         };
-        set(col::state{}, observation_size);
-        set(col::next_state{}, observation_size);
+        set(col::state{}, observation_size_);
+        set(col::next_state{}, observation_size_);
         if constexpr (continuous) {
             set(col::action{}, head_.width);
             set(col::policy_action{}, head_.width);
@@ -472,10 +495,10 @@ private:
     Rows rows_of(const Transitions& data) const {
         const auto count = static_cast<std::size_t>(data.rows());
         const std::int64_t action_size = continuous ? head_.width : 1;
-        expect(count > 0 && data.observation_size == observation_size && data.action_size == action_size, [&] {
+        expect(count > 0 && data.observation_size == observation_size_ && data.action_size == action_size, [&] {
             return "data set: " + std::to_string(count) + " rows of states of " +
                    std::to_string(data.observation_size) + " numbers and actions of " +
-                   std::to_string(data.action_size) + ", expected states of " + std::to_string(observation_size) +
+                   std::to_string(data.action_size) + ", expected states of " + std::to_string(observation_size_) +
                    " and actions of " + std::to_string(action_size);
         });
         Rows rows;
@@ -489,24 +512,33 @@ private:
         for (std::size_t i = 0; i < count; ++i) rows.done[i] = Real(data.terminated[i] || data.truncated[i]);
         return rows;
     }
-    /// Two sets of one iteration are drawn from by different numbers: `which`.
+    /// A row drawn is a sequence. Two sets of one iteration are drawn from by different numbers: `which`.
     template <class RunType, class BatchType>
-    void draw_from(const Rows& from, std::uint32_t which, RunType& run, BatchType& batch, std::int64_t count) {
+    void draw_from(const Rows& from, std::uint32_t which, RunType& run, BatchType& batch, std::int64_t count,
+                   std::int64_t horizon) {
         const std::int64_t rows = std::ssize(from.reward);
         expect(rows > 0, [&] {
             return std::string("control: there is no data set of ") + (which ? "demonstrations" : "rows") +
                    " to draw from";
         });
-        const std::int64_t whole[] = {0, count};
-        batch.reshape(whole);
-        set_widths(batch);
-        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
-        say_external(batch, Real(which));
         const Random random = run.random.of(Purpose::resample);
-        for (std::int64_t t = 0; t < count; ++t) {
-            double u = random.uniform(static_cast<std::uint32_t>(t), which << 31);
-            std::int64_t row = std::min(static_cast<std::int64_t>(u * double(rows)), rows - 1);
-            put_row(from, row, batch, t);
+        offsets_.assign(1, 0);
+        taken_.clear();
+        for (std::int64_t k = 0; k < count; ++k) {
+            double u = random.uniform(static_cast<std::uint32_t>(k), which << 31);
+            std::int64_t row = std::min(static_cast<std::int64_t>(u * double(rows)), rows - 1), last = row + horizon;
+            do taken_.push_back(row);
+            while (from.done[static_cast<std::size_t>(row)] == Real(0) && ++row < std::min(last, rows));
+            offsets_.push_back(std::ssize(taken_));
+        }
+        batch.reshape(offsets_);
+        set_widths(batch);
+        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(0));
+        for (std::int64_t k = 0; k < count; ++k)
+            batch[col::mask{}][static_cast<std::size_t>(offsets_[static_cast<std::size_t>(k)])] = Real(1);
+        say_external(batch, Real(which));
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+            put_row(from, taken_[static_cast<std::size_t>(t)], batch, t);
         }
     }
     template <class BatchType>
@@ -549,7 +581,7 @@ private:
     void step_one(BatchType& batch, std::int64_t e, std::int64_t token) {
         auto t = static_cast<std::size_t>(token);
         auto& episode = episodes_[static_cast<std::size_t>(e)];
-        auto seen = row(seen_, e, observation_size);
+        auto seen = row(seen_, e, observation_size_);
         std::copy(seen.begin(), seen.end(), batch.row(col::state{}, token).begin());
         auto result = [&] {
             if constexpr (continuous) {
@@ -563,13 +595,14 @@ private:
                 return episode.step(environment_, tokens_[static_cast<std::size_t>(e)]);
             }
         }();
+        const bool ended = result.terminated || (sizes_.limit > 0 && episode.steps >= sizes_.limit);
         if constexpr (BatchType::template has<col::step_reward>) batch[col::step_reward{}][t] = Real(result.reward);
         if constexpr (BatchType::template has<col::terminated>) batch[col::terminated{}][t] = Real(result.terminated);
-        if constexpr (BatchType::template has<col::done>) batch[col::done{}][t] = Real(result.ended());
+        if constexpr (BatchType::template has<col::done>) batch[col::done{}][t] = Real(ended);
         if constexpr (BatchType::template has<col::next_state>) observe(e, batch.row(col::next_state{}, token));
         if constexpr (BatchType::template has<col::logp_behaviour>)
             batch[col::logp_behaviour{}][t] = acted_logp_[static_cast<std::size_t>(e)];
-        if (!result.ended()) return;
+        if (!ended) return;
         ++position.episodes;
         ++position.recent_episodes;
         position.recent_returns += episode.episode_return;
@@ -792,15 +825,28 @@ private:
         returns.deviation = n > 1 ? std::sqrt(squares / (n - 1)) : 0.0;
         return returns;
     }
-    std::vector<std::int64_t> bytes_of_episodes() const {
-        std::size_t bytes = episodes_.size() * sizeof(episodes_[0]);
-        std::vector<std::int64_t> words((bytes + 7) / 8);
-        std::memcpy(words.data(), episodes_.data(), bytes);
+    std::vector<std::int64_t> words_of_episodes() const {
+        std::vector<std::int64_t> words(episodes_.size() * words_an_episode);
+        for (std::size_t e = 0; e < episodes_.size(); ++e) {
+            std::int64_t* to = words.data() + e * words_an_episode;
+            std::memcpy(to, &episodes_[e].state, sizeof episodes_[e].state);
+            std::memcpy(to + state_words, &episodes_[e].random.position, 8);
+            to[state_words + 1] = episodes_[e].steps;
+            std::memcpy(to + state_words + 2, &episodes_[e].episode_return, 8);
+        }
         return words;
+    }
+    static void take_words(World& world, const std::int64_t* from) {
+        std::memcpy(static_cast<void*>(&world.state), from, sizeof world.state);
+        std::memcpy(&world.random.position, from + state_words, 8);
+        world.steps = from[state_words + 1];
+        std::memcpy(&world.episode_return, from + state_words + 2, 8);
     }
 
     Environment environment_;
     ControlSettings settings_;
+    WorldSizes sizes_;
+    std::int64_t observation_size_;
     Head head_;
     network::Perceptron<Real> policy_, value_;
     actor::Parameters<Real> parameters_;
@@ -813,7 +859,7 @@ private:
     Rows data_, demonstrations_;
 
     std::span<Real> out_;
-    std::vector<std::int64_t> offsets_;
+    std::vector<std::int64_t> offsets_, taken_;
     std::vector<std::int32_t> tokens_;
     std::vector<Real> seen_, actions_, scaled_, acted_logp_, noise_, policy_noise_, logp_, drawn_, values_, row_values_,
         grad_out_;

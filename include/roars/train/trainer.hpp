@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,11 @@ namespace roars::train {
 
 /// What one iteration measured, by name, in order.
 using Record = std::vector<std::pair<std::string, double>>;
+
+namespace detail {
+template <class... Term>
+Result<Term...> result_of(std::tuple<Term...>*);
+}  // namespace detail
 
 /// Ties an algorithm to a learner (an actor at work on a task). One iteration is
 ///     collect -> score -> refresh -> estimate -> epochs x minibatches x (objective -> step -> observe) -> observe;
@@ -25,9 +31,7 @@ public:
     static_assert(fits_v<A, Learner>, "roars: the algorithm asks for a column that this actor and task do not bring");
     using Real = typename Learner::Real;
     using BatchType = Batch<Real, unite_t<typename A::Columns, typename Learner::keeps>>;
-    using ResultType = decltype(std::declval<Learner&>().accumulate(
-        std::declval<const A&>(), std::declval<Run<backend::Host>&>(), std::declval<const typename A::State&>(),
-        std::declval<BatchType&>()));
+    using ResultType = decltype(detail::result_of(static_cast<typename A::Terms*>(nullptr)));
 
     Trainer(const A& algorithm, Learner& learner) : algorithm_(algorithm), learner_(&learner) {}
 
