@@ -64,20 +64,21 @@ inline void stop_if_interrupted() {
 }
 
 // One function a translation unit, each named by the number of its sheet. all_experiments() is their list.
-void add_lite_ppo(std::vector<Experiment>& all);          // 03
-void add_open_rs(std::vector<Experiment>& all);           // 16
-void add_rl_plus(std::vector<Experiment>& all);           // 26
-void add_survey(std::vector<Experiment>& all);            // 36
-void add_disco(std::vector<Experiment>& all);             // 45
-void add_prorl(std::vector<Experiment>& all);             // 51
-void add_direct_advantage(std::vector<Experiment>& all);  // 54
-void add_copo(std::vector<Experiment>& all);              // 63
-void add_dler(std::vector<Experiment>& all);              // 65
-void add_kdrl(std::vector<Experiment>& all);              // 66
-void add_hicra(std::vector<Experiment>& all);             // 68
-void add_guided_policy(std::vector<Experiment>& all);     // 11
-void add_dataset_constraint(std::vector<Experiment>& all);  // 13
-void add_demonstrations(std::vector<Experiment>& all);    // 22
+void add_lite_ppo(std::vector<Experiment>& all);             // 03
+void add_open_rs(std::vector<Experiment>& all);              // 16
+void add_rl_plus(std::vector<Experiment>& all);              // 26
+void add_survey(std::vector<Experiment>& all);               // 36
+void add_disco(std::vector<Experiment>& all);                // 45
+void add_prorl(std::vector<Experiment>& all);                // 51
+void add_direct_advantage(std::vector<Experiment>& all);     // 54
+void add_copo(std::vector<Experiment>& all);                 // 63
+void add_dler(std::vector<Experiment>& all);                 // 65
+void add_kdrl(std::vector<Experiment>& all);                 // 66
+void add_hicra(std::vector<Experiment>& all);                // 68
+void add_dataset_perspective(std::vector<Experiment>& all);  // 02
+void add_guided_policy(std::vector<Experiment>& all);        // 11
+void add_dataset_constraint(std::vector<Experiment>& all);   // 13
+void add_demonstrations(std::vector<Experiment>& all);       // 22
 
 std::vector<Experiment> all_experiments();
 
