@@ -77,6 +77,7 @@ void add_kdrl(std::vector<Experiment>& all);                 // 66
 void add_hicra(std::vector<Experiment>& all);                // 68
 void add_dataset_perspective(std::vector<Experiment>& all);  // 02
 void add_guided_policy(std::vector<Experiment>& all);        // 11
+void add_zero_shot(std::vector<Experiment>& all);            // 12
 void add_dataset_constraint(std::vector<Experiment>& all);   // 13
 void add_demonstrations(std::vector<Experiment>& all);       // 22
 

@@ -26,8 +26,8 @@ namespace roars::claims {
 std::vector<Experiment> all_experiments() {
     std::vector<Experiment> all;
     for (auto add : {add_lite_ppo, add_open_rs, add_rl_plus, add_survey, add_disco, add_prorl, add_direct_advantage,
-                     add_copo, add_dler, add_kdrl, add_hicra, add_dataset_perspective, add_guided_policy,
-                     add_dataset_constraint, add_demonstrations})
+                     add_copo, add_dler, add_kdrl, add_hicra, add_dataset_perspective, add_guided_policy, add_zero_shot,
+                     add_dataset_constraint, add_demonstrations, add_dataset_constraint})
         add(all);
     return all;
 }
