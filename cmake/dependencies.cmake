@@ -39,3 +39,20 @@ if(NOT TARGET roars::dependencies)
     target_compile_definitions(roars::dependencies INTERFACE
         $<$<NOT:$<COMPILE_LANGUAGE:CUDA>>:THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_${ROARS_HOST_SYSTEM}>)
 endif()
+
+# Optional, each a target where it was found: roars::hdf5 (data sets; libhdf5-dev), roars::mujoco (its worlds;
+# libmujoco-dev). The headers that use them ask for ROARS_HDF5 and ROARS_MUJOCO.
+find_path(ROARS_HDF5_DIR hdf5.h PATH_SUFFIXES hdf5/serial DOC "Folder that holds hdf5.h (libhdf5-dev)")
+find_library(ROARS_HDF5_LIBRARY NAMES hdf5_serial hdf5 DOC "HDF5's C library (libhdf5-dev)")
+find_path(ROARS_MUJOCO_DIR mujoco/mujoco.h DOC "Folder that holds mujoco/ (libmujoco-dev)")
+find_library(ROARS_MUJOCO_LIBRARY NAMES mujoco DOC "MuJoCo's library (libmujoco-dev)")
+mark_as_advanced(ROARS_HDF5_DIR ROARS_HDF5_LIBRARY ROARS_MUJOCO_DIR ROARS_MUJOCO_LIBRARY)
+foreach(package hdf5 mujoco)
+    string(TOUPPER ROARS_${package} prefix)
+    if(${prefix}_DIR AND ${prefix}_LIBRARY AND NOT TARGET roars::${package})
+        add_library(roars::${package} INTERFACE IMPORTED GLOBAL)
+        target_include_directories(roars::${package} SYSTEM INTERFACE ${${prefix}_DIR})
+        target_link_libraries(roars::${package} INTERFACE ${${prefix}_LIBRARY})
+        target_compile_definitions(roars::${package} INTERFACE ${prefix})
+    endif()
+endforeach()

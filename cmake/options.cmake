@@ -62,3 +62,12 @@ macro(roars_add_programs prefix)
         target_sources(${name} PRIVATE ${source})
     endforeach()
 endmacro()
+
+# Links what was found of the optional packages: roars_link_optional(<target> PRIVATE|INTERFACE).
+function(roars_link_optional target scope)
+    foreach(package hdf5 mujoco)
+        if(TARGET roars::${package})
+            target_link_libraries(${target} ${scope} roars::${package})
+        endif()
+    endforeach()
+endfunction()

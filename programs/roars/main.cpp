@@ -92,6 +92,11 @@ Programs all_programs() {
     add_critic_methods(programs);
     add_group_methods(programs);
     add_data_methods(programs);
+    add_replay_methods(programs);
+    add_action_value_methods(programs);
+    add_rollout_methods(programs);
+    add_offline_methods(programs);
+    add_data_constraint_methods(programs);
     [&]<std::size_t... part>(std::index_sequence<part...>) { (add_tabular<part>(programs), ...); }
     (std::make_index_sequence<tabular_parts>{});
     return programs;
@@ -134,7 +139,10 @@ int run(int argc, char** argv) {
     Request request;
     auto* learn = app.add_subcommand("train", "trains a method; every setting that `roars show` prints is a flag");
     learn->add_option("--method", request.method, "as `roars list` prints it")->required();
-    learn->add_option("--task", request.task, "random-calculation, bandit, chain, digits, factorised or stop-time")
+    learn
+        ->add_option("--task", request.task,
+                     "random-calculation, bandit, chain, digits, factorised, stop-time, or an environment: pendulum, "
+                     "cartpole, ...")
         ->default_val("random-calculation");
     learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")
         ->required();

@@ -8,25 +8,32 @@
 
 namespace roars::program {
 
-/// Draws the learning curve (accuracy, named by `legend`, and the rollouts' mean outcome over iterations) as SVG with
+/// What a learning curve shows: a column of the metrics that is measured, one that falls off in training, the axis.
+struct CurveOf {
+    std::string score = "accuracy", trained = "outcome";
+    std::string axis = "share of right answers";
+    bool share = true;  ///< of [0, 1]
+};
+
+/// Draws the learning curve (the score, named by `legend`, and what the rollouts gave, over iterations) as SVG with
 /// gnuplot. False if gnuplot is not there.
 inline bool draw_curve(const std::vector<nlohmann::json>& metrics, const std::string& title, const std::string& legend,
-                       const std::string& file) {
+                       const std::string& file, const CurveOf& curve) {
     std::FILE* gnuplot = popen("gnuplot 2>/dev/null", "w");
     if (!gnuplot) return false;
     std::string data[2];
-    const char* column[2] = {"accuracy", "outcome"};
+    const std::string column[2] = {curve.score, curve.trained};
     for (const auto& line : metrics)
         for (int k = 0; k < 2; ++k)
             if (line.value("phase", "") == "train" && line.contains(column[k]))
                 data[k] += line["iteration"].dump() + " " + line[column[k]].dump() + "\n";
-    std::fprintf(
-        gnuplot,
-        "set terminal svg size 720,420 enhanced background rgb 'white' font 'sans,13'\n"
-        "set output '%s'\nset title '%s' noenhanced\nset xlabel 'iteration'\nset ylabel 'share of right answers'\n"
-        "set yrange [0:1]\nset grid\nset key bottom right\n"
-        "$accuracy << EOD\n%sEOD\n$rollouts << EOD\n%sEOD\n",
-        file.c_str(), title.c_str(), data[0].c_str(), data[1].c_str());
+    std::fprintf(gnuplot,
+                 "set terminal svg size 720,420 enhanced background rgb 'white' font 'sans,13'\n"
+                 "set output '%s'\nset title '%s' noenhanced\nset xlabel 'iteration'\nset ylabel '%s'\n%s"
+                 "set grid\nset key bottom right\n"
+                 "$accuracy << EOD\n%sEOD\n$rollouts << EOD\n%sEOD\n",
+                 file.c_str(), title.c_str(), curve.axis.c_str(), curve.share ? "set yrange [0:1]\n" : "",
+                 data[0].c_str(), data[1].c_str());
     std::string plots;
     if (!data[0].empty()) plots += "$accuracy with linespoints lw 2 pt 7 ps 0.6 title '" + legend + "'";
     if (!data[1].empty()) plots += std::string(plots.empty() ? "" : ", ") + "$rollouts with lines title 'rollouts'";

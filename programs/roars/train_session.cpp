@@ -5,7 +5,6 @@
 #include <fstream>
 
 #include "console.hpp"
-#include "picture.hpp"
 
 namespace roars::program {
 
@@ -50,7 +49,7 @@ bool TrainSession::phase(const std::string& name, std::int64_t iterations) {
         }
         std::string told;
         for (const auto& [key, value] : record)
-            if (key == "outcome" || key == "accuracy" || key == "loss") {
+            if (key == "outcome" || key == yardstick_.curve.score || key == "loss") {
                 char part[64];
                 std::snprintf(part, sizeof part, "%s %.3f  ", key.c_str(), value);
                 told += part;
@@ -129,17 +128,28 @@ void TrainSession::finish() {
     auto metrics = folder_.keep_metrics(step_);
     double seconds = 0;
     for (const Json& line : metrics) seconds += line.value("phase", "") == "train" ? line.value("seconds", 0.0) : 0.0;
-    Json summary{{"method", facts_.name},         {"task", request_.task},
-                 {"seed", request_.seed},         {"accuracy_before", accuracy_before_},
-                 {"accuracy_after", accuracy_},   {"train_seconds", seconds},
-                 {"iterations", run_.iterations}, {"rollouts", rollouts()}};
+    const CurveOf& curve = yardstick_.curve;
+    Json summary{{"method", facts_.name},
+                 {"task", request_.task},
+                 {"seed", request_.seed},
+                 {curve.score + "_before", accuracy_before_},
+                 {curve.score + "_after", accuracy_},
+                 {"train_seconds", seconds},
+                 {"iterations", run_.iterations}};
+    std::string costs;
+    for (const auto& [what, count] : spent()) {
+        summary[what] = count;
+        costs += ", " + std::to_string(count) + " " + what;
+    }
     folder_.write("summary.json", summary.dump(2) + "\n");
     std::string title = std::string(facts_.name) + " on " + request_.task + ", seed " + std::to_string(request_.seed);
-    if (!draw_curve(metrics, title, yardstick_.legend, folder_.file("curve.svg")))
+    if (!draw_curve(metrics, title, yardstick_.legend, folder_.file("curve.svg"), curve))
         std::fprintf(stderr, "no learning-curve picture: gnuplot was not found (Debian: gnuplot-nox)\n");
-    std::printf("%s on %s: %s %.1f %% -> %.1f %%, %.0f s of training, %lld rollouts\n",
-                std::string(facts_.name).c_str(), request_.task.c_str(), yardstick_.name.c_str(),
-                100 * accuracy_before_, 100 * accuracy_, seconds, static_cast<long long>(rollouts()));
+    const double unit = curve.share ? 100 : 1;
+    const char* sign = curve.share ? " %" : "";
+    std::printf("%s on %s: %s %.1f%s -> %.1f%s, %.0f s of training%s\n", std::string(facts_.name).c_str(),
+                request_.task.c_str(), yardstick_.name.c_str(), unit * accuracy_before_, sign, unit * accuracy_, sign,
+                seconds, costs.c_str());
     std::printf("%s\n", request_.out.c_str());
 }
 

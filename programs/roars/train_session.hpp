@@ -6,9 +6,11 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "picture.hpp"
 #include "roars/reflect.hpp"
 #include "roars/train/checkpoint.hpp"
 #include "roars/train/trainer.hpp"
@@ -23,8 +25,10 @@ using Json = nlohmann::json;
 struct Yardstick {
     std::string name;    ///< "accuracy on 300 held-out problems"
     std::string legend;  ///< of the curve
-    /// Measures, puts the numbers into the record, and returns the one that is the session's accuracy, in [0, 1].
+    /// Measures, puts the numbers into the record, and returns the one that is the session's score: a share in [0, 1],
+    /// or a return.
     std::function<double(Run<backend::Host>&, train::Record&)> measure;
+    CurveOf curve{};  ///< what is drawn; its first column is the score
 };
 
 /// Sets every setting whose path ends with that name.
@@ -60,7 +64,8 @@ protected:
     /// What the method's policy is worth, behind an iteration.
     virtual void evaluated(Run<backend::Host>& run, double accuracy) = 0;
     virtual void set_reference() = 0;
-    virtual std::int64_t rollouts() const = 0;
+    /// What the run has spent, for the summary and the last line.
+    virtual std::vector<std::pair<std::string, std::int64_t>> spent() const = 0;
     virtual void write(SafeTensors& file) const = 0;
     virtual void read(const SafeTensors& file) = 0;
 
@@ -112,7 +117,9 @@ private:
     train::Record iterate(Run<backend::Host>& run) override { return trainer_.iterate(run); }
     void evaluated(Run<backend::Host>& run, double accuracy) override { trainer_.evaluated(run, accuracy); }
     void set_reference() override { learner_.set_reference(); }
-    std::int64_t rollouts() const override { return learner_.position.rollouts; }
+    std::vector<std::pair<std::string, std::int64_t>> spent() const override {
+        return {{"rollouts", learner_.position.rollouts}};
+    }
     void write(SafeTensors& file) const override {
         learner_.write(file);
         train::write_state(file, warm_start_.state, "warm_start");

@@ -58,7 +58,7 @@ struct PointReach {
         s.y = moved(s.y, action[1]);
         V distance = math::max(math::abs(s.x - s.goal_x), math::abs(s.y - s.goal_y));
         auto there = distance < V(tolerance);
-        return {math::select(there, V(success_reward), V(-distance_cost) * distance), there};
+        return {math::select(there, V(success_reward), V(0) - V(distance_cost) * distance), there};
     }
 };
 ROARS_FIELDS(PointReach, reach, bound, tolerance, success_reward, distance_cost)

@@ -6,11 +6,13 @@
 #include "roars/methods/a2pr.hpp"
 #include "roars/methods/actor_critic.hpp"
 #include "roars/methods/cispo.hpp"
+#include "roars/methods/control_policy_gradient.hpp"
 #include "roars/methods/copo.hpp"
 #include "roars/methods/dapo.hpp"
 #include "roars/methods/direct_advantage.hpp"
 #include "roars/methods/disco.hpp"
 #include "roars/methods/dler.hpp"
+#include "roars/methods/dqn.hpp"
 #include "roars/methods/dr_grpo.hpp"
 #include "roars/methods/gmpo.hpp"
 #include "roars/methods/grpo.hpp"
@@ -18,6 +20,7 @@
 #include "roars/methods/hicra.hpp"
 #include "roars/methods/kdrl.hpp"
 #include "roars/methods/lite_ppo.hpp"
+#include "roars/methods/offline.hpp"
 #include "roars/methods/open_rs.hpp"
 #include "roars/methods/ppo.hpp"
 #include "roars/methods/prdc.hpp"
@@ -25,14 +28,17 @@
 #include "roars/methods/prorl.hpp"
 #include "roars/methods/q_learning.hpp"
 #include "roars/methods/raft.hpp"
+#include "roars/methods/redq.hpp"
 #include "roars/methods/reinforce.hpp"
 #include "roars/methods/reinforce_plus_plus.hpp"
 #include "roars/methods/remax.hpp"
 #include "roars/methods/rl_plus.hpp"
 #include "roars/methods/rlhf.hpp"
 #include "roars/methods/rloo.hpp"
+#include "roars/methods/sac.hpp"
 #include "roars/methods/sapo.hpp"
 #include "roars/methods/supervised.hpp"
+#include "roars/methods/td3.hpp"
 
 /// All methods: a compile-time map from name to type, settings and facts. The program's list, the tests and the tables
 /// of the documentation are generated from it.
@@ -198,6 +204,44 @@ inline constexpr std::tuple all{
     Entry{Facts{"a2pr", "A2PR: near the better of the data's action and a model's", "offline", "2405.19909", 2024,
                 "11-a2pr"},
           a2pr},
+    Entry{Facts{"sac", "SAC: soft actor-critic, a learned temperature", "control", "1812.05905", 2018, "00-peers"},
+          sac},
+    Entry{Facts{"td3", "TD3: twin critics, a smoothed target, a delayed policy", "control", "1802.09477", 2018,
+                "00-peers"},
+          td3},
+    Entry{
+        Facts{"ddpg", "DDPG: a deterministic policy that climbs one critic", "control", "1509.02971", 2015, "00-peers"},
+        ddpg},
+    Entry{Facts{"redq", "REDQ: ten critics, twenty updates of them a step", "control", "2101.05982", 2021, "00-peers"},
+          redq},
+    Entry{Facts{"dqn", "DQN: action values, a target network, a memory", "control", "doi 10.1038/nature14236", 2015,
+                "00-peers"},
+          dqn},
+    Entry{Facts{"double-dqn", "Double DQN: one network chooses, the other values", "control", "1509.06461", 2015,
+                "00-peers"},
+          double_dqn},
+    Entry{Facts{"prioritised-dqn", "Double DQN on three steps, drawn by priority", "control", "1511.05952", 2015,
+                "00-peers"},
+          prioritised_dqn},
+    Entry{Facts{"qr-dqn", "QR-DQN: quantiles of the return of each action", "control", "1710.10044", 2017, "00-peers"},
+          qr_dqn},
+    Entry{
+        Facts{"ppo-control", "PPO on environments, discrete or continuous", "control", "1707.06347", 2017, "00-peers"},
+        control_ppo},
+    Entry{Facts{"a2c", "A2C on environments, discrete or continuous", "control", "1602.01783", 2016, "00-peers"},
+          control_actor_critic},
+    Entry{Facts{"behaviour-cloning", "Behaviour cloning: the actions of the data, by least squares", "offline", "", 0,
+                "00-peers"},
+          behaviour_cloning},
+    Entry{Facts{"td3-bc", "TD3+BC: TD3 that stays near the data", "offline", "2106.06860", 2021, "00-peers"}, td3_bc},
+    Entry{Facts{"iql", "IQL: an expectile of the data's action values, the better actions imitated", "offline",
+                "2110.06169", 2021, "00-peers"},
+          iql},
+    Entry{Facts{"awac", "AWAC: actions of the data, weighed by their advantage", "offline", "2006.09359", 2020,
+                "00-peers"},
+          awac},
+    Entry{Facts{"cql", "CQL: critics that value what the data lacks low", "offline", "2006.04779", 2020, "00-peers"},
+          cql},
 };
 
 /// Calls visit(entry) for each method, in order.

@@ -86,6 +86,21 @@ inline constexpr bool is_diagonal<actor::DiagonalGaussian<bounded>> = true;
 
 }  // namespace detail
 
+/// How many numbers an observation has, how many an action (or how many actions there are), and the time limit: of the
+/// type, or of the value for environments that are chosen at run time.
+struct WorldSizes {
+    std::int64_t observation = 0, action = 0, limit = 0;
+};
+template <env::Environment E>
+WorldSizes world_sizes(const E& environment) {
+    if constexpr (requires { environment.sizes(); })
+        return environment.sizes();
+    else if constexpr (env::DiscreteEnvironment<E>)
+        return {E::observation_size, E::action_count, E::max_steps};
+    else
+        return {E::observation_size, E::action_size, E::max_steps};
+}
+
 /// A policy network at work in copies of an environment: takes steps, fills the columns that an actor brings, turns an
 /// objective into the gradient of its parameters, and measures itself. Only the columns of the algorithm's batch are
 /// computed. A transition is a token; actions of continuous environments are scaled to [-1, 1] in the batch. With
@@ -105,7 +120,11 @@ public:
     using minibatches_of_tokens = void;
 
     ControlLearner(const Environment& environment, const ControlSettings& settings, std::uint64_t seed)
-        : environment_(environment), settings_(settings), head_(make_head(settings)) {
+        : environment_(environment),
+          settings_(settings),
+          sizes_(world_sizes(environment)),
+          observation_size_(sizes_.observation),
+          head_(make_head()) {
         expect(settings.environments > 0 && settings.layers >= 0 && settings.width > 0 && settings.quantiles > 0,
                "control settings: environments, width and quantiles are 1 or more, layers 0 or more");
         policy_ = network::Perceptron<Real>(shape(head_.outputs(), Head::output, 0.01));
@@ -165,9 +184,9 @@ public:
         batch.reshape(offsets_);
         set_widths(batch);
         std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
-        seen_.resize(static_cast<std::size_t>(copies * observation_size));
+        seen_.resize(static_cast<std::size_t>(copies * observation_size_));
         for (std::int64_t t = 0; t < steps; ++t) {
-            for (std::int64_t e = 0; e < copies; ++e) observe(e, row(seen_, e, observation_size));
+            for (std::int64_t e = 0; e < copies; ++e) observe(e, row(seen_, e, observation_size_));
             choose(run, t, at_random);
             for (std::int64_t e = 0; e < copies; ++e) step_one(batch, e, e * steps + t);
             position.steps += copies;
@@ -181,10 +200,10 @@ public:
     void learn_from(const Transitions& data) {
         const auto rows = static_cast<std::size_t>(data.rows());
         const std::int64_t action_size = continuous ? head_.width : 1;
-        expect(rows > 0 && data.observation_size == observation_size && data.action_size == action_size, [&] {
+        expect(rows > 0 && data.observation_size == observation_size_ && data.action_size == action_size, [&] {
             return "data set: " + std::to_string(rows) + " rows of states of " + std::to_string(data.observation_size) +
                    " numbers and actions of " + std::to_string(data.action_size) + ", expected states of " +
-                   std::to_string(observation_size) + " and actions of " + std::to_string(action_size);
+                   std::to_string(observation_size_) + " and actions of " + std::to_string(action_size);
         });
         data_.state.assign(data.state.begin(), data.state.end());
         data_.next_state.assign(data.next_state.begin(), data.next_state.end());
@@ -296,17 +315,17 @@ public:
             worlds.back().reset(environment_);
         }
         std::vector<char> living(worlds.size(), 1);
-        std::vector<Real> seen(worlds.size() * observation_size), action(std::size_t(head_.width));
-        constexpr std::int64_t longest = Environment::max_steps > 0 ? Environment::max_steps : 100000;
+        std::vector<Real> seen(worlds.size() * observation_size_), action(std::size_t(head_.width));
+        const std::int64_t longest = sizes_.limit > 0 ? sizes_.limit : 100000;
         for (std::int64_t t = 0; t < longest; ++t) {
             for (std::size_t e = 0; e < worlds.size(); ++e)
                 environment_.observe(worlds[e].state,
-                                     std::span<Real>(seen).subspan(e * observation_size, observation_size));
+                                     std::span<Real>(seen).subspan(e * observation_size_, observation_size_));
             auto out = policy_.forward(policy_values(), seen);
             bool any = false;
             for (std::size_t e = 0; e < worlds.size(); ++e) {
                 if (!living[e]) continue;
-                living[e] = !act_best(out, e, action, worlds[e]).ended();
+                living[e] = !act_best(out, e, action, worlds[e]).terminated;
                 any = any || living[e];
             }
             if (!any) break;
@@ -330,24 +349,20 @@ public:
     }
 
 private:
-    static constexpr std::int64_t observation_size = Environment::observation_size;
     static_assert(std::is_trivially_copyable_v<env::Episode<Environment>>);
 
-    static Head make_head(const ControlSettings& settings) {
+    Head make_head() const {
         Head head;
-        if constexpr (continuous)
-            head.width = Environment::action_size;
-        else
-            head.width = Environment::action_count;
+        head.width = sizes_.action;
         if constexpr (detail::is_action_values<Head>) {
-            head.quantiles = settings.quantiles;
-            head.dueling = settings.dueling;
+            head.quantiles = settings_.quantiles;
+            head.dueling = settings_.dueling;
         }
         return head;
     }
     network::PerceptronSettings shape(std::int64_t outputs, network::Activation output, double gain) const {
         network::PerceptronSettings shape;
-        shape.widths.push_back(observation_size);
+        shape.widths.push_back(observation_size_);
         shape.widths.insert(shape.widths.end(), static_cast<std::size_t>(settings_.layers), settings_.width);
         shape.widths.push_back(outputs);
         shape.activation = settings_.tanh ? network::Activation::tanh : network::Activation::relu;
@@ -383,8 +398,8 @@ private:
             if constexpr (BatchType::template has<Column>)
                 if (batch.width(column) != width) batch.set_width(column, width);
         };
-        set(col::state{}, observation_size);
-        set(col::next_state{}, observation_size);
+        set(col::state{}, observation_size_);
+        set(col::next_state{}, observation_size_);
         if constexpr (continuous) {
             set(col::action{}, head_.width);
             set(col::policy_action{}, head_.width);
@@ -511,7 +526,7 @@ private:
     void step_one(BatchType& batch, std::int64_t e, std::int64_t token) {
         auto t = static_cast<std::size_t>(token);
         auto& episode = episodes_[static_cast<std::size_t>(e)];
-        auto seen = row(seen_, e, observation_size);
+        auto seen = row(seen_, e, observation_size_);
         std::copy(seen.begin(), seen.end(), batch.row(col::state{}, token).begin());
         auto result = [&] {
             if constexpr (continuous) {
@@ -525,13 +540,14 @@ private:
                 return episode.step(environment_, tokens_[static_cast<std::size_t>(e)]);
             }
         }();
+        const bool ended = result.terminated || (sizes_.limit > 0 && episode.steps >= sizes_.limit);
         if constexpr (BatchType::template has<col::step_reward>) batch[col::step_reward{}][t] = Real(result.reward);
         if constexpr (BatchType::template has<col::terminated>) batch[col::terminated{}][t] = Real(result.terminated);
-        if constexpr (BatchType::template has<col::done>) batch[col::done{}][t] = Real(result.ended());
+        if constexpr (BatchType::template has<col::done>) batch[col::done{}][t] = Real(ended);
         if constexpr (BatchType::template has<col::next_state>) observe(e, batch.row(col::next_state{}, token));
         if constexpr (BatchType::template has<col::logp_behaviour>)
             batch[col::logp_behaviour{}][t] = acted_logp_[static_cast<std::size_t>(e)];
-        if (!result.ended()) return;
+        if (!ended) return;
         ++position.episodes;
         ++position.recent_episodes;
         position.recent_returns += episode.episode_return;
@@ -764,6 +780,8 @@ private:
 
     Environment environment_;
     ControlSettings settings_;
+    WorldSizes sizes_;
+    std::int64_t observation_size_;
     Head head_;
     network::Perceptron<Real> policy_, value_;
     actor::Parameters<Real> parameters_;

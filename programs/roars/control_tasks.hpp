@@ -1,0 +1,132 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "roars/environments/acrobot.hpp"
+#include "roars/environments/cart_pole.hpp"
+#include "roars/environments/continuous_bandit.hpp"
+#include "roars/environments/grid_world.hpp"
+#include "roars/environments/mountain_car.hpp"
+#include "roars/environments/pendulum.hpp"
+#include "roars/environments/point_reach.hpp"
+#include "roars/train/control_learner.hpp"
+
+namespace roars::program {
+
+/// Any of several environments behind one type, so that a method is compiled once for all of them. Its sizes and its
+/// time limit are those of the one that it holds.
+template <class... World>
+class AnyWorld {
+public:
+    static constexpr int observation_size = std::max({World::observation_size...});
+    static constexpr int max_steps = 0;  // the caller's, by sizes()
+    using State = std::variant<typename World::State...>;
+
+    template <class Any>
+    explicit AnyWorld(const Any& world) : world_(world) {}
+
+    train::WorldSizes sizes() const {
+        return std::visit([](const auto& world) { return train::world_sizes(world); }, world_);
+    }
+    void reset(State& state, RandomStream& random) const {
+        visit_index([&](auto index, const auto& world) {
+            state.template emplace<index()>();
+            world.reset(std::get<index()>(state), random);
+        });
+    }
+    template <class Action>
+    env::StepResult step(State& state, const Action& action, RandomStream& random) const {
+        env::StepResult result{};
+        visit_index(
+            [&](auto index, const auto& world) { result = world.step(std::get<index()>(state), action, random); });
+        return result;
+    }
+    template <class Real>
+    void observe(const State& state, std::span<Real> to) const {
+        visit_index([&](auto index, const auto& world) { world.observe(std::get<index()>(state), to); });
+    }
+
+private:
+    /// use(integral_constant<i>, world) for the world at place i.
+    template <class Use>
+    void visit_index(Use&& use) const {
+        [&]<std::size_t... i>(std::index_sequence<i...>) {
+            auto one = [&]<std::size_t at>(std::integral_constant<std::size_t, at> index) {
+                if (world_.index() == at) use(index, std::get<at>(world_));
+            };
+            (one(std::integral_constant<std::size_t, i>{}), ...);
+        }
+        (std::index_sequence_for<World...>{});
+    }
+
+    std::variant<World...> world_;
+};
+
+using SmallLake = std::remove_cvref_t<decltype(env::frozen_lake())>;
+using LargeLake = std::remove_cvref_t<decltype(env::frozen_lake_8x8())>;
+using Cliff = std::remove_cvref_t<decltype(env::cliff_walking())>;
+
+struct ContinuousWorld
+    : AnyWorld<env::Pendulum, env::MountainCarContinuous, env::PointReach, env::CliffBandit, env::TargetBandit<1>> {
+    using AnyWorld::AnyWorld;
+    static constexpr int action_size = 2;
+    /// The learner's actions are in [-1, 1]; what the environment's are is known when it is chosen.
+    double action_low() const { return low; }
+    double action_high() const { return high; }
+    double low = -1, high = 1;
+};
+struct DiscreteWorld : AnyWorld<env::CartPole, env::Acrobot, env::MountainCar, SmallLake, LargeLake, Cliff> {
+    using AnyWorld::AnyWorld;
+    static constexpr int action_count = 4;
+};
+
+/// Calls visit(name, world) for each environment by its name on the command line.
+template <class Visit>
+void for_each_continuous(Visit&& visit) {
+    visit("pendulum", env::Pendulum{});
+    visit("mountain-car-continuous", env::MountainCarContinuous{});
+    visit("point-reach", env::PointReach{});
+    visit("cliff-bandit", env::CliffBandit{});
+    visit("target-bandit", env::TargetBandit<1>{});
+}
+template <class Visit>
+void for_each_discrete(Visit&& visit) {
+    visit("cartpole", env::CartPole{});
+    visit("acrobot", env::Acrobot{});
+    visit("mountain-car", env::MountainCar{});
+    visit("frozen-lake", env::frozen_lake());
+    visit("frozen-lake-8x8", env::frozen_lake_8x8());
+    visit("cliff-walking", env::cliff_walking());
+}
+
+template <bool continuous>
+auto world_of(std::string_view name) {
+    using World = std::conditional_t<continuous, ContinuousWorld, DiscreteWorld>;
+    World world = [] {
+        if constexpr (continuous)
+            return World(env::Pendulum{});
+        else
+            return World(env::CartPole{});
+    }();
+    auto take = [&](const char* each, const auto& chosen) {
+        if (name != each) return;
+        world = World(chosen);
+        if constexpr (continuous) {
+            world.low = chosen.action_low();
+            world.high = chosen.action_high();
+        }
+    };
+    if constexpr (continuous)
+        for_each_continuous(take);
+    else
+        for_each_discrete(take);
+    return world;
+}
+
+}  // namespace roars::program

@@ -1,0 +1,175 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "control_tasks.hpp"
+#include "roars/data/files.hpp"
+#include "roars/reflect.hpp"
+#include "roars/train/control_learner.hpp"
+#include "tabular_tasks.hpp"
+#include "train_session.hpp"
+
+namespace roars::program {
+
+/// How long a run on an environment is. An iteration of the run is `updates` iterations of the method.
+struct ControlRun {
+    std::int64_t iterations = 20;
+    std::int64_t updates = 1000;
+    std::int64_t evaluate_every = 1;
+    std::int64_t checkpoint_every = 5;
+};
+ROARS_FIELDS(ControlRun, iterations, updates, evaluate_every, checkpoint_every)
+
+struct ControlFlags {
+    ControlRun run{};
+    train::ControlSettings control{};
+    std::string data{};  ///< file or folder of transitions, for methods that learn from data
+};
+ROARS_FIELDS(ControlFlags, run, control, data)
+
+/// A run on an environment: no warm start, `updates` iterations of the method a line of metrics.
+template <class Method, class Learner>
+class ControlSession final : public TrainSession {
+public:
+    ControlSession(const methods::Facts& facts, const Request& request, const Json& settings, const ControlRun& run,
+                   Yardstick yardstick, const Method& method, Learner& learner)
+        : TrainSession(facts, request, settings,
+                       {.iterations = run.iterations,
+                        .evaluate_every = run.evaluate_every,
+                        .checkpoint_every = run.checkpoint_every},
+                       std::move(yardstick)),
+          updates_(run.updates),
+          learner_(learner),
+          trainer_(method, learner) {}
+
+private:
+    train::Record warm_start(Run<backend::Host>&) override { return {}; }
+    train::Record iterate(Run<backend::Host>& run) override {
+        train::Record record;
+        for (std::int64_t k = 0; k < updates_; ++k) {
+            const std::int64_t number = run.progress.iteration * updates_ + k;
+            Run inner{run.backend, run.random.at(static_cast<std::uint32_t>(number)),
+                      Progress{number, run.progress.total * updates_}};
+            if (k + 1 < updates_)
+                trainer_.advance(inner);
+            else
+                record = trainer_.iterate(inner);
+        }
+        record.emplace_back("steps", double(learner_.position.steps));
+        if (double mean = 0; learner_.take_recent_return(mean)) record.emplace_back("episode_return", mean);
+        if constexpr (requires { trainer_.state.advantage.loss; })
+            record.emplace_back("critic_loss", trainer_.state.advantage.loss);
+        return record;
+    }
+    void evaluated(Run<backend::Host>& run, double score) override { trainer_.evaluated(run, score); }
+    void set_reference() override {}
+    std::vector<std::pair<std::string, std::int64_t>> spent() const override {
+        return {{"steps", learner_.position.steps}, {"episodes", learner_.position.episodes}};
+    }
+    void write(SafeTensors& file) const override {
+        learner_.write(file);
+        train::write_state(file, trainer_.state, "method");
+        train::write_state(file, learner_.position, "position");
+    }
+    void read(const SafeTensors& file) override {
+        learner_.read(file);
+        train::read_state(file, trainer_.state, "method");
+        train::read_state(file, learner_.position, "position");
+    }
+
+    std::int64_t updates_;
+    Learner& learner_;
+    train::Trainer<Method, Learner> trainer_;
+};
+
+/// The papers' settings are for millions of steps. These are for worlds of a few numbers, and networks of 64 units.
+template <class Method>
+void control_settings(Method& method, ControlFlags& flags) {
+    set_everywhere(method, ".learning_rate", 1e-3);
+    set_everywhere(method, "network.width", 64);
+    set_everywhere(method, "model.width", 64);
+    if constexpr (requires { method.sampler.capacity; }) {
+        method.sampler.capacity = 100000;
+        method.sampler.batch_size = 100;
+        method.sampler.random_steps = method.sampler.warm_up = 200;
+        method.sampler.steps = 1;
+        set_everywhere(method, ".delta", 100);
+        flags.control.epsilon_steps = 5000;
+    } else if constexpr (requires { method.sampler.steps; }) {
+        flags.control.tanh = true;
+        flags.control.environments = 8;
+        const bool many = method.optimizer.epochs > 1;
+        flags.run.updates = many ? 5 : 200;
+        if (many) method.sampler.steps = 256;
+    }
+}
+
+/// roars train --method NAME --task ENVIRONMENT.
+template <class Method, class Head, bool value_head>
+int train_control(const methods::Facts& facts, const Request& request) {
+    use_one_thread();
+    constexpr bool offline = !requires(const Method& method) { method.sampler.steps; };
+    Method method = registered<Method>(facts);
+    ControlFlags flags;
+    control_settings(method, flags);
+    if constexpr (std::is_same_v<Head, actor::ActionValues> && requires { method.optimizer.surrogate.rule; })
+        flags.control.quantiles = 21;
+    for (const auto& [flag, text] : request.settings)
+        expect(set_setting(flags.run, flag, text) || set_setting(flags, flag, text) || set_setting(method, flag, text),
+               [&, &name = flag] {
+                   return "--" + name + ": no such setting, expected one that `roars show " + request.method +
+                          "` lists, or --control.width ..., --iterations, --updates, --data";
+               });
+    expect(flags.run.iterations > 0 && flags.run.updates > 0 && flags.run.evaluate_every > 0 &&
+               flags.run.checkpoint_every > 0 && flags.control.evaluation_episodes > 0,
+           "--iterations, --updates, --evaluate_every, --checkpoint_every and --control.evaluation_episodes: expected "
+           "1 or more");
+    expect(offline == !flags.data.empty(), [&] {
+        return offline ? request.method + " learns from data: expected --data FILE"
+                       : "--data: " + request.method + " takes steps of its own and reads no data";
+    });
+    auto world = world_of<Head::continuous>(request.task);
+    using World = decltype(world);
+    train::ControlLearner<World, Head, value_head> learner(world, flags.control, request.seed);
+    if constexpr (offline) learner.learn_from(data::load<float>(flags.data));
+    Json settings = to_json(flags);
+    settings["method"] = to_json(method);
+    Yardstick yardstick{"mean return of " + std::to_string(flags.control.evaluation_episodes) + " episodes",
+                        "without exploration",
+                        [&](auto& run, train::Record& record) {
+                            auto returns = learner.evaluate(run);
+                            record.emplace_back("return", returns.mean);
+                            record.emplace_back("return_deviation", returns.deviation);
+                            record.emplace_back("episode_length", returns.length);
+                            return returns.mean;
+                        },
+                        {"return", "episode_return", "return", false}};
+    return ControlSession(facts, request, settings, flags.run, yardstick, method, learner).train();
+}
+
+/// Puts methods of these types among the programs of every environment that the policy acts in.
+template <class Head, bool value_head, class... Method>
+void add_control(Programs& programs) {
+    auto add = [&]<class M>(std::type_identity<M>) {
+        using Learner = train::ControlLearner<std::conditional_t<Head::continuous, ContinuousWorld, DiscreteWorld>,
+                                              Head, value_head>;
+        static_assert(fits_v<M, Learner>);
+        auto to = [&](const char* task, const auto&) {
+            for_each_name<M>([&](std::string_view name) {
+                programs[task][name] = {train_control<M, Head, value_head>, {}};
+            });
+        };
+        if constexpr (Head::continuous)
+            for_each_continuous(to);
+        else
+            for_each_discrete(to);
+    };
+    (add(std::type_identity<Method>{}), ...);
+}
+
+}  // namespace roars::program
