@@ -48,8 +48,8 @@ using EveryColumn =
             col::grad<col::value>, col::state, col::action, col::next_state, col::policy_action, col::policy_logp,
             col::q_gradient, col::next_policy_action, col::next_logp, col::next_target_action, col::next_action_values,
             col::next_target_values, col::quantiles, col::next_target_quantiles, col::sampled_action, col::sampled_logp,
-            col::next_bonus, col::target_quantiles, col::balance, col::base_action, col::reference_action,
-            col::neighbour_action, col::taken_q, col::model_action, col::model_q, col::reconstruction, col::latent_mean,
+            col::next_bonus, col::target_quantiles, col::balance, col::reference_action, col::neighbour_action,
+            col::taken_q, col::model_action, col::model_q, col::reconstruction, col::latent_mean,
             col::latent_deviation>;
 }  // namespace detail
 

@@ -745,14 +745,16 @@ private:
 template <class BatchType, class Before, class After, class... Weighed>
 auto evaluate_around(backend::Host& backend, BatchType& batch, const std::array<Counts, sizeof...(Weighed)>& counts,
                      std::int64_t together, Before&& before, After&& after, const Weighed&... term) {
-    return ObjectivePass<math::Lanes<typename BatchType::Real>, BatchType, Weighed...>(backend, batch, counts, term...).run(together, before, after);
+    return ObjectivePass<math::Lanes<typename BatchType::Real>, BatchType, Weighed...>(backend, batch, counts, term...)
+        .run(together, before, after);
 }
 
 /// The same over the given pieces, one after another.
 template <class BatchType, class Before, class After, class... Weighed>
 auto evaluate_in_order(backend::Host& backend, BatchType& batch, const std::array<Counts, sizeof...(Weighed)>& counts,
                        Offsets pieces, Before&& before, After&& after, const Weighed&... term) {
-    return ObjectivePass<BatchType, Weighed...>(backend, batch, counts, term...).run_in_order(pieces, before, after);
+    return ObjectivePass<math::Lanes<typename BatchType::Real>, BatchType, Weighed...>(backend, batch, counts, term...)
+        .run_in_order(pieces, before, after);
 }
 
 }  // namespace detail

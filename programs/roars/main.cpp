@@ -101,6 +101,7 @@ Programs all_programs() {
     add_action_value_methods(programs);
     add_rollout_methods(programs);
     add_offline_methods(programs);
+    add_data_constraint_methods(programs);
     [&]<std::size_t... part>(std::index_sequence<part...>) { (add_tabular<part>(programs), ...); }
     (std::make_index_sequence<tabular_parts>{});
     return programs;

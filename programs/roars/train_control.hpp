@@ -93,6 +93,7 @@ template <class Method>
 void control_settings(Method& method, ControlFlags& flags) {
     set_everywhere(method, ".learning_rate", 1e-3);
     set_everywhere(method, "network.width", 64);
+    set_everywhere(method, "model.width", 64);
     if constexpr (requires { method.sampler.capacity; }) {
         method.sampler.capacity = 100000;
         method.sampler.batch_size = 100;

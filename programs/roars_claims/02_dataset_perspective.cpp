@@ -228,9 +228,9 @@ Arm learner(std::string name, Learner learn) {
                     numbers[std::string("coverage of ") + Study::names[i]] = study.coverage[i];
                 }
                 numbers["worst"] = *std::min_element(scores.begin(), scores.end());
-                auto correlate = [&](const char* name, const std::vector<double>& of) {
+                auto correlate = [&](const char* number, const std::vector<double>& of) {
                     double found = study.correlation(scores, of);
-                    if (std::isfinite(found)) numbers[name] = found;  // one that is best everywhere has none
+                    if (std::isfinite(found)) numbers[number] = found;  // one that is best everywhere has none
                 };
                 correlate("correlation with quality", study.quality);
                 correlate("correlation with coverage", study.coverage);

@@ -25,9 +25,26 @@ namespace roars::claims {
 
 std::vector<Experiment> all_experiments() {
     std::vector<Experiment> all;
-    for (auto add : {add_lite_ppo, add_open_rs, add_rl_plus, add_survey, add_disco, add_prorl, add_direct_advantage,
-                     add_copo, add_dler, add_kdrl, add_hicra, add_dataset_perspective, add_guided_policy,
-                     add_dataset_constraint, add_demonstrations, add_dual_rl, add_famo2o, add_tscac, add_snapshot_rl})
+    for (auto add : {add_lite_ppo,
+                     add_open_rs,
+                     add_rl_plus,
+                     add_survey,
+                     add_disco,
+                     add_prorl,
+                     add_direct_advantage,
+                     add_copo,
+                     add_dler,
+                     add_kdrl,
+                     add_hicra,
+                     add_dataset_perspective,
+                     add_guided_policy,
+                     add_zero_shot,
+                     add_dataset_constraint,
+                     add_demonstrations,
+                     add_dual_rl,
+                     add_famo2o,
+                     add_tscac,
+                     add_snapshot_rl})
         add(all);
     return all;
 }

@@ -65,8 +65,8 @@ Json preparation(const Inputs& in) {
     Batch<double, columns<col::step_reward, col::token_reward>> batch{Offsets(offsets)};
     std::copy(reward.begin(), reward.end(), batch[col::step_reward{}].begin());
     reward::ScaledStep{in.real("reward_scale"), in.real("reward_shift")}.score(run, batch);
-    auto joint = regularizer::detail::joint_rows(std::span(state.values), std::span(action.values), state.count(),
-                                                 in.real("beta"));
+    auto joint =
+        roars::detail::joint_rows(std::span(state.values), std::span(action.values), state.count(), in.real("beta"));
     auto divisor = moments.spread;
     for (double& each : divisor) each += standardise.eps;
     return {{"state_mean", moments.mean},

@@ -7,6 +7,7 @@
 #include "roars/metrics/policy_evaluation.hpp"
 #include "roars/regularizer/cloned_policy.hpp"
 #include "roars/sampler/widest_gap.hpp"
+#include "roars/tasks/lock.hpp"
 
 namespace {
 
@@ -242,6 +243,29 @@ TEST(PolicyEvaluation, DeterministicPoliciesAndReferencesThatExclude) {
                                               Values{1, 1, 1, 1}, Values{1, 1, 1, 0});
     EXPECT_EQ(unreached.value, (Values{2, 2}));
     EXPECT_EQ(unreached.trajectory_kl, (Values{0, infinity}));
+}
+
+RC_GTEST_PROP(Lock, IsAProblemWhoseKeysAreTheBestPolicy, (std::uint16_t seed)) {
+    backend::Host host;
+    tasks::Lock lock({.horizon = 4}, seed);
+    for (std::size_t pair = 0; pair < lock.shape.step_actions(); ++pair) {
+        auto row = std::span(lock.transition).subspan(4 * pair, 4);
+        RC_ASSERT(close(std::accumulate(row.begin(), row.end(), 0.0), 1.0));
+        RC_ASSERT(lock.reward[pair] >= 0.0 && lock.reward[pair] <= 1.0);
+    }
+    Values any(lock.shape.step_actions(), 1.0 / 3);
+    auto best = critic::SoftPlanning{0.0}.plan(host, lock.shape, lock.transition, lock.reward, any);
+    for (std::int64_t h = 0; h < 4; ++h) RC_ASSERT(best.policy[lock.shape.at(h, 0, lock.key[std::size_t(h)])] == 1.0);
+    RC_ASSERT(best.value[0] >= std::pow(0.95, 3));
+    tasks::Lock same({.horizon = 4}, seed);
+    RC_ASSERT(same.reward == lock.reward);
+}
+TEST(Lock, Draws) {
+    const Values chances{0.25, 0.0, 0.75};
+    EXPECT_EQ(tasks::Lock::draw(chances, 0.2), 0);
+    EXPECT_EQ(tasks::Lock::draw(chances, 0.25), 2);
+    EXPECT_EQ(tasks::Lock::draw(chances, 1.0), 2);
+    EXPECT_THROW(tasks::Lock({.horizon = 0}), Error);
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
 #include "../advantage/random_batch.hpp"
+#include "roars/actors/heads.hpp"
 #include "roars/advantage/none.hpp"
 #include "roars/algorithm.hpp"
+#include "roars/environments/continuous_bandit.hpp"
+#include "roars/methods/prdc.hpp"
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/policy_gradient.hpp"
 #include "roars/optimizer/step/adamw.hpp"
@@ -13,6 +16,7 @@
 #include "roars/reward/scaled_step.hpp"
 #include "roars/sampler/groups.hpp"
 #include "roars/sampler/standardise.hpp"
+#include "roars/train/control_learner.hpp"
 
 namespace {
 
@@ -223,6 +227,58 @@ TEST(ScaledStep, ScalesThenShifts) {
     reward::ScaledStep{10000, -1}.score(run, batch);
     EXPECT_EQ(batch[col::token_reward{}][0], -1.0);
     EXPECT_EQ(batch[col::token_reward{}][1], 9999.0);
+}
+
+/// Logged steps of the cliff bandit: the action 0.25 in every second row, -0.5 in the others.
+struct Log {
+    std::int64_t observation_size = 1, action_size = 1;
+    std::vector<float> state, action, reward, next_state;
+    std::vector<std::uint8_t> terminated, truncated;
+    std::int64_t rows() const { return std::ssize(reward); }
+};
+Log two_actions() {
+    Log log;
+    for (int row = 0; row < 40; ++row) {
+        log.state.push_back(0.05f * float(row) - 1);
+        log.action.push_back(row % 2 == 0 ? 0.25f : -0.5f);
+        log.reward.push_back(log.action.back());
+        log.terminated.push_back(1), log.truncated.push_back(0);
+    }
+    log.next_state = log.state;
+    return log;
+}
+
+/// As a method, trained by the trainer, which shows the data to the constraint before the first update.
+TEST(Prdc, IsTrainedOnADataSetAndIsAFunctionOfTheSeed) {
+    using Learner = train::ControlLearner<env::CliffBandit, actor::DeterministicAction>;
+    auto method = methods::prdc;
+    method.sampler.batch_size = 16;
+    method.advantage.network.width = 16;
+    method.advantage.step.learning_rate = method.optimizer.step.learning_rate = 3e-3;
+    method.optimizer.surrogate.alpha = 0.05;
+    auto trained = [&](std::uint64_t seed, std::int64_t updates) {
+        backend::Host host;
+        Learner learner(env::CliffBandit{}, {.width = 16, .layers = 1}, seed);
+        learner.learn_from(two_actions());
+        train::Trainer<methods::DatasetConstrained, Learner> trainer(method, learner);
+        double error = 0;
+        for (std::int64_t i = 0; i < updates; ++i) {
+            roars::Run run{host, Random(seed).at(std::uint32_t(i)), Progress{i, updates}};
+            trainer.advance(run);
+            if (i % 2 == 0) error = trainer.result().metric("action_error");
+        }
+        auto values = learner.parameters().values();
+        return std::pair{error, std::vector<float>(values.begin(), values.end())};
+    };
+    EXPECT_EQ(trained(1, 4).second, trained(1, 4).second);
+    EXPECT_NE(trained(1, 4).second, trained(2, 4).second);
+    double before = trained(1, 1).first, after = trained(1, 300).first;
+    EXPECT_LT(after, 0.5 * before) << "the policy's actions come to actions of the data";
+    Learner without(env::CliffBandit{}, {}, 1);
+    train::Trainer<methods::DatasetConstrained, Learner> trainer(method, without);
+    backend::Host host;
+    roars::Run run{host};
+    EXPECT_THROW(trainer.advance(run), Error) << "there is no data";
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "../advantage/random_batch.hpp"
 #include "roars/critic/forward_backward.hpp"
+#include "roars/critic/forward_backward_model.hpp"
 #include "roars/regularizer/tuned_weight.hpp"
 #include "roars/reward/task_inference.hpp"
 #include "roars/sampler/contexts.hpp"
@@ -356,6 +357,104 @@ TEST(Contexts, Errors) {
     EXPECT_THROW(fill(2, 2), Error);
     action.pop_back();
     EXPECT_THROW(fill(1, 2), Error);
+}
+
+RC_GTEST_PROP(Sphere, TheGradientIsTheFiniteDifferenceAndHasNoPartAlongTheVector, ()) {
+    Draw draw = any_draw();
+    std::int64_t width = draw.whole(1, 5);
+    Values x = numbers(draw, width), slope = numbers(draw, width), by(x.size());
+    x[0] += 2.0;  // away from 0
+    expect_the_gradient(x, [&](const Values& at, Values& gradient) {
+        Values y(at.size());
+        to_sphere(std::span<const double>(at), std::span(y));
+        to_sphere_backward(std::span<const double>(at), std::span<const double>(slope), std::span(gradient));
+        return std::inner_product(y.begin(), y.end(), slope.begin(), 0.0);
+    });
+    to_sphere_backward(std::span<const double>(x), std::span<const double>(slope), std::span(by));
+    RC_ASSERT(std::abs(std::inner_product(x.begin(), x.end(), by.begin(), 0.0)) <= 1e-9);
+    Values zero(x.size());
+    to_sphere_backward(std::span<const double>(zero), std::span<const double>(slope), std::span(by));
+    RC_ASSERT(by == zero);
+}
+
+/// A corridor of four cells; action 0 goes left, action 1 right, 2 stays.
+using Steps = Batch<double, columns<col::state, col::token, col::next_state, col::terminated>>;
+std::int64_t step_in_corridor(std::int64_t cell, std::int64_t action) {
+    return std::clamp<std::int64_t>(cell + (action == 0 ? -1 : action == 1 ? 1 : 0), 0, 3);
+}
+Steps corridor(Draw& draw, std::int64_t rows) {
+    Steps batch{Offsets(std::vector<std::int64_t>{0, rows})};
+    batch.set_width(col::state{}, 4), batch.set_width(col::next_state{}, 4);
+    for (std::int64_t i = 0; i < rows; ++i) {
+        std::int64_t cell = draw.whole(0, 3), action = draw.whole(0, 2);
+        batch.row(col::state{}, i)[std::size_t(cell)] = 1;
+        batch.row(col::next_state{}, i)[std::size_t(step_in_corridor(cell, action))] = 1;
+        batch[col::token{}][std::size_t(i)] = std::int32_t(action);
+    }
+    return batch;
+}
+template <class Doubt>
+critic::ForwardBackwardModel<Doubt> small_model() {
+    return {.actions = 3,
+            .dimensions = 4,
+            .forward = {.width = 32, .layers = 1},
+            .backward = {.layers = 0},
+            .loss = {.gamma = 0.8},
+            .doubt = {},
+            .step = {.learning_rate = 3e-3},
+            .polyak = {.tau = 0.05}};
+}
+template <class Doubt>
+auto learn_corridor(std::uint32_t iterations) {
+    Draw draw(11);
+    backend::Host host;
+    auto model = small_model<Doubt>();
+    critic::ForwardBackwardState<double> state;
+    for (std::uint32_t i = 0; i < iterations; ++i) {
+        roars::Run run{host, Random(3).at(i)};
+        model.learn(run, state, corridor(draw, 32));
+    }
+    return state;
+}
+template <class Doubt>
+void expect_every_goal_is_reached() {
+    auto model = small_model<Doubt>();
+    auto state = learn_corridor<Doubt>(800);
+    Values cells(16), q(12);
+    for (std::size_t c = 0; c < 4; ++c) cells[5 * c] = 1;
+    auto said = model.template representations<double>(state, 3, Read{cells, 4});
+    const Values all(said.values.begin(), said.values.end());
+    for (std::int64_t goal = 0; goal < 4; ++goal) {
+        auto task = reward::task_of_goal(Read{all, 4}[goal]);
+        model.template values<double>(state, 3, Read{cells, 4}, task, Write{q, 3});
+        for (std::int64_t start = 0; start < 4; ++start) {
+            std::int64_t at = start;
+            for (int step = 0; step < 4 && at != goal; ++step)
+                at = step_in_corridor(at, critic::greedy_action(Write{q, 3}[at]));
+            EXPECT_EQ(at, goal) << "from " << start;
+        }
+    }
+}
+TEST(ForwardBackwardModel, ReachesGoalsThatItWasNeverTold) {
+    expect_every_goal_is_reached<critic::doubt::None>();
+    expect_every_goal_is_reached<critic::doubt::OfValues>();
+}
+TEST(ForwardBackwardModel, IsAFunctionOfTheSeedAndDoubtChangesIt) {
+    auto once = learn_corridor<critic::doubt::None>(5), again = learn_corridor<critic::doubt::None>(5);
+    EXPECT_EQ(once.forward.online, again.forward.online);
+    EXPECT_EQ(once.backward.online, again.backward.online);
+    auto of_measures = learn_corridor<critic::doubt::OfMeasures>(5);
+    EXPECT_NE(once.forward.online, of_measures.forward.online);
+    EXPECT_NE(once.backward.online, of_measures.backward.online);
+    EXPECT_GT(of_measures.loss, once.loss) << "a penalty of ln 3 and more is added";
+    Draw draw(1);
+    backend::Host host;
+    roars::Run run{host};
+    auto wrong = corridor(draw, 2);
+    wrong[col::token{}][1] = 3;
+    critic::ForwardBackwardState<double> state;
+    EXPECT_THROW(small_model<critic::doubt::None>().learn(run, state, wrong), Error);
+    EXPECT_NO_THROW(small_model<critic::doubt::None>().learn(run, state, Steps()));
 }
 
 }  // namespace

@@ -82,6 +82,10 @@ struct Ensemble {
         of(member).backward_inputs(part(std::span<const Real>(online), member), grad_outputs, grad_inputs);
     }
     void zero_gradients() { std::fill(gradients_.begin(), gradients_.end(), Real(0)); }
+    /// Every element within +-bound.
+    void hold_gradients(Real bound) {
+        for (Real& each : gradients_) each = std::clamp(each, -bound, bound);
+    }
     void step(const step::AdamW& rule) { rule.step(moments, std::span<Real>(online), std::span<Real>(gradients_)); }
     void follow(backend::Host& backend, const Polyak& polyak) {
         polyak.follow(backend, std::span<const Real>(online), std::span<Real>(target));

@@ -15,20 +15,18 @@
 /// Forward-backward representations: the discounted measure of the states that follow (state i, action, task) is F_i^T
 /// B_j at state j, whatever will be rewarded later. Rows are batches of vectors of d numbers. Sources: arXiv
 /// 2103.07945, 2209.14935; the conservative forms arXiv 2309.15178; all in On Zero-Shot RL, arXiv 2508.16496.
-namespace roars::critic {
-
-namespace detail {
+namespace roars::detail {
 
 template <class T>
 using MatrixOf = Eigen::Matrix<std::remove_const_t<T>, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 template <class T>
-auto matrix(Rows<T> rows) {
+auto matrix(critic::Rows<T> rows) {
     using Matrix = std::conditional_t<std::is_const_v<T>, const MatrixOf<T>, MatrixOf<T>>;
     return Eigen::Map<Matrix>(rows.values.data(), rows.count(), rows.width);
 }
 
 template <class T>
-void expect_rows(const char* what, Rows<T> rows, std::int64_t count, std::int64_t width) {
+void expect_matrix(const char* what, critic::Rows<T> rows, std::int64_t count, std::int64_t width) {
     expect(rows.count() == count && (count == 0 || rows.width == width), [&] {
         return std::string(what) + " has " + std::to_string(rows.count()) + " rows of " + std::to_string(rows.width) +
                ", expected " + std::to_string(count) + " of " + std::to_string(width);
@@ -36,13 +34,15 @@ void expect_rows(const char* what, Rows<T> rows, std::int64_t count, std::int64_
 }
 
 template <class A, class B>
-double dot(std::span<A> a, std::span<B> b) {
+double dot_product(std::span<A> a, std::span<B> b) {
     double sum = 0.0;
     for (std::size_t j = 0; j < a.size(); ++j) sum += double(a[j]) * double(b[j]);
     return sum;
 }
 
-}  // namespace detail
+}  // namespace roars::detail
+
+namespace roars::critic {
 
 /// The loss of F_1, F_2, ... and B over N transitions: column j of M_k = F_k B^T stands for any state of the data, the
 /// diagonal for the one that was reached. With M' = min_k F'_k B'^T (element by element, of target networks, a
@@ -65,11 +65,12 @@ struct ForwardBackward {
     template <class Real>
     void target(std::span<const Rows<const Real>> forward, Rows<const Real> backward, Rows<Real> target) const {
         expect(!forward.empty(), "forward-backward: expected one forward network or more");
-        detail::expect_rows("target measure", target, backward.count(), backward.count());
+        roars::detail::expect_matrix("target measure", target, backward.count(), backward.count());
         for (std::size_t k = 0; k < forward.size(); ++k) {
-            detail::expect_rows("target forward", forward[k], backward.count(), backward.width);
-            detail::MatrixOf<Real> measure = detail::matrix(forward[k]) * detail::matrix(backward).transpose();
-            auto least = detail::matrix(target);
+            roars::detail::expect_matrix("target forward", forward[k], backward.count(), backward.width);
+            roars::detail::MatrixOf<Real> measure =
+                roars::detail::matrix(forward[k]) * roars::detail::matrix(backward).transpose();
+            auto least = roars::detail::matrix(target);
             if (k == 0)
                 least = measure;
             else
@@ -86,16 +87,16 @@ struct ForwardBackward {
         const std::int64_t rows = backward.count();
         check(forward, backward, target, terminated, grad_forward, grad_backward);
         Loss sum;
-        const auto states = detail::matrix(backward);
-        detail::MatrixOf<Real> slope(rows, rows);
-        auto by_backward = detail::matrix(grad_backward);
+        const auto states = roars::detail::matrix(backward);
+        roars::detail::MatrixOf<Real> slope(rows, rows);
+        auto by_backward = roars::detail::matrix(grad_backward);
         by_backward.setZero();
         for (std::size_t k = 0; k < forward.size(); ++k) {
-            slope.noalias() = detail::matrix(forward[k]) * states.transpose();
+            slope.noalias() = roars::detail::matrix(forward[k]) * states.transpose();
             sum.diagonal -= mean_of(backend, rows, [&](std::int64_t i) { return double(slope(i, i)); });
             sum.off_diagonal += measure_slope(backend, target, terminated, slope);
-            detail::matrix(grad_forward[k]).noalias() = slope * states;
-            by_backward.noalias() += slope.transpose() * detail::matrix(forward[k]);
+            roars::detail::matrix(grad_forward[k]).noalias() = slope * states;
+            by_backward.noalias() += slope.transpose() * roars::detail::matrix(forward[k]);
         }
         slope.noalias() = states * states.transpose();
         sum.orthonormal = orthonormal_slope<Real>(backend, slope);
@@ -112,14 +113,14 @@ struct ForwardBackward {
         expect(!forward.empty() && forward.size() == grad_forward.size(),
                "forward-backward: expected one forward network or more, and a gradient of each");
         for (std::size_t k = 0; k < forward.size(); ++k) {
-            detail::expect_rows("forward", forward[k], task.count(), task.width);
-            detail::expect_rows("gradient of forward", grad_forward[k], task.count(), task.width);
+            roars::detail::expect_matrix("forward", forward[k], task.count(), task.width);
+            roars::detail::expect_matrix("gradient of forward", grad_forward[k], task.count(), task.width);
         }
         return -mean_of(backend, task.count(), [&](std::int64_t i) {
             std::size_t least = 0;
             double value = 0.0;
             for (std::size_t k = 0; k < forward.size(); ++k) {
-                double own = detail::dot(forward[k][i], task[i]);
+                double own = roars::detail::dot_product(forward[k][i], task[i]);
                 if (k == 0 || own < value) value = own, least = k;
             }
             for (std::size_t k = 0; k < forward.size(); ++k)
@@ -138,11 +139,11 @@ private:
         expect(!forward.empty() && forward.size() == grad_forward.size(),
                "forward-backward: expected one forward network or more, and a gradient of each");
         for (std::size_t k = 0; k < forward.size(); ++k) {
-            detail::expect_rows("forward", forward[k], rows, backward.width);
-            detail::expect_rows("gradient of forward", grad_forward[k], rows, backward.width);
+            roars::detail::expect_matrix("forward", forward[k], rows, backward.width);
+            roars::detail::expect_matrix("gradient of forward", grad_forward[k], rows, backward.width);
         }
-        detail::expect_rows("gradient of backward", grad_backward, rows, backward.width);
-        detail::expect_rows("target measure", target, rows, rows);
+        roars::detail::expect_matrix("gradient of backward", grad_backward, rows, backward.width);
+        roars::detail::expect_matrix("target measure", target, rows, rows);
         roars::detail::expect_size("terminated", terminated.size(), rows);
     }
     static double share_of_pair(std::int64_t rows) { return rows > 1 ? 1.0 / (double(rows) * double(rows - 1)) : 0.0; }
@@ -150,7 +151,7 @@ private:
     /// From M_k to d loss / d M_k, in place; returns the part off the diagonal.
     template <class Real>
     double measure_slope(backend::Host& backend, Rows<const Real> target, std::span<const Real> terminated,
-                         detail::MatrixOf<Real>& measure) const {
+                         roars::detail::MatrixOf<Real>& measure) const {
         const std::int64_t rows = measure.rows();
         const double share = share_of_pair(rows);
         return double(rows) * mean_of(backend, rows, [&](std::int64_t i) {
@@ -169,7 +170,7 @@ private:
     }
     /// From C = B B^T to G with d loss / d B = G B, in place; returns the loss.
     template <class Real>
-    double orthonormal_slope(backend::Host& backend, detail::MatrixOf<Real>& product) const {
+    double orthonormal_slope(backend::Host& backend, roars::detail::MatrixOf<Real>& product) const {
         const std::int64_t rows = product.rows();
         const double share = share_of_pair(rows);
         return double(rows) * mean_of(backend, rows, [&](std::int64_t i) {
@@ -191,9 +192,9 @@ ROARS_FIELDS(ForwardBackward, gamma, orthonormality)
 template <class Real>
 void task_values(std::span<const Rows<const Real>> forward, std::span<const Real> task, std::span<Real> q) {
     for (std::size_t k = 0; k < forward.size(); ++k) {
-        detail::expect_rows("forward", forward[k], std::ssize(q), std::ssize(task));
+        roars::detail::expect_matrix("forward", forward[k], std::ssize(q), std::ssize(task));
         for (std::size_t a = 0; a < q.size(); ++a) {
-            auto own = static_cast<Real>(detail::dot(forward[k][std::int64_t(a)], task));
+            auto own = static_cast<Real>(roars::detail::dot_product(forward[k][std::int64_t(a)], task));
             q[a] = k == 0 ? own : std::min(q[a], own);
         }
     }
@@ -235,14 +236,14 @@ double conservative_values(backend::Host& backend, Rows<const Real> samples, Row
                            Rows<const Real> task, Rows<Real> grad_samples, Rows<Real> grad_forward) {
     const std::int64_t rows = task.count(), candidates = rows > 0 ? samples.count() / rows : 1;
     expect(candidates >= 1, "conservative values: expected one candidate action or more");
-    detail::expect_rows("forward samples", samples, candidates * rows, task.width);
-    detail::expect_rows("gradient of forward samples", grad_samples, candidates * rows, task.width);
-    detail::expect_rows("forward", forward, rows, task.width);
-    detail::expect_rows("gradient of forward", grad_forward, rows, task.width);
+    roars::detail::expect_matrix("forward samples", samples, candidates * rows, task.width);
+    roars::detail::expect_matrix("gradient of forward samples", grad_samples, candidates * rows, task.width);
+    roars::detail::expect_matrix("forward", forward, rows, task.width);
+    roars::detail::expect_matrix("gradient of forward", grad_forward, rows, task.width);
     return mean_of(backend, rows, [&](std::int64_t i) {
         std::vector<double> value(static_cast<std::size_t>(candidates));
         for (std::size_t m = 0; m < value.size(); ++m)
-            value[m] = detail::dot(samples[std::int64_t(m) * rows + i], task[i]);
+            value[m] = roars::detail::dot_product(samples[std::int64_t(m) * rows + i], task[i]);
         double normaliser = log_sum_exp(std::span<const double>(value));
         for (std::size_t j = 0; j < task[i].size(); ++j) {
             double share = double(task[i][j]) / double(rows);
@@ -251,7 +252,7 @@ double conservative_values(backend::Host& backend, Rows<const Real> samples, Row
                     static_cast<Real>(probability(value[m], normaliser) * share);
             grad_forward[i][j] = static_cast<Real>(-share);
         }
-        return normaliser - detail::dot(forward[i], task[i]);
+        return normaliser - roars::detail::dot_product(forward[i], task[i]);
     });
 }
 
@@ -263,16 +264,16 @@ double conservative_measures(backend::Host& backend, Rows<const Real> samples, R
                              Rows<Real> grad_backward) {
     const std::int64_t rows = backward.count(), candidates = rows > 0 ? samples.count() / rows : 1;
     expect(candidates >= 1, "conservative measures: expected one candidate action or more");
-    detail::expect_rows("forward samples", samples, candidates * rows, backward.width);
-    detail::expect_rows("gradient of forward samples", grad_samples, candidates * rows, backward.width);
-    detail::expect_rows("forward", forward, rows, backward.width);
-    detail::expect_rows("gradient of forward", grad_forward, rows, backward.width);
-    detail::expect_rows("gradient of backward", grad_backward, rows, backward.width);
+    roars::detail::expect_matrix("forward samples", samples, candidates * rows, backward.width);
+    roars::detail::expect_matrix("gradient of forward samples", grad_samples, candidates * rows, backward.width);
+    roars::detail::expect_matrix("forward", forward, rows, backward.width);
+    roars::detail::expect_matrix("gradient of forward", grad_forward, rows, backward.width);
+    roars::detail::expect_matrix("gradient of backward", grad_backward, rows, backward.width);
     if (rows == 0) return 0.0;
     const double share = 1.0 / (double(rows) * double(rows));
-    const auto states = detail::matrix(backward);
-    detail::MatrixOf<Real> measure = detail::matrix(samples) * states.transpose();
-    const detail::MatrixOf<Real> taken = detail::matrix(forward) * states.transpose();
+    const auto states = roars::detail::matrix(backward);
+    roars::detail::MatrixOf<Real> measure = roars::detail::matrix(samples) * states.transpose();
+    const roars::detail::MatrixOf<Real> taken = roars::detail::matrix(forward) * states.transpose();
     double penalty = mean_of(backend, rows, [&](std::int64_t i) {
         std::vector<double> value(static_cast<std::size_t>(candidates));
         double sum = 0.0;
@@ -285,12 +286,13 @@ double conservative_measures(backend::Host& backend, Rows<const Real> samples, R
         }
         return sum / double(rows);
     });
-    detail::matrix(grad_samples).noalias() = measure * states;
-    const detail::MatrixOf<Real> mean_state = states.colwise().sum() * static_cast<Real>(-share);
-    detail::matrix(grad_forward) = mean_state.replicate(rows, 1);
-    auto by_backward = detail::matrix(grad_backward);
-    by_backward.noalias() = measure.transpose() * detail::matrix(samples);
-    const detail::MatrixOf<Real> of_data = detail::matrix(forward).colwise().sum() * static_cast<Real>(share);
+    roars::detail::matrix(grad_samples).noalias() = measure * states;
+    const roars::detail::MatrixOf<Real> mean_state = states.colwise().sum() * static_cast<Real>(-share);
+    roars::detail::matrix(grad_forward) = mean_state.replicate(rows, 1);
+    auto by_backward = roars::detail::matrix(grad_backward);
+    by_backward.noalias() = measure.transpose() * roars::detail::matrix(samples);
+    const roars::detail::MatrixOf<Real> of_data =
+        roars::detail::matrix(forward).colwise().sum() * static_cast<Real>(share);
     by_backward -= of_data.replicate(rows, 1);
     return penalty;
 }

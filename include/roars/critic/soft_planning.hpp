@@ -68,7 +68,9 @@ private:
 };
 ROARS_FIELDS(RegularisedMaximum, kl_coefficient)
 
-namespace detail {
+}  // namespace roars::critic
+
+namespace roars::detail {
 
 /// Errors: a coefficient below 0, a state without an action that the reference takes, a probability that is none.
 inline void check_plan(const FiniteHorizon& shape, std::span<const double> reference, double kl_coefficient) {
@@ -96,7 +98,7 @@ inline void check_plan(const FiniteHorizon& shape, std::span<const double> refer
 }
 
 /// value_h, policy_h of all states from q_h.
-inline void maximise(backend::Host& backend, const FiniteHorizon& shape, const RegularisedMaximum& maximum,
+inline void maximise(backend::Host& backend, const FiniteHorizon& shape, const critic::RegularisedMaximum& maximum,
                      std::int64_t h, std::span<const double> reference, std::span<const double> q,
                      std::span<double> value, std::span<double> policy) {
     auto actions = static_cast<std::size_t>(shape.actions);
@@ -107,7 +109,9 @@ inline void maximise(backend::Host& backend, const FiniteHorizon& shape, const R
     });
 }
 
-}  // namespace detail
+}  // namespace roars::detail
+
+namespace roars::critic {
 
 /// What planning gives. Shapes: q, policy [horizon, states, actions], value [horizon, states].
 struct SoftPlan {
@@ -125,7 +129,7 @@ struct SoftPlanning {
                   std::span<const double> reward, std::span<const double> reference) const {
         shape.check("transition", transition.size(), shape.transitions());
         shape.check("reward", reward.size(), shape.step_actions());
-        detail::check_plan(shape, reference, kl_coefficient);
+        roars::detail::check_plan(shape, reference, kl_coefficient);
         SoftPlan plan{std::vector<double>(shape.step_actions()), std::vector<double>(shape.step_states()),
                       std::vector<double>(shape.step_actions())};
         for (std::int64_t h = shape.horizon; h-- > 0;) {
@@ -136,7 +140,7 @@ struct SoftPlanning {
                     next += transition[shape.at(h, s, a, to)] * plan.value[shape.at(h + 1, to)];
                 plan.q[shape.at(h, s, a)] = reward[shape.at(h, s, a)] + next;
             });
-            detail::maximise(backend, shape, {kl_coefficient}, h, reference, plan.q, plan.value, plan.policy);
+            roars::detail::maximise(backend, shape, {kl_coefficient}, h, reference, plan.q, plan.value, plan.policy);
         }
         return plan;
     }
@@ -184,7 +188,7 @@ struct OptimisticPlanning {
                         std::span<const double> reward, std::span<const double> reference) const {
         shape.check("transition counts", counts.size(), shape.transitions());
         shape.check("reward", reward.size(), shape.step_actions());
-        detail::check_plan(shape, reference, kl_coefficient);
+        roars::detail::check_plan(shape, reference, kl_coefficient);
         for (std::size_t i = 0; i < counts.size(); ++i)
             expect(counts[i] >= 0.0, [&] {
                 return "transition counts: value " + std::to_string(i) + " is " + std::to_string(counts[i]) +
@@ -197,8 +201,8 @@ struct OptimisticPlanning {
         for (std::int64_t h = shape.horizon; h-- > 0;) {
             parallel_for(backend, shape.states * shape.actions,
                          [&](std::int64_t pair) { bound(shape, h, pair, counts, reward, plan); });
-            detail::maximise(backend, shape, maximum, h, reference, plan.q_upper, plan.value_upper, plan.policy);
-            detail::maximise(backend, shape, maximum, h, reference, plan.q_lower, plan.value_lower, pessimist);
+            roars::detail::maximise(backend, shape, maximum, h, reference, plan.q_upper, plan.value_upper, plan.policy);
+            roars::detail::maximise(backend, shape, maximum, h, reference, plan.q_lower, plan.value_lower, pessimist);
         }
         return plan;
     }

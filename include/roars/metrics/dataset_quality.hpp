@@ -20,7 +20,7 @@ namespace roars::metrics {
 /// comes behind the last such row belongs to no trajectory. gamma = 1 is the plain return. Shapes: reward, done [rows].
 inline std::vector<double> trajectory_returns(backend::Host& backend, std::span<const double> reward,
                                               std::span<const double> done, double gamma) {
-    detail::expect_size("done", done.size(), std::ssize(reward));
+    roars::detail::expect_size("done", done.size(), std::ssize(reward));
     std::vector<std::int64_t> offsets{0};
     for (std::size_t t = 0; t < done.size(); ++t)
         if (done[t] != 0.0) offsets.push_back(static_cast<std::int64_t>(t) + 1);
@@ -62,7 +62,7 @@ inline double study_score(backend::Host& backend, std::span<const double> return
 /// Pearson's correlation. NaN where undefined: fewer than two pairs, or a series of equal numbers. Shapes: x, y
 /// [pairs].
 inline double correlation(backend::Host& backend, std::span<const double> x, std::span<const double> y) {
-    detail::expect_size("y", y.size(), std::ssize(x));
+    roars::detail::expect_size("y", y.size(), std::ssize(x));
     Moments first = moments(backend, x), second = moments(backend, y);
     if (first.equal || second.equal) return std::numeric_limits<double>::quiet_NaN();
     double together = 0.0;

@@ -49,7 +49,7 @@ CountedMean masked_mean(backend::Host& backend, std::span<Real> x, std::span<Fla
 /// 1 - var(returns - value) / var(returns), population variances; NaN where the returns are all equal.
 template <class Real>
 double explained_variance(backend::Host& backend, std::span<Real> returns, std::span<Real> value) {
-    detail::expect_size("value", value.size(), std::ssize(returns));
+    roars::detail::expect_size("value", value.size(), std::ssize(returns));
     std::vector<double> rest(returns.size());
     for (std::size_t i = 0; i < rest.size(); ++i)
         rest[i] = static_cast<double>(returns[i]) - static_cast<double>(value[i]);
@@ -73,8 +73,8 @@ double effective_sample_size(std::span<Real> weight) {
 template <class Real>
 CountedMean outside_clip(std::span<Real> logp, std::span<Real> logp_old, std::span<Real> mask, double low,
                          double high) {
-    detail::expect_size("logp_old", logp_old.size(), std::ssize(logp));
-    detail::expect_mask(mask, logp.size());
+    roars::detail::expect_size("logp_old", logp_old.size(), std::ssize(logp));
+    roars::detail::expect_mask(mask, logp.size());
     std::int64_t outside = 0, count = 0;
     for (std::size_t t = 0; t < logp.size(); ++t) {
         if (!mask.empty() && mask[t] == 0) continue;
@@ -90,9 +90,9 @@ CountedMean outside_clip(std::span<Real> logp, std::span<Real> logp_old, std::sp
 template <class Real>
 CountedMean held_by_clip(std::span<Real> logp, std::span<Real> logp_old, std::span<Real> advantage,
                          std::span<Real> mask, double low, double high) {
-    detail::expect_size("logp_old", logp_old.size(), std::ssize(logp));
-    detail::expect_size("advantage", advantage.size(), std::ssize(logp));
-    detail::expect_mask(mask, logp.size());
+    roars::detail::expect_size("logp_old", logp_old.size(), std::ssize(logp));
+    roars::detail::expect_size("advantage", advantage.size(), std::ssize(logp));
+    roars::detail::expect_mask(mask, logp.size());
     std::int64_t held = 0, count = 0;
     for (std::size_t t = 0; t < logp.size(); ++t) {
         if (!mask.empty() && mask[t] == 0) continue;

@@ -64,8 +64,8 @@ struct SplitMean {
 };
 template <class Real>
 SplitMean split_mean(std::span<Real> x, std::span<Real> mark, std::span<Real> mask = {}) {
-    detail::expect_size("mark", mark.size(), std::ssize(x));
-    detail::expect_mask(mask, x.size());
+    roars::detail::expect_size("mark", mark.size(), std::ssize(x));
+    roars::detail::expect_mask(mask, x.size());
     SplitMean sum;
     for (std::size_t t = 0; t < x.size(); ++t) {
         if (!mask.empty() && mask[t] == 0) continue;

@@ -11,18 +11,7 @@
 #include "roars/primitives/nearest.hpp"
 #include "roars/regularizer/near_action.hpp"
 
-namespace roars::regularizer {
-
-/// The rows [beta state, action] of a data set, ready to be searched, and the actions once more.
-struct DataRows {
-    NearestSearch search;
-    std::vector<double> action;
-    std::int64_t action_width = 0;
-};
-/// Nothing to save: it is made of the data set again.
-ROARS_FIELDS(DataRows)
-
-namespace detail {
+namespace roars::detail {
 
 /// [beta state_i, action_i], row by row.
 template <class State, class Action>
@@ -37,6 +26,19 @@ std::vector<double> joint_rows(std::span<State> state, std::span<Action> action,
     }
     return joint;
 }
+
+}  // namespace roars::detail
+
+namespace roars::regularizer {
+
+/// The rows [beta state, action] of a data set, ready to be searched, and the actions once more.
+struct DataRows {
+    NearestSearch search;
+    std::vector<double> action;
+    std::int64_t action_width = 0;
+};
+/// Nothing to save: it is made of the data set again.
+ROARS_FIELDS(DataRows)
 
 /// NearAction of the row of the data that is nearest to the policy's action in that state: prepare() looks it up.
 struct NearData : NearAction<col::neighbour_action> {
@@ -64,7 +66,8 @@ struct NearData : NearAction<col::neighbour_action> {
     /// Of each token: the row of the data, and its distance.
     template <class RunType, class BatchType>
     std::vector<Neighbour> neighbours(RunType& run, const BatchType& batch) const {
-        std::vector<double> query = joint_rows(batch[col::state{}], batch[col::policy_action{}], batch.tokens(), beta);
+        std::vector<double> query =
+            roars::detail::joint_rows(batch[col::state{}], batch[col::policy_action{}], batch.tokens(), beta);
         std::int64_t width = batch.width(col::state{}) + batch.width(col::policy_action{});
         for (std::int64_t t = 0; t < batch.tokens(); ++t)
             if (!roars::detail::trainable<col::mask>(batch, t)) std::fill_n(query.begin() + t * width, width, 0.0);
@@ -73,8 +76,6 @@ struct NearData : NearAction<col::neighbour_action> {
         return found;
     }
 };
-
-}  // namespace detail
 
 /// The policy's action stays near the action of that row of the data set which is nearest to it:
 ///     coefficient * mean over dimensions of (policy_action - action_j)^2,
@@ -101,7 +102,7 @@ struct DatasetConstraint {
                    std::to_string(state_width) + " and " + std::to_string(action.size()) + " of actions of " +
                    std::to_string(action_width) + ", expected one row of each or more, and as many of both";
         });
-        return {NearestSearch(detail::joint_rows(state, action, rows, beta), state_width + action_width),
+        return {NearestSearch(roars::detail::joint_rows(state, action, rows, beta), state_width + action_width),
                 std::vector<double>(action.begin(), action.end()), action_width};
     }
     template <class RunType, BatchWith<col::state, col::action> BatchType>
@@ -110,7 +111,7 @@ struct DatasetConstraint {
         state = rows_of(std::span<Real>(data[col::state{}]), data.width(col::state{}),
                         std::span<Real>(data[col::action{}]), data.width(col::action{}));
     }
-    std::tuple<detail::NearData> terms(const State& state) const { return {{{coefficient}, beta, k, &state}}; }
+    std::tuple<NearData> terms(const State& state) const { return {{{coefficient}, beta, k, &state}}; }
 };
 ROARS_FIELDS(DatasetConstraint, coefficient, beta, k)
 

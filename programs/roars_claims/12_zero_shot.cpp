@@ -1,0 +1,154 @@
+#include <array>
+#include <cmath>
+
+#include "claim.hpp"
+#include "roars/critic/forward_backward_model.hpp"
+#include "roars/reward/task_inference.hpp"
+
+namespace roars::claims {
+namespace {
+
+constexpr std::int32_t side = 5, cells = side * side, moves = 5;
+
+/// Up, right, down, left, stay.
+std::int32_t move(std::int32_t cell, std::int32_t action) {
+    std::int32_t row = cell / side, column = cell % side;
+    if (action == 0) row = std::max(row - 1, 0);
+    if (action == 1) column = std::min(column + 1, side - 1);
+    if (action == 2) row = std::min(row + 1, side - 1);
+    if (action == 3) column = std::max(column - 1, 0);
+    return row * side + column;
+}
+
+/// Walks without an aim, begun anew every 25 steps; `low`: in each cell two of the four moves alone are ever made.
+struct Walks {
+    std::vector<std::int32_t> cell, action;
+
+    Walks(bool low, std::uint64_t seed) {
+        RandomStream random(Random(seed, Purpose::task));
+        std::array<std::array<std::int32_t, 2>, cells> allowed{};
+        for (auto& pair : allowed) {
+            pair[0] = static_cast<std::int32_t>(random.below(4));
+            pair[1] = static_cast<std::int32_t>((pair[0] + 1 + random.below(3)) % 4);
+        }
+        std::int32_t at = 0;
+        for (int step = 0; step < (low ? 1000 : 5000); ++step) {
+            if (step % 25 == 0) at = static_cast<std::int32_t>(random.below(cells));
+            cell.push_back(at);
+            action.push_back(low ? allowed[std::size_t(at)][std::size_t(random.below(2))]
+                                 : static_cast<std::int32_t>(random.below(moves)));
+            at = move(at, action.back());
+        }
+    }
+    /// Which cells the rows' own steps lead to from each cell, other than itself.
+    std::vector<char> connected() const {
+        std::vector<char> reach(std::size_t(cells * cells));
+        auto pair = [](std::int32_t from, std::int32_t to) { return std::size_t(from * cells + to); };
+        for (std::size_t i = 0; i < cell.size(); ++i) reach[pair(cell[i], move(cell[i], action[i]))] = 1;
+        for (std::int32_t by = 0; by < cells; ++by)
+            for (std::int32_t from = 0; from < cells; ++from)
+                for (std::int32_t to = 0; to < cells; ++to)
+                    if (reach[pair(from, by)] && reach[pair(by, to)]) reach[pair(from, to)] = 1;
+        for (std::int32_t from = 0; from < cells; ++from) reach[pair(from, from)] = 0;
+        return reach;
+    }
+};
+
+using Steps = Batch<float, columns<col::state, col::token, col::next_state, col::terminated>>;
+
+template <class Model>
+double goals_reached(const Model& model, typename Model::State& state, const Walks& data, std::uint64_t seed) {
+    std::vector<float> every(std::size_t(cells * cells)), q(std::size_t(cells * moves));
+    for (std::int32_t cell = 0; cell < cells; ++cell) every[std::size_t(cell * cells + cell)] = 1.0f;
+    const critic::Rows<const float> one_hot{every, cells};
+    auto rows = model.template representations<float>(state, seed, one_hot);
+    const std::vector<float> all(rows.values.begin(), rows.values.end());
+    const critic::Rows<const float> representations{all, model.dimensions};
+    const std::vector<char> connected = data.connected();
+    double reached = 0, asked = 0;
+    for (std::int32_t goal = 0; goal < cells; ++goal) {
+        auto task = reward::task_of_goal(representations[goal]);
+        const critic::Rows<float> values{q, moves};
+        model.template values<float>(state, seed, one_hot, task, values);
+        for (std::int32_t start = 0; start < cells; ++start) {
+            if (!connected[std::size_t(start * cells + goal)]) continue;
+            std::int32_t at = start;
+            for (int step = 0; step < 25 && at != goal; ++step)
+                at = move(at, static_cast<std::int32_t>(critic::greedy_action(values[at])));
+            reached += at == goal;
+            ++asked;
+        }
+    }
+    return asked > 0 ? reached / asked : 0.0;
+}
+
+template <class Doubt>
+double learn(const Doubt& doubt, bool low, const Trial& trial) {
+    critic::ForwardBackwardModel<Doubt> model{.actions = moves,
+                                              .dimensions = 25,
+                                              .members = 1,
+                                              .forward = {.width = 128, .layers = 1},
+                                              .backward = {.layers = 0},
+                                              .loss = {.gamma = 0.9},
+                                              .doubt = doubt,
+                                              .step = {.learning_rate = 1e-3}};
+    typename critic::ForwardBackwardModel<Doubt>::State state;
+    const Walks data(low, trial.seed);
+    backend::Host host;
+    Steps batch{Offsets(std::vector<std::int64_t>{0, 128})};
+    batch.set_width(col::state{}, cells);
+    batch.set_width(col::next_state{}, cells);
+    for (std::int64_t i = 0; i < trial.updates; ++i) {
+        stop_if_interrupted();
+        Run run{host, Random(trial.seed).at(static_cast<std::uint32_t>(i)), Progress{i, trial.updates}};
+        RandomStream random(run.random.of(Purpose::resample));
+        for (auto column : {batch[col::state{}], batch[col::next_state{}]})
+            std::fill(column.begin(), column.end(), 0.0f);
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+            auto row = static_cast<std::size_t>(random.below(std::ssize(data.cell)));
+            batch.row(col::state{}, t)[std::size_t(data.cell[row])] = 1.0f;
+            batch.row(col::next_state{}, t)[std::size_t(move(data.cell[row], data.action[row]))] = 1.0f;
+            batch[col::token{}][std::size_t(t)] = data.action[row];
+        }
+        model.learn(run, state, batch);
+    }
+    return goals_reached(model, state, data, trial.seed);
+}
+
+template <class Doubt>
+Arm arm(std::string name, const Doubt& doubt) {
+    return {std::move(name), [=](const Trial& trial) {
+                return Numbers{{"low data", learn(doubt, true, trial)}, {"full data", learn(doubt, false, trial)}};
+            }};
+}
+
+}  // namespace
+
+/// Doubt about actions that the data does not hold: better on little data, no worse on much.
+void add_zero_shot(std::vector<Experiment>& all) {
+    auto claim = [](std::string says, std::string method, std::string number, Expected expected, double least) {
+        return Claim{.says = std::move(says),
+                     .method = std::move(method),
+                     .baseline = "FB",
+                     .number = std::move(number),
+                     .expected = expected,
+                     .least = least};
+    };
+    all.push_back(
+        {.name = "zero-shot",
+         .sheet = "2508.16496, zero-shot RL",
+         .page = "zero-shot-rl",
+         .setup = "A 5 x 5 grid, 4 moves and staying. Low data: 1,000 steps with two moves in each cell; full: 5,000 "
+                  "steps of any. d = 25, F with one layer of 128, B linear, gamma 0.9, batch 128, Adam 1e-3, 3,000 "
+                  "updates. Measured: the share of (start, goal) pairs, connected in the data, that the policy of the "
+                  "goal's task walks in 25 steps.",
+         .updates = 3000,
+         .arms = {arm("FB", critic::doubt::None{}), arm("VC-FB", critic::doubt::OfValues{0.1}),
+                  arm("MC-FB", critic::doubt::OfMeasures{1.0})},
+         .claims = {claim("more goals on low data", "MC-FB", "low data", Expected::higher, 0.1),
+                    claim("also with doubt of values", "VC-FB", "low data", Expected::higher, 0.0),
+                    claim("as many on full data", "MC-FB", "full data", Expected::same, 0.05),
+                    claim("as many on full data", "VC-FB", "full data", Expected::same, 0.05)}});
+}
+
+}  // namespace roars::claims
