@@ -225,4 +225,40 @@ TEST(Batch, HoldsMoreTokensThanThirtyTwoBitsCount) {
     EXPECT_EQ(copy(batch[col::groups{}]), (Values{0, 1, 3, 5}));
 }
 
+TEST(Batch, IsFilledAgainInTheSameMemory) {
+    using Wide = Batch<float, columns<col::state, col::token_reward, col::outcome>>;
+    const std::int64_t large[] = {0, 3, 5}, small[] = {0, 2}, wrong[] = {0, 2, 1};
+    Wide batch{Offsets(large)};
+    batch.set_width(col::state{}, 2);
+    const float* memory = batch[col::state{}].data();
+    batch.reshape(small);
+    EXPECT_EQ(batch.tokens(), 2);
+    EXPECT_EQ(batch[col::state{}].size(), 4u);
+    EXPECT_EQ(batch[col::outcome{}].size(), 1u);
+    batch.reshape(large);
+    EXPECT_EQ(batch[col::state{}].size(), 10u);
+    EXPECT_EQ(batch[col::state{}].data(), memory);
+    EXPECT_THROW(batch.reshape(wrong), Error);
+}
+
+TEST(Batch, GathersTokensInAnyOrder) {
+    using Wide = Batch<float, columns<col::state, col::token_reward, col::outcome>>;
+    const std::int64_t offsets[] = {0, 3, 5};
+    Wide batch{Offsets(offsets)};
+    batch.set_width(col::state{}, 2);
+    for (std::size_t i = 0; i < 10; ++i) batch[col::state{}][i] = float(i);
+    for (std::size_t i = 0; i < 5; ++i) batch[col::token_reward{}][i] = float(100 + i);
+    const std::int64_t tokens[] = {4, 0, 4};
+    Wide picked;
+    picked.gather_tokens(batch, tokens);
+    EXPECT_EQ(picked.tokens(), 3);
+    EXPECT_EQ(picked.sequences(), 1);
+    EXPECT_EQ(std::vector<float>(picked[col::state{}].begin(), picked[col::state{}].end()),
+              (std::vector<float>{8, 9, 0, 1, 8, 9}));
+    EXPECT_EQ(std::vector<float>(picked[col::token_reward{}].begin(), picked[col::token_reward{}].end()),
+              (std::vector<float>{104, 100, 104}));
+    picked.gather_tokens(batch, {});
+    EXPECT_EQ(picked.tokens(), 0);
+}
+
 }  // namespace

@@ -47,7 +47,7 @@ ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, out
 
 /// The returns of whole episodes.
 struct Returns {
-    double mean = 0, deviation = 0, shortest = 0, length = 0;
+    double mean = 0, deviation = 0, length = 0;
     std::int64_t episodes = 0;
 };
 
