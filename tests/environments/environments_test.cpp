@@ -258,7 +258,7 @@ TEST(Definitions, Pendulum) {
     expect_step(world, {2.5, -1.5}, one(1.25), std::array{2.4568177054038984, -0.8636458919220326}, -6.4765625, false);
     expect_step(world, {2.5, -1.5}, one(-3.0), std::array{2.4324427054038984, -1.3511458919220325}, -6.479, false);
     RandomStream random;
-    Pendulum::State over{2 * detail::pi + 0.5, 0.0};  // the reward knows the angle wrapped alone
+    Pendulum::State over{2 * env::detail::pi + 0.5, 0.0};  // the reward knows the angle wrapped alone
     EXPECT_NEAR(world.step(over, one(0.0), random).reward, -0.25, 1e-12);
 }
 
@@ -324,7 +324,7 @@ TEST(GridWorld, StepsAreDrawnFromItsTable) {
             double worth = 0, mean = 0;
             constexpr int draws = 4000;
             for (int i = 0; i < draws; ++i) {
-                detail::NumberedState state{s};
+                env::detail::NumberedState state{s};
                 worth += world.step(state, a, random).reward / draws;
                 drawn[std::size_t(state.number)] += 1.0 / draws;
             }
@@ -346,7 +346,7 @@ TEST(GridWorld, TheBestWalkAlongTheCliffTakes13Steps) {
 
 TEST(GridWorld, AWrongMapIsAnError) {
     RandomStream random;
-    detail::NumberedState state{};
+    env::detail::NumberedState state{};
     EXPECT_THROW((GridWorld<2, 2>{.map = "SFG"}.reset(state, random)), Error);
     EXPECT_THROW((GridWorld<2, 2>{.map = "FFFG"}.reset(state, random)), Error);
     EXPECT_THROW((GridWorld<2, 2>{.map = "SFFG", .moves = "UURL"}.reset(state, random)), Error);
