@@ -41,7 +41,7 @@ void add_prorl(std::vector<Experiment>& all) {
     auto experiment = [&](std::string name, std::string setup, double flipped, std::vector<double> rates) {
         task.flipped = flipped;
         all.push_back({.name = std::move(name),
-                       .sheet = "2505.24864, ProRL",
+                       .paper = "2505.24864, ProRL",
                        .page = "prorl",
                        .setup = std::move(setup),
                        .updates = 600,

@@ -157,7 +157,7 @@ int run(const Request& request) {
         pages.write(name + ".md", text.before + section_of(name, verdicts, plan) + text.behind);
     for (const Verdict& v : verdicts)
         std::printf("%-18s %-24s %-34s %s - %s: %.4f [%.4f, %.4f]  %s\n", v.experiment->name.c_str(),
-                    v.searched ? "rate searched" : "the sheet's rate", v.claim->number.c_str(), v.claim->method.c_str(),
+                    v.searched ? "rate searched" : "rate as designed", v.claim->number.c_str(), v.claim->method.c_str(),
                     v.claim->baseline.c_str(), v.effect.mean, v.effect.low, v.effect.high,
                     v.shown ? "shown" : "not shown");
     std::printf("%s\n", folder.file("claims.md").c_str());
@@ -184,7 +184,7 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
         if (list) {
             for (const Experiment& each : all_experiments()) {
-                std::printf("%-18s arXiv %s\n", each.name.c_str(), each.sheet.c_str());
+                std::printf("%-18s arXiv %s\n", each.name.c_str(), each.paper.c_str());
                 for (const Claim& claim : each.claims)
                     std::printf("%-18s   %s (%s against %s)\n", "", claim.says.c_str(), claim.method.c_str(),
                                 claim.baseline.c_str());
