@@ -271,7 +271,9 @@ std::string page_of(const std::vector<Verdict>& verdicts, const Plan& plan) {
         "# Claims of the papers, in small\n\n"
         "Written by `roars_claims`. What each paper claims is tried on a task that takes seconds and that is "
         "evaluated\n"
-        "exactly, without sampling. Every arm has the same number of updates. Rows: once at the learning rate of the\n"
+        "exactly, without sampling. Every arm has the same number of updates, or of rollouts where an experiment says "
+        "so.\n"
+        "Rows: once at the learning rate of the\n"
         "experiment's design, once at the rate that a search found for each arm (its factors are given: method,\n"
         "baseline); the search is the same for both and uses " +
         std::to_string(plan.search_seeds) +
