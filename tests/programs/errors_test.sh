@@ -26,7 +26,7 @@ refuses "no method is named 'nothing', expected one of:.* grpo" show nothing
 refuses "method is required" train --task bandit --out "$folder/a"
 refuses "out is required" train --method grpo
 refuses "no method is named 'nothing'" train --method nothing --task bandit --out "$folder/a"
-refuses "no task is named 'nothing', expected one of: bandit chain digits factorised random-calculation stop-time" \
+refuses "no task is named 'nothing', expected one of: bandit calculation-domains chain countdown digits factorised random-calculation stop-time" \
     train --method grpo --task nothing --out "$folder/a"
 refuses "ppo cannot be trained on bandit: it asks for value value_old" train --method ppo --task bandit --out "$folder/a"
 refuses "seed" "${bandit[@]}" --seed many --out "$folder/a"
