@@ -28,6 +28,7 @@
 #include "roars/critic/value_loss.hpp"
 #include "roars/methods/registry.hpp"
 #include "roars/metrics/clip_bias.hpp"
+#include "roars/metrics/confidence.hpp"
 #include "roars/metrics/estimates.hpp"
 #include "roars/metrics/groups.hpp"
 #include "roars/metrics/text_overlap.hpp"
