@@ -1,5 +1,6 @@
-// roars list | show NAME | options | train --method NAME --task TASK ...
+// roars list | show NAME | options | train --method NAME --task TASK ... | compare --methods A,B --task TASK ...
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -9,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "compare.hpp"
 #include "options.hpp"
 #include "roars/methods/registry.hpp"
 #include "roars/reflect.hpp"
@@ -107,28 +109,52 @@ Programs all_programs() {
     return programs;
 }
 
-int train(Request request, const std::vector<std::string>& words) {
-    request.settings = settings_of(words);
-    Programs programs = all_programs();
-    auto task = programs.find(request.task);
-    expect(task != programs.end(), [&] {
+/// How the registered method is trained on a task. Errors: no such method or task, or one that does not fit the other.
+Contestant contestant(const Programs& programs, const std::string& method, const std::string& task) {
+    auto of_task = programs.find(task);
+    expect(of_task != programs.end(), [&] {
         std::string known;
         for (const auto& each : programs) known += " " + std::string(each.first);
-        return "no task is named '" + request.task + "', expected one of:" + known;
+        return "no task is named '" + task + "', expected one of:" + known;
     });
-    std::signal(SIGINT, interrupt);
-    std::signal(SIGTERM, interrupt);
-    int code = 0;
-    with_method(request.method, [&](const auto& entry) {
-        const Program& program = task->second[entry.facts.name];
-        expect(program.train || program.missing.empty(), [&] {
-            return request.method + " cannot be trained on " + request.task + ": it asks for " + program.missing +
+    Contestant found{};
+    with_method(method, [&](const auto& entry) {
+        auto program = of_task->second.find(entry.facts.name);
+        const bool listed = program != of_task->second.end();
+        expect(!listed || program->second.missing.empty(), [&] {
+            return method + " cannot be trained on " + task + ": it asks for " + program->second.missing +
                    ", which neither this task nor its policy brings";
         });
-        expect(program.train, [&] { return request.method + " has no training program for " + request.task; });
-        code = program.train(entry.facts, request);
+        expect(listed && program->second.train, [&] { return method + " has no training program for " + task; });
+        found = {&entry.facts, program->second.train};
     });
-    return code;
+    return found;
+}
+
+void listen_to_interrupts() {
+    std::signal(SIGINT, interrupt);
+    std::signal(SIGTERM, interrupt);
+}
+
+int train(Request request, const std::vector<std::string>& words) {
+    request.settings = settings_of(words);
+    auto [facts, train_it] = contestant(all_programs(), request.method, request.task);
+    listen_to_interrupts();
+    return train_it(*facts, request);
+}
+
+int compare(Request request, const std::vector<std::string>& methods, std::int64_t seeds,
+            const std::vector<std::string>& words) {
+    request.settings = settings_of(words);
+    const Programs programs = all_programs();
+    std::vector<Contestant> contestants;
+    for (const std::string& method : methods) {
+        contestants.push_back(contestant(programs, method, request.task));
+        expect(std::count(methods.begin(), methods.end(), method) == 1,
+               [&] { return "--methods: " + method + " is named twice"; });
+    }
+    listen_to_interrupts();
+    return compare_methods(contestants, request, seeds);
 }
 
 int run(int argc, char** argv) {
@@ -150,7 +176,8 @@ int run(int argc, char** argv) {
     learn->add_option("--method", request.method, "as `roars list` prints it")->required();
     learn
         ->add_option("--task", request.task,
-                     "random-calculation, bandit, chain, digits, factorised, stop-time, or an environment: pendulum, "
+                     "random-calculation, calculation-domains, countdown, bandit, chain, digits, factorised, "
+                     "stop-time, or an environment: pendulum, "
                      "cartpole, ...")
         ->default_val("random-calculation");
     learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")
@@ -159,10 +186,24 @@ int run(int argc, char** argv) {
     learn->add_flag("--resume", request.resume, "goes on from the checkpoint in --out, bit for bit");
     learn->allow_extras();
 
+    std::vector<std::string> methods;
+    std::int64_t seeds = 5;
+    auto* versus =
+        app.add_subcommand("compare", "trains several methods at equal budget; settings are flags as of train");
+    versus->add_option("--methods", methods, "with commas between them; differences are to the first")
+        ->required()
+        ->delimiter(',');
+    versus->add_option("--task", request.task, "as of train")->default_val("random-calculation");
+    versus->add_option("--seeds", seeds, "runs of each method")->default_val(5)->check(CLI::Range(1, 1000));
+    versus->add_option("--out", request.out, "folder for the runs, table, JSON and picture; what is there goes on")
+        ->required();
+    versus->allow_extras();
+
     try {
         app.parse(argc, argv);
         if (*show) with_method(name, [](const auto& entry) { show_method(entry); });
         if (*options) print_options(markdown);
+        if (*versus) return compare(request, methods, seeds, versus->remaining());
         return *learn ? train(request, learn->remaining()) : 0;
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);

@@ -41,4 +41,32 @@ inline bool draw_curve(const std::vector<nlohmann::json>& metrics, const std::st
     return pclose(gnuplot) == 0;
 }
 
+/// A curve with the band of its interval: rows of iteration, mean, low, high.
+struct Band {
+    std::string name;
+    std::string rows;
+};
+
+/// Draws several curves of accuracy over iterations with their bands. False if gnuplot is not there.
+inline bool draw_bands(const std::vector<Band>& bands, const std::string& title, const std::string& file) {
+    std::FILE* gnuplot = popen("gnuplot 2>/dev/null", "w");
+    if (!gnuplot) return false;
+    std::fprintf(
+        gnuplot,
+        "set terminal svg size 760,460 enhanced background rgb 'white' font 'sans,13'\n"
+        "set output '%s'\nset title '%s' noenhanced\nset xlabel 'iteration'\nset ylabel 'share of right answers'\n"
+        "set yrange [0:1]\nset grid\nset key outside right top noenhanced\nset style fill transparent solid 0.18 "
+        "noborder\n",
+        file.c_str(), title.c_str());
+    std::string plots;
+    for (std::size_t k = 0; k < bands.size(); ++k) {
+        const std::string data = "$band" + std::to_string(k), color = " lc " + std::to_string(k + 1);
+        std::fprintf(gnuplot, "%s << EOD\n%sEOD\n", data.c_str(), bands[k].rows.c_str());
+        plots += (k ? ", " : "") + data + " using 1:3:4 with filledcurves notitle" + color + ", " + data +
+                 " using 1:2 with lines lw 2 title '" + bands[k].name + "'" + color;
+    }
+    std::fprintf(gnuplot, "plot %s\n", plots.empty() ? "0 notitle" : plots.c_str());
+    return pclose(gnuplot) == 0;
+}
+
 }  // namespace roars::program

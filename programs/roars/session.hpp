@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -33,6 +34,9 @@ struct Request {
     std::uint64_t seed = 0;
     bool resume = false;
     std::vector<std::pair<std::string, std::string>> settings;  ///< path and text, as on the command line
+    bool only_check = false;                                    ///< are the settings sound? Nothing is run or written
+    /// Told the share of the run that is done, and a note; a run with it shows no progress or summary of its own.
+    std::function<void(double, const std::string&)> progress{};
 };
 
 /// Set by SIGINT and SIGTERM: the run writes its checkpoint behind the iteration and ends.

@@ -37,6 +37,11 @@ bool TrainSession::phase(const std::string& name, std::int64_t iterations) {
         begin_training();
     }
     ProgressBar bar(std::string(facts_.name) + " " + name, iterations, iteration_);
+    auto show = [&](const std::string& note) {
+        if (!request_.progress) return bar.show(iteration_, note);
+        std::int64_t before = name == "train" ? run_.warm_start : 0;
+        request_.progress(double(before + iteration_) / double(run_.warm_start + run_.iterations), note);
+    };
     while (iteration_ < iterations) {
         auto start = std::chrono::steady_clock::now();
         Run run{host_, Random(request_.seed).at(std::uint32_t(iteration_)), Progress{iteration_, iterations}};
@@ -55,7 +60,7 @@ bool TrainSession::phase(const std::string& name, std::int64_t iterations) {
                 told += part;
             }
         note(record, seconds);
-        bar.show(iteration_, told);
+        show(told);
         if (iteration_ % run_.checkpoint_every == 0 || iteration_ == iterations || interrupted) checkpoint();
         if (interrupted) return false;
     }
@@ -119,6 +124,7 @@ void TrainSession::restore() {
 }
 
 int TrainSession::stopped() const {
+    if (request_.progress) return 130;
     std::fprintf(stderr, "\nstopped in %s at iteration %lld; go on with --resume --out %s\n", phase_.c_str(),
                  static_cast<long long>(iteration_), request_.out.c_str());
     return 130;
@@ -142,6 +148,7 @@ void TrainSession::finish() {
         costs += ", " + std::to_string(count) + " " + what;
     }
     folder_.write("summary.json", summary.dump(2) + "\n");
+    if (request_.progress) return;
     std::string title = std::string(facts_.name) + " on " + request_.task + ", seed " + std::to_string(request_.seed);
     if (!draw_curve(metrics, title, yardstick_.legend, folder_.file("curve.svg"), curve))
         std::fprintf(stderr, "no learning-curve picture: gnuplot was not found (Debian: gnuplot-nox)\n");

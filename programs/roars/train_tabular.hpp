@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -49,6 +50,7 @@ int train_tabular(const methods::Facts& facts, const Request& request) {
             return "--" + name + ": no such setting, expected one that `roars show " + request.method + "` lists, or " +
                    flags_of(work);
         });
+    if (request.only_check) return 0;
     work.settings["method"] = to_json(method);
     AnyTabularLearner learner(work.task, work.tabular);
     Yardstick yardstick{"exact success over " + std::to_string(work.task.prompts()) + " prompts", "exact",
@@ -60,6 +62,9 @@ int train_tabular(const methods::Facts& facts, const Request& request) {
                             record.emplace_back("answer_entropy", score.entropy);
                             record.emplace_back("answer_length", score.length);
                             record.emplace_back("answer_truncated", score.truncated);
+                            std::span<const float> logits = learner.parameters().values();
+                            record.emplace_back("divergence", tasks::mean_exact_divergence(work.task, logits,
+                                                                                           work.task.start_logits()));
                             return score.success;
                         }};
     return MethodSession(facts, request, work.settings, work.run, yardstick, method, learner).train();

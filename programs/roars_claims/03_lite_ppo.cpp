@@ -20,7 +20,7 @@ void add_lite_ppo(std::vector<Experiment>& all) {
         lite.sampler = {.prompts = prompts, .group_size = group};
         const double rate = step * double(prompts);  // the step is one on the mean over a prompt's answers
         all.push_back({.name = std::move(name),
-                       .sheet = "2508.08221, Lite PPO",
+                       .paper = "2508.08221, Lite PPO",
                        .page = "lite-ppo",
                        .setup = std::move(setup),
                        .updates = updates,

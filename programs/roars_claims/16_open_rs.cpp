@@ -52,7 +52,7 @@ void add_open_rs(std::vector<Experiment>& all) {
     costs.number = "success";
     costs.least = 0;
     all.push_back({.name = "open-rs",
-                   .sheet = "2503.16219, Open-RS",
+                   .paper = "2503.16219, Open-RS",
                    .page = "open-rs",
                    .setup =
                        "A stopping time: 24 positions, right with probability 0.95 sigmoid(1.5 (n - 5)). 16 groups "

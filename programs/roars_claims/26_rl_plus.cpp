@@ -46,7 +46,7 @@ void add_rl_plus(std::vector<Experiment>& all) {
     kept.expected = Expected::same;
     kept.least = 0.02;
     all.push_back({.name = "rl-plus",
-                   .sheet = "2508.00222, RL-PLUS",
+                   .paper = "2508.00222, RL-PLUS",
                    .page = "rl-plus",
                    .setup =
                        "32 prompts with a target of 4 tokens over 10 symbols; on 16 hard ones own sampling succeeds "

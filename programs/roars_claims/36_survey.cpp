@@ -132,7 +132,7 @@ void add_variance(std::vector<Experiment>& all) {
     greedy.says = "so does the greedy answer";
     greedy.method = "ReMax";
     all.push_back({.name = "survey-variance",
-                   .sheet = "2507.04136, survey",
+                   .paper = "2507.04136, survey",
                    .page = "llm-rl-survey",
                    .setup =
                        "One prompt of 8 answers, 4 of them right. The variance of the gradient over 2,000 groups of "
@@ -156,7 +156,7 @@ void add_optimum(std::vector<Experiment>& all) {
                    }};
     };
     all.push_back({.name = "survey-dpo",
-                   .sheet = "2507.04136, survey",
+                   .paper = "2507.04136, survey",
                    .page = "llm-rl-survey",
                    .setup =
                        "8 answers of normal worth R, 4,000 pairs that Bradley and Terry label, beta 1, 300 steps of "
@@ -194,7 +194,7 @@ void add_margin(std::vector<Experiment>& all) {
     stops.number = "distance from 5";
     stops.expected = Expected::lower;
     all.push_back({.name = "survey-margin",
-                   .sheet = "2507.04136, survey",
+                   .paper = "2507.04136, survey",
                    .page = "llm-rl-survey",
                    .setup = "One pair, beta 0.1, 10,000 steps of Adam 0.05. Nothing is drawn: every seed is the same.",
                    .updates = 10000,
@@ -251,7 +251,7 @@ void add_hacking(std::vector<Experiment>& all) {
     turns.number = "true reward";
     turns.expected = Expected::lower;
     all.push_back({.name = "survey-hacking",
-                   .sheet = "2507.04136, survey",
+                   .paper = "2507.04136, survey",
                    .page = "llm-rl-survey",
                    .setup = "200 answers of normal worth, a reward model fitted to 400 labelled pairs in 300 steps of "
                             "Adam 0.05, the policy reference e^{f / beta} / Z without sampling, beta from 100 to 0.01. "

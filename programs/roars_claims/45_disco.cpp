@@ -43,7 +43,7 @@ void add_disco(std::vector<Experiment>& all) {
     end.expected = Expected::same;
     end.least = 0.1;
     all.push_back({.name = "disco",
-                   .sheet = "2505.12366, DisCO",
+                   .paper = "2505.12366, DisCO",
                    .page = "disco",
                    .setup = "60 prompts of 50 answers, the right one at 0.04 (30 hard prompts) or 0.5. Groups of 8, 4 "
                             "updates a batch, plain steps of 0.25, 40 batches. Measured: success on the hard prompts.",

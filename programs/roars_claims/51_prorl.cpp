@@ -1,4 +1,5 @@
 #include <limits>
+#include <utility>
 
 #include "roars/methods/prorl.hpp"
 #include "training.hpp"
@@ -37,14 +38,14 @@ void add_prorl(std::vector<Experiment>& all) {
     wider.baseline = "no pull";
     wider.number = "coverage";
     wider.least = 0.15;
-    auto experiment = [&](std::string name, std::string setup, double flipped) {
+    auto experiment = [&](std::string name, std::string setup, double flipped, std::vector<double> rates) {
         task.flipped = flipped;
         all.push_back({.name = std::move(name),
-                       .sheet = "2505.24864, ProRL",
+                       .paper = "2505.24864, ProRL",
                        .page = "prorl",
                        .setup = std::move(setup),
                        .updates = 600,
-                       .rates = eight_rates,
+                       .rates = std::move(rates),
                        .tuned_by = "success",
                        .arms = {bandit_arm("no pull", method(0, never), task, {}),
                                 bandit_arm("one reference", method(1, never), task, {}),
@@ -54,8 +55,8 @@ void add_prorl(std::vector<Experiment>& all) {
     experiment("prorl",
                "32 prompts of 200 answers, 4 of them right. Groups of 16, those without a contrast left out, 4 updates "
                "a batch, plain steps of 0.5, coefficient 1, 600 batches, resets at 150, 300 and 450.",
-               0.0);
-    experiment("prorl-noisy", "The same with 5 % of the verdicts flipped.", 0.05);
+               0.0, eight_rates);
+    experiment("prorl-noisy", "The same with 5 % of the verdicts flipped.", 0.05, {1.0});
 }
 
 }  // namespace roars::claims

@@ -63,7 +63,7 @@ void add_direct_advantage(std::vector<Experiment>& all) {
     twice.least = 0;
     all.push_back(
         {.name = "direct-advantage",
-         .sheet = "2412.18279, direct advantage",
+         .paper = "2412.18279, direct advantage",
          .page = "direct-advantage",
          .setup = "A chain of 8 moves between 6 places, 4 actions, one goal. Budget: 1,000 rollouts, of which "
                   "a completion of the last k moves costs k/8. Direct advantage: 12 solutions a start, 4 "

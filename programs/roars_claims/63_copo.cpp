@@ -34,7 +34,7 @@ void add_copo(std::vector<Experiment>& all) {
     paper.method = "COPO, 20 and 1.5";
     paper.least = 0;
     all.push_back({.name = "copo",
-                   .sheet = "2508.04138, COPO",
+                   .paper = "2508.04138, COPO",
                    .page = "copo",
                    .setup = "64 prompts of 10 answers; on 48 a wrong one has 95 % or more. Groups of 6, one update a "
                             "batch, plain steps of 1, 200 updates. Measured: success on the 48.",

@@ -57,7 +57,7 @@ void add_dler(std::vector<Experiment>& all) {
     normalised.method = "DLER, one draw";
     normalised.least = 0;
     all.push_back({.name = "dler",
-                   .sheet = "2510.15110, DLER",
+                   .paper = "2510.15110, DLER",
                    .page = "dler",
                    .setup = "A stopping time: four classes that need about 3, 6, 9 and 12 of 16 tokens, nearly every "
                             "answer cut at first. 32 groups of 8, 4 updates a batch, Adam 0.05, 30 batches; DLER draws "

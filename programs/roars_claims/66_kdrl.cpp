@@ -77,7 +77,7 @@ void add_kdrl(std::vector<Experiment>& all) {
     estimator.baseline = "constant, k3";
     estimator.least = 0.05;
     all.push_back({.name = "kdrl",
-                   .sheet = "2506.02208, KDRL",
+                   .paper = "2506.02208, KDRL",
                    .page = "kdrl",
                    .setup =
                        "64 prompts of 64 answers; the teacher is sure of the right one on 48 and of a wrong one on "

@@ -5,7 +5,6 @@
 #include "training.hpp"
 
 namespace roars::claims {
-namespace {
 
 constexpr std::int64_t prompts = 32, group = 8, length = 9;  // a strategy and 8 tokens that carry it out
 
@@ -39,6 +38,8 @@ struct OwnStrategy {
     }
 };
 ROARS_FIELDS(OwnStrategy, factor)
+
+namespace {
 
 using PlannedCredit =
     advantage::Times<advantage::Times<advantage::GroupMean, weight::SignedCredit<col::planning>>, OwnStrategy>;
@@ -94,7 +95,7 @@ void add_hicra(std::vector<Experiment>& all) {
     placebo.baseline = "placebo";
     placebo.least = 0.02;
     all.push_back({.name = "hicra",
-                   .sheet = "2509.03646, HICRA",
+                   .paper = "2509.03646, HICRA",
                    .page = "hicra",
                    .setup =
                        "32 prompts; one of 24 strategies (2 valid in each prompt), then 8 tokens of 3 symbols that "

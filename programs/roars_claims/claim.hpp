@@ -42,7 +42,7 @@ struct Claim {
 
 struct Experiment {
     std::string name;   ///< on the command line
-    std::string sheet;  ///< paper: its arXiv number and title
+    std::string paper;  ///< its arXiv number and short title
     std::string page;   ///< of docs/methods, without .md
     std::string setup;  ///< the task and the budget, one or two sentences
     std::int64_t updates = 1;
@@ -63,7 +63,8 @@ inline void stop_if_interrupted() {
     if (interrupted) throw Interrupted{};
 }
 
-// One function a translation unit, each named by the number of its sheet. all_experiments() is their list.
+// One function a translation unit, named by the number that its numeric cases have too. A new one: a file, a line here,
+// a line in all_experiments().
 void add_lite_ppo(std::vector<Experiment>& all);             // 03
 void add_open_rs(std::vector<Experiment>& all);              // 16
 void add_rl_plus(std::vector<Experiment>& all);              // 26

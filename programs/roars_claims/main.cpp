@@ -2,13 +2,17 @@
 // Tries the papers' claims in small: every arm of every experiment at equal budget, the same search over the learning
 // rate for method and baseline, effect, interval and verdict. What is finished is not run again.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <mutex>
-#include <sstream>
+#include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -60,17 +64,21 @@ struct Request {
     std::string out, pages;
 };
 
-std::vector<const Experiment*> chosen(const std::vector<Experiment>& all, const std::vector<std::string>& names) {
-    std::vector<const Experiment*> experiments;
+/// Those of these names, all without any. A page tells of all its experiments, so these are chosen together for pages.
+std::vector<const Experiment*> chosen(const std::vector<Experiment>& all, const Request& request) {
     std::string known;
-    for (const Experiment& each : all) {
-        known += " " + each.name;
-        if (names.empty() || std::find(names.begin(), names.end(), each.name) != names.end())
-            experiments.push_back(&each);
+    std::set<std::string> pages;
+    for (const Experiment& each : all) known += " " + each.name;
+    for (const std::string& name : request.names) {
+        auto found = std::find_if(all.begin(), all.end(), [&](const Experiment& e) { return e.name == name; });
+        expect(found != all.end(), [&] { return "no experiment is named '" + name + "', expected one of:" + known; });
+        if (!request.pages.empty()) pages.insert(found->page);
     }
-    for (const std::string& name : names)
-        expect(std::any_of(all.begin(), all.end(), [&](const Experiment& e) { return e.name == name; }),
-               [&] { return "no experiment is named '" + name + "', expected one of:" + known; });
+    std::vector<const Experiment*> experiments;
+    for (const Experiment& each : all)
+        if (request.names.empty() || pages.contains(each.page) ||
+            std::find(request.names.begin(), request.names.end(), each.name) != request.names.end())
+            experiments.push_back(&each);
     return experiments;
 }
 
@@ -116,27 +124,29 @@ void run_all(const std::vector<const Experiment*>& experiments, const std::vecto
     if (failure) std::rethrow_exception(failure);
 }
 
-/// Puts the claims' section into a method's page, between the two lines that mark its place.
-void write_page(const std::string& folder, const std::string& page, const std::string& section) {
+/// The page of a method, cut at the two lines between which its claims stand.
+struct Page {
+    std::string before, behind;
+};
+Page read_page(const std::string& file) {
     constexpr std::string_view begin = "<!-- claims -->\n", end = "<!-- end of claims -->\n";
-    program::RunFolder pages(folder);
-    const std::string name = page + ".md";
-    std::ifstream stream(pages.file(name), std::ios::binary);
-    expect(stream.good(), [&] { return pages.file(name) + ": cannot be read"; });
-    std::string text((std::istreambuf_iterator<char>(stream)), {});
-    stream.close();
-    auto from = text.find(begin), to = text.find(end);
+    std::ifstream stream(file, std::ios::binary);
+    expect(stream.good(), [&] { return file + ": cannot be read"; });
+    const std::string text((std::istreambuf_iterator<char>(stream)), {});
+    const auto from = text.find(begin), to = text.find(end);
     expect(from != text.npos && to != text.npos && from < to,
-           [&] { return pages.file(name) + ": has no lines '<!-- claims -->' and '<!-- end of claims -->'"; });
-    from += begin.size();
-    pages.write(name, text.substr(0, from) + section + text.substr(to));
+           [&] { return file + ": has no lines '<!-- claims -->' and '<!-- end of claims -->'"; });
+    return {text.substr(0, from + begin.size()), text.substr(to)};
 }
 
 int run(const Request& request) {
     const std::vector<Experiment> all = all_experiments();
-    const auto experiments = chosen(all, request.names);
+    const auto experiments = chosen(all, request);
     const Plan& plan = request.plan;
-    program::RunFolder folder(request.out);
+    const program::RunFolder folder(request.out), pages(request.pages);
+    std::map<std::string, Page> page;
+    if (!request.pages.empty())
+        for (const Experiment* each : experiments) page[each->page] = read_page(pages.file(each->page + ".md"));
     folder.create();
     Runs runs(folder);
     try {
@@ -161,12 +171,11 @@ int run(const Request& request) {
     folder.write("claims.md", page_of(verdicts, plan));
     if (!draw(verdicts, folder.file("claims.svg")))
         std::fprintf(stderr, "no picture: gnuplot was not found (Debian: gnuplot-nox)\n");
-    if (!request.pages.empty())
-        for (const Experiment* each : experiments)
-            write_page(request.pages, each->page, section_of(each->page, verdicts, plan));
+    for (const auto& [name, text] : page)
+        pages.write(name + ".md", text.before + section_of(name, verdicts, plan) + text.behind);
     for (const Verdict& v : verdicts)
         std::printf("%-18s %-24s %-34s %s - %s: %.4f [%.4f, %.4f]  %s\n", v.experiment->name.c_str(),
-                    v.searched ? "rate searched" : "the sheet's rate", v.claim->number.c_str(), v.claim->method.c_str(),
+                    v.searched ? "rate searched" : "rate as designed", v.claim->number.c_str(), v.claim->method.c_str(),
                     v.claim->baseline.c_str(), v.effect.mean, v.effect.low, v.effect.high,
                     v.shown ? "shown" : "not shown");
     std::printf("%s\n", folder.file("claims.md").c_str());
@@ -193,7 +202,7 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
         if (list) {
             for (const Experiment& each : all_experiments()) {
-                std::printf("%-18s arXiv %s\n", each.name.c_str(), each.sheet.c_str());
+                std::printf("%-18s arXiv %s\n", each.name.c_str(), each.paper.c_str());
                 for (const Claim& claim : each.claims)
                     std::printf("%-18s   %s (%s against %s)\n", "", claim.says.c_str(), claim.method.c_str(),
                                 claim.baseline.c_str());

@@ -120,7 +120,7 @@ std::string reason(const Verdict& v) {
 
 std::string rows_of(const Verdict& v) {
     std::string rates = v.searched ? "searched: " + rate_text(v.rate_method) + ", " + rate_text(v.rate_baseline)
-                                   : std::string("the sheet's");
+                                   : std::string("as designed");
     return "| " + v.claim->says + " | " + v.claim->number + ": " + v.claim->method + " against " + v.claim->baseline +
            ", " + expectation(*v.claim) + " | " + rates + " | " + with_interval(v.method) + " | " +
            with_interval(v.baseline) + " | " + effect_text(v) + " | " + std::to_string(v.as_expected) + "/" +
@@ -239,7 +239,7 @@ Json to_json(const std::vector<Verdict>& verdicts, const Plan& plan) {
     Json list = Json::array();
     for (const Verdict& v : verdicts)
         list.push_back({{"experiment", v.experiment->name},
-                        {"paper", v.experiment->sheet},
+                        {"paper", v.experiment->paper},
                         {"claim", v.claim->says},
                         {"number", v.claim->number},
                         {"expected", expectation(*v.claim)},
@@ -271,7 +271,9 @@ std::string page_of(const std::vector<Verdict>& verdicts, const Plan& plan) {
         "# Claims of the papers, in small\n\n"
         "Written by `roars_claims`. What each paper claims is tried on a task that takes seconds and that is "
         "evaluated\n"
-        "exactly, without sampling. Every arm has the same number of updates. Rows: once at the learning rate of the\n"
+        "exactly, without sampling. Every arm has the same number of updates, or of rollouts where an experiment says "
+        "so.\n"
+        "Rows: once at the learning rate of the\n"
         "experiment's design, once at the rate that a search found for each arm (its factors are given: method,\n"
         "baseline); the search is the same for both and uses " +
         std::to_string(plan.search_seeds) +
@@ -281,11 +283,11 @@ std::string page_of(const std::vector<Verdict>& verdicts, const Plan& plan) {
         "interval is on the claimed side of 0, and the mean reaches what is asked; *the same*: the whole interval is\n"
         "within the bound. The column \"seeds\" counts those whose own effect is as claimed.\n\n" +
         std::to_string(shown_count) + " of " + std::to_string(verdicts.size()) +
-        " rows are shown.\n\n![Means with intervals](claims.svg)\n\n";
+        " rows are shown.\n\n![The first claim of each experiment: means with 95 % intervals](claims.svg)\n\n";
     const Experiment* last = nullptr;
     for (const Verdict& v : verdicts) {
         if (v.experiment != last)
-            page += std::string(last ? "\n" : "") + "## " + v.experiment->name + "\n\narXiv " + v.experiment->sheet +
+            page += std::string(last ? "\n" : "") + "## " + v.experiment->name + "\n\narXiv " + v.experiment->paper +
                     " ([page](methods/" + v.experiment->page + ".md)). " + about(verdicts, *v.experiment) + table_head;
         last = v.experiment;
         page += rows_of(v);
@@ -311,31 +313,42 @@ std::string section_of(const std::string& page, const std::vector<Verdict>& verd
 bool draw(const std::vector<Verdict>& verdicts, const std::string& file) {
     std::FILE* gnuplot = popen("gnuplot 2>/dev/null", "w");
     if (!gnuplot) return false;
-    std::vector<const Verdict*> panels;
-    for (const Verdict& v : verdicts)
-        if (v.searched || !has_search(*v.experiment)) panels.push_back(&v);
-    const int columns = 4, rows = (int(panels.size()) + columns - 1) / columns;
+    std::vector<std::vector<const Verdict*>> panels;  // the first claim of each experiment, at one rate or at both
+    for (const Verdict& v : verdicts) {
+        if (v.claim != &v.experiment->claims.front()) continue;
+        if (panels.empty() || panels.back().front()->experiment != v.experiment) panels.emplace_back();
+        panels.back().push_back(&v);
+    }
+    const int columns = 4, rows = std::max(1, (int(panels.size()) + columns - 1) / columns);
     std::fprintf(gnuplot,
                  "set terminal svg size 1100,%d enhanced background rgb 'white' font 'sans,10'\nset output '%s'\n"
-                 "set multiplot layout %d,%d\nset grid ytics\nunset key\nset xrange [-0.6:1.6]\nset bmargin 3\n",
-                 170 * std::max(rows, 1), file.c_str(), std::max(rows, 1), columns);
-    for (const Verdict* v : panels) {
-        auto finite = [](double x, double otherwise) { return std::isfinite(x) ? x : otherwise; };
-        auto point = [&](int place, const metrics::MeanInterval& x) {
-            return text("%d %.9g %.9g %.9g\n", place, x.mean, finite(x.low, x.mean), finite(x.high, x.mean));
+                 "set multiplot layout %d,%d\nset grid ytics\nunset key\nset xrange [-0.7:4.2]\nset boxwidth 0.8\n"
+                 "set xtics ('rate as designed' 0.5, 'rate searched' 3) nomirror\n",
+                 190 * rows, file.c_str(), rows, columns);
+    for (const auto& panel : panels) {
+        std::string baseline, method;
+        double top = 0, bottom = 0;
+        auto point = [&](std::string& points, double place, const metrics::MeanInterval& x) {
+            const double low = std::isfinite(x.low) ? x.low : x.mean, high = std::isfinite(x.high) ? x.high : x.mean;
+            points += text("%g %.9g %.9g %.9g\n", place, x.mean, low, high);
+            top = std::max(top, high);
+            bottom = std::min(bottom, low);
         };
-        double top = std::max(finite(v->method.high, v->method.mean), finite(v->baseline.high, v->baseline.mean));
-        double bottom =
-            std::min({0.0, finite(v->method.low, v->method.mean), finite(v->baseline.low, v->baseline.mean)});
+        for (const Verdict* v : panel) {
+            point(baseline, v->searched ? 2.5 : 0, v->baseline);
+            point(method, v->searched ? 3.5 : 1, v->method);
+        }
         if (!(top > bottom)) top = bottom + 1;
+        const Verdict& v = *panel.front();
         std::fprintf(gnuplot,
-                     "set title \"%s: %s\" noenhanced\nset yrange [%.9g:%.9g]\n"
-                     "set xtics (\"%s\" 0, \"%s\" 1) noenhanced\n$points << EOD\n%s%sEOD\n"
-                     "plot $points using 1:2:(0.5) with boxes fs solid 0.3 lc rgb '%s', "
-                     "$points with yerrorbars pt 7 ps 0.4 lc rgb 'black'\n",
-                     v->experiment->name.c_str(), v->claim->number.c_str(), bottom, bottom + 1.1 * (top - bottom),
-                     v->claim->baseline.c_str(), v->claim->method.c_str(), point(0, v->baseline).c_str(),
-                     point(1, v->method).c_str(), v->shown ? "#2a7f62" : "#b04a3a");
+                     "set title \"%s: %s\\n%s (green), %s (grey)\" noenhanced\nset yrange [%.9g:%.9g]\n"
+                     "$baseline << EOD\n%sEOD\n$method << EOD\n%sEOD\n"
+                     "plot $baseline with boxes fs solid 0.4 lc rgb '#777777', $method with boxes fs solid 0.4 lc rgb "
+                     "'#2a7f62', $baseline with yerrorbars pt 7 ps 0.4 lc rgb 'black', $method with yerrorbars pt 7 ps "
+                     "0.4 lc rgb 'black'\n",
+                     v.experiment->name.c_str(), v.claim->number.c_str(), v.claim->method.c_str(),
+                     v.claim->baseline.c_str(), bottom, bottom + 1.1 * (top - bottom), baseline.c_str(),
+                     method.c_str());
     }
     std::fprintf(gnuplot, "unset multiplot\n");
     return pclose(gnuplot) == 0;

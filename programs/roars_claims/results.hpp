@@ -44,14 +44,14 @@ struct Plan {
     }
 };
 
-/// Runs that the search needs and those at the sheet's own rate; and, once these are there, those at the rates found.
+/// Runs that the search needs and those at the design's own rate; and, once these are there, those at the rates found.
 std::vector<Key> first_runs(const Experiment& experiment, const Plan& plan);
 std::vector<Key> chosen_runs(const Experiment& experiment, const Plan& plan, const Runs& runs);
 
-/// The factor whose mean over the search's seeds is largest; of equal ones the nearest to the sheet's rate.
+/// The factor whose mean over the search's seeds is largest; of equal ones the nearest to the design's.
 double chosen_rate(const Experiment& experiment, const Arm& arm, const Plan& plan, const Runs& runs);
 
-/// A claim, judged: at the sheet's learning rate, or with the rate that was found for each arm.
+/// A claim, judged: at the design's learning rate, or with the rate that was found for each arm.
 struct Verdict {
     const Experiment* experiment = nullptr;
     const Claim* claim = nullptr;
@@ -69,7 +69,7 @@ nlohmann::json to_json(const std::vector<Verdict>& verdicts, const Plan& plan);
 std::string page_of(const std::vector<Verdict>& verdicts, const Plan& plan);
 /// The part of a method's page: the claims of its experiments. Empty where it has none.
 std::string section_of(const std::string& page, const std::vector<Verdict>& verdicts, const Plan& plan);
-/// A panel a claim: both means with their intervals. False where gnuplot is not there.
+/// A panel for the first claim of each experiment: means with their intervals. False where gnuplot is not there.
 bool draw(const std::vector<Verdict>& verdicts, const std::string& file);
 
 }  // namespace roars::claims

@@ -22,7 +22,7 @@ template <class Surrogate, class Old, class Step>
 auto with_step(const optimizer::Preference<Surrogate, Old>& from, const Step& step) {
     return optimizer::Preference<Surrogate, Step>{from.surrogate, step, from.epochs, from.minibatches};
 }
-/// A method with another step rule: the sheets' small experiments take plain steps on a table of logits.
+/// A method with another step rule: the small experiments take plain steps on a table of logits.
 template <class S, class R, class A, class G, class O, class Step>
 auto with_step(const Algorithm<S, R, A, G, O>& method, const Step& step) {
     auto optimizer = with_step(method.optimizer, step);

@@ -103,6 +103,21 @@ TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {
     }
 }
 
+TYPED_TEST(EveryTabularTask, DivergenceIsTheSumOverAllAnswers) {
+    const auto task = small(static_cast<const TypeParam*>(nullptr));
+    const auto logits = noisy_logits(task, 6), other = noisy_logits(task, 7);
+    std::map<std::vector<std::int32_t>, double> q;
+    for_each_answer(task, other, 0, [&](const auto& answer, std::int64_t, double p) { q[answer] = p; });
+    double divergence = 0;
+    for_each_answer(task, logits, 0,
+                    [&](const auto& answer, std::int64_t, double p) { divergence += p * std::log(p / q.at(answer)); });
+    std::span<const double> policy(logits), reference(other);
+    EXPECT_NEAR(exact_divergence(task, policy, reference, 0), divergence, 1e-12);
+    EXPECT_NEAR(exact_divergence(task, policy, policy, 0), 0.0, 1e-15);
+    EXPECT_GT(mean_exact_divergence(task, policy, reference), 0.0);
+    EXPECT_THROW(exact_divergence(task, policy, reference.first(3), 0), Error);
+}
+
 TYPED_TEST(EveryTabularTask, StatesAreInOrderAndAnswersEndInTime) {
     const auto task = small(static_cast<const TypeParam*>(nullptr));
     const auto logits = noisy_logits(task, 2);

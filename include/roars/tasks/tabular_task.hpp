@@ -130,6 +130,45 @@ ExactScore exact_score(const Task& task, std::span<const Real> logits, std::int6
     return score;
 }
 
+/// KL(policy || reference) of a prompt's whole answers, nats: sum over states of reach(s) KL(p(. | s) || q(. | s)). A
+/// choice that the reference forbids (forbidden_logit) and the policy does not makes it infinite, or as good as.
+/// Shapes: logits, reference [rows x actions]. Errors: as exact_score.
+template <TabularTask Task, class Real>
+double exact_divergence(const Task& task, std::span<const Real> logits, std::span<const double> reference,
+                        std::int64_t prompt) {
+    const auto actions = static_cast<std::size_t>(task.actions());
+    const auto size = static_cast<std::size_t>(task.rows()) * actions;
+    expect(logits.size() == size && reference.size() == size && prompt >= 0 && prompt < task.prompts(), [&] {
+        return "exact divergence: " + std::to_string(logits.size()) + " and " + std::to_string(reference.size()) +
+               " logits, prompt " + std::to_string(prompt) + ", expected " + std::to_string(size) +
+               " of each and a prompt from 0 to " + std::to_string(task.prompts() - 1);
+    });
+    std::vector<double> reach(static_cast<std::size_t>(task.states())), p(actions), q(actions);
+    reach[static_cast<std::size_t>(task.start(prompt))] = 1;
+    double divergence = 0;
+    for (std::int64_t state = 0; state < task.states(); ++state) {
+        const double here = reach[static_cast<std::size_t>(state)];
+        const std::int64_t row = task.row(prompt, state);
+        if (row < 0 || here == 0) continue;
+        const auto first = static_cast<std::size_t>(row) * actions;
+        detail::softmax(logits.subspan(first, actions), std::span<double>(p));
+        detail::softmax(reference.subspan(first, actions), std::span<double>(q));
+        for (std::size_t a = 0; a < actions; ++a) {
+            if (p[a] == 0) continue;
+            divergence += here * p[a] * std::log(p[a] / q[a]);
+            reach[static_cast<std::size_t>(task.next(prompt, state, std::int64_t(a)))] += here * p[a];
+        }
+    }
+    return divergence;
+}
+template <TabularTask Task, class Real>
+double mean_exact_divergence(const Task& task, std::span<const Real> logits, std::span<const double> reference) {
+    double sum = 0;
+    for (std::int64_t prompt = 0; prompt < task.prompts(); ++prompt)
+        sum += exact_divergence(task, logits, reference, prompt) / double(task.prompts());
+    return sum;
+}
+
 /// The mean over prompts [first, last); over all of them without any.
 template <TabularTask Task, class Real>
 ExactScore mean_exact_score(const Task& task, std::span<const Real> logits, std::int64_t samples = 64,

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Usage: compare_test.sh ROARS FOLDER
+# A comparison that is killed and goes on ends as one that nothing happened to, and its runs are those of `roars train`.
+set -u
+roars=$1 folder=$2
+rm -rf "$folder" && mkdir -p "$folder" || exit 1
+failed=0
+fail() { echo "$1" && failed=1; }
+
+some=(--task bandit --iterations 300 --checkpoint_every 50 --evaluate_every 100 --task.prompts 8 --sampler.prompts 8
+    --sampler.group_size 4)
+compare=("$roars" compare --methods "lite-ppo,grpo" --seeds 2 "${some[@]}")
+"${compare[@]}" --out "$folder/whole" >"$folder/told" 2>"$folder/errors" || fail "whole: $(cat "$folder/errors")"
+"${compare[@]}" --out "$folder/torn" >/dev/null 2>&1 &
+run=$!
+until [ -e "$folder/torn/lite-ppo/seed-1/checkpoint.safetensors" ]; do
+    kill -0 $run 2>/dev/null || break
+    sleep 0.01
+done
+kill -9 $run 2>/dev/null
+wait $run 2>/dev/null
+[ -e "$folder/torn/compare.json" ] && fail "the comparison ended before it could be killed"
+"${compare[@]}" --out "$folder/torn" >/dev/null 2>"$folder/errors" || fail "torn: $(cat "$folder/errors")"
+"$roars" train --method grpo --seed 1 "${some[@]}" --out "$folder/alone" >/dev/null 2>&1 || fail "train fails"
+for other in "$folder/torn/grpo/seed-1" "$folder/alone"; do
+    cmp "$folder/whole/grpo/seed-1/checkpoint.safetensors" "$other/checkpoint.safetensors" || fail "$other differs"
+done
+accuracies() { cut -d'|' -f1-8 "$1/compare.md"; }  # all but the seconds
+cmp <(accuracies "$folder/whole") <(accuracies "$folder/torn") || fail "the tables differ"
+[ "$(grep -cE '^\| (lite-ppo|grpo) ' "$folder/told")" -eq 2 ] || fail "no row for each method: $(cat "$folder/told")"
+
+# refuses REGEX ARGUMENT...
+refuses() {
+    local expected=$1 code
+    shift
+    "$roars" compare "$@" >"$folder/stdout" 2>"$folder/stderr"
+    code=$?
+    if [ $code -ne 2 ] || [ -s "$folder/stdout" ] || [ "$(wc -l <"$folder/stderr")" -ne 1 ] ||
+        ! grep -qE "^roars: .*$expected" "$folder/stderr"; then
+        fail "compare $*: exit code $code, expected 2 and one line that matches '$expected', but got: \
+            $(cat "$folder/stdout" "$folder/stderr")"
+    fi
+}
+refuses "methods is required" --task bandit --out "$folder/a"
+refuses "no method is named 'nothing'" --methods grpo,nothing --task bandit --out "$folder/a"
+refuses "grpo is named twice" --methods grpo,grpo --task bandit --out "$folder/a"
+refuses "ppo cannot be trained on bandit: it asks for value value_old" --methods grpo,ppo --task bandit --out "$folder/a"
+refuses "seeds" --methods grpo --seeds 0 --task bandit --out "$folder/a"
+refuses "--regularizer.coefficient: no such setting.*roars show lite-ppo" --methods grpo,lite-ppo --task bandit \
+    --out "$folder/a" --regularizer.coefficient 0
+[ -e "$folder/a" ] && fail "what was refused has left a folder"
+refuses "was begun with /settings/task/prompts = 8" --methods lite-ppo,grpo --out "$folder/whole" "${some[@]}" \
+    --task.prompts 9
+exit $failed
