@@ -44,6 +44,7 @@
 #include "roars/pack.hpp"
 #include "roars/methods/tscac.hpp"
 #include "roars/methods/td3.hpp"
+#include "roars/methods/tscac.hpp"
 
 /// All methods: a compile-time map from name to type, settings and facts. The program's list, the tests and the tables
 /// of the documentation are generated from it.
