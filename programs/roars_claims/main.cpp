@@ -27,7 +27,7 @@ std::vector<Experiment> all_experiments() {
     std::vector<Experiment> all;
     for (auto add : {add_lite_ppo, add_open_rs, add_rl_plus, add_survey, add_disco, add_prorl, add_direct_advantage,
                      add_copo, add_dler, add_kdrl, add_hicra, add_dataset_perspective, add_guided_policy, add_zero_shot,
-                     add_dataset_constraint, add_demonstrations, add_dataset_constraint})
+                     add_dataset_constraint, add_demonstrations})
         add(all);
     return all;
 }
