@@ -29,22 +29,12 @@ class HostBlock {
 public:
     static constexpr int threads = threads_;
 
-    template <class T>
-    class Local {
-    public:
-        T& operator[](int thread) { return (*values_)[static_cast<std::size_t>(thread)]; }
-
-    private:
-        std::unique_ptr<std::array<T, threads_>> values_ = std::make_unique<std::array<T, threads_>>();
-    };
-
-    HostBlock(std::int64_t index, std::int64_t count, Order order) : index_(index), count_(count), order_(threads_) {
+    HostBlock(std::int64_t index, Order order) : index_(index), order_(threads_) {
         std::iota(order_.begin(), order_.end(), 0);
         if (order == Order::backwards) std::reverse(order_.begin(), order_.end());
         if (order == Order::shuffled) std::shuffle(order_.begin(), order_.end(), std::mt19937(unsigned(index)));
     }
     std::int64_t index() const { return index_; }
-    std::int64_t count() const { return count_; }
     template <class Step>
     void each(Step&& step) {
         for (int thread : order_) step(thread);
@@ -62,7 +52,7 @@ public:
     void set_bits(unsigned& word, unsigned bits) { word |= bits; }
 
 private:
-    std::int64_t index_, count_;
+    std::int64_t index_;
     std::vector<int> order_;
 };
 
@@ -78,7 +68,8 @@ public:
     Arena<EmulatedIn>& arena() { return arena_; }
     void* allocate(std::size_t bytes) {
         ++allocations;
-        void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+        void* memory = nullptr;  // of exactly that size, for address sanitizers
+        if (posix_memalign(&memory, 256, bytes) != 0) throw std::bad_alloc();
         std::memset(memory, 0x7f, bytes);
         return memory;
     }
@@ -100,7 +91,7 @@ public:
         for (std::int64_t index = 0; index < blocks; ++index) {
             auto memory = std::make_unique<std::aligned_storage_t<sizeof(typename Body::Shared), 64>>();
             std::memset(memory.get(), 0x7f, sizeof(typename Body::Shared));
-            HostBlock<Body::threads> block(index, blocks, order_);
+            HostBlock<Body::threads> block(index, order_);
             body(block, *std::launder(reinterpret_cast<typename Body::Shared*>(memory.get())));
         }
     }

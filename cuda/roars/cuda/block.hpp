@@ -9,9 +9,9 @@
 /// A kernel is a trivially copyable value with `threads`, a struct `Shared` (what the threads of a block share) and
 ///     template <class Block> ROARS_FN void operator()(Block& block, Shared& shared) const;
 /// Its body is a row of steps: block.each([&](int thread) { ... }) is run by every thread, and behind it all wait for
-/// each other. What a thread remembers from one step to the next is a Block::Local<T>, asked for its own by
-/// local[thread]. In a step no thread reads what another one writes in the same step. A branch around a step depends on
-/// what all threads see alike: block.read(x) for a value in `shared`.
+/// each other; what a thread knows of an earlier step is in `shared`. In a step no thread reads what another one writes
+/// in the same step. A branch around a step depends on what all threads see alike: block.read(x) for a value in
+/// `shared`.
 ///
 /// On the GPU a step is the thread's own call and a __syncthreads(). On the host it is a loop over all threads, in any
 /// order: so the arithmetic of every index, and that no step depends on the order of its threads, is tested without a
@@ -23,26 +23,10 @@ class DeviceBlock {
 public:
     static constexpr int threads = threads_;
 
-    template <class T>
-    class Local {
-    public:
-        ROARS_FN T& operator[](int) { return value_; }
-
-    private:
-        T value_{};
-    };
-
-    /// The block's number, and how many there are.
+    /// The block's number.
     ROARS_FN std::int64_t index() const {
 #if defined(__CUDA_ARCH__)
         return static_cast<std::int64_t>(blockIdx.x);
-#else
-        return 0;
-#endif
-    }
-    ROARS_FN std::int64_t count() const {
-#if defined(__CUDA_ARCH__)
-        return static_cast<std::int64_t>(gridDim.x);
 #else
         return 0;
 #endif
