@@ -41,10 +41,9 @@
 #include "roars/methods/sac.hpp"
 #include "roars/methods/sapo.hpp"
 #include "roars/methods/supervised.hpp"
-#include "roars/pack.hpp"
-#include "roars/methods/tscac.hpp"
 #include "roars/methods/td3.hpp"
 #include "roars/methods/tscac.hpp"
+#include "roars/pack.hpp"
 
 /// All methods: a compile-time map from name to type, settings and facts. The program's list, the tests and the tables
 /// of the documentation are generated from it.

@@ -100,8 +100,8 @@ void segmented_recursion(backend::Host& backend, Offsets offsets, Step&& step, S
 /// Elements of a block whose coefficients are found in one loop and whose results are used in another.
 inline constexpr std::int64_t scan_block = 256;
 
-/// values[k] = y_k = a_k y_{k+1} + b_k for the block, y_count = y; returns y_0. Each step waits for the one before, so a
-/// whole block is run as four quarters side by side, whose starts come from the quarters composed to maps.
+/// values[k] = y_k = a_k y_{k+1} + b_k for the block, y_count = y; returns y_0. Each step waits for the one before, so
+/// a whole block is run as four quarters side by side, whose starts come from the quarters composed to maps.
 template <class Real>
 double affine_block(const Real* a, const Real* b, std::int64_t count, double y, Real* values) {
     values[count] = static_cast<Real>(y);
