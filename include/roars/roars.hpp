@@ -2,7 +2,6 @@
 
 /// Every part and every method. Actors, tasks, training, reflection and the objective over a linear layer are headers
 /// of their own.
-/// Every part and every method. Actors, tasks, training and reflection are headers of their own.
 #include "roars/advantage/action_critics.hpp"
 #include "roars/advantage/action_value_target.hpp"
 #include "roars/advantage/balanced_weight.hpp"

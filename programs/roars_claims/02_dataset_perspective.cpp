@@ -253,7 +253,7 @@ void add_dataset_perspective(std::vector<Experiment>& all) {
     };
     all.push_back(
         {.name = "dataset-perspective",
-         .sheet = "2111.04714, SACo and TQ",
+         .paper = "2111.04714, SACo and TQ",
          .page = "dataset-perspective",
          .setup =
              "A 6 x 6 grid with two walls, 60 steps, gamma 0.95. Tabular Q-learning of 8,000 steps makes five data "

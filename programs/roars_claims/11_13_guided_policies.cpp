@@ -123,7 +123,7 @@ constexpr const char* cliff =
 void add_dataset_constraint(std::vector<Experiment>& all) {
     all.push_back(
         {.name = "dataset-constraint",
-         .sheet = "2306.06569, PRDC",
+         .paper = "2306.06569, PRDC",
          .page = "prdc",
          .setup = cliff,
          .updates = 2000,
@@ -137,7 +137,7 @@ void add_dataset_constraint(std::vector<Experiment>& all) {
 void add_guided_policy(std::vector<Experiment>& all) {
     all.push_back(
         {.name = "advantage-guided",
-         .sheet = "2405.19909, A2PR",
+         .paper = "2405.19909, A2PR",
          .page = "a2pr",
          .setup = cliff,
          .updates = 2000,

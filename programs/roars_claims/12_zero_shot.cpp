@@ -136,7 +136,7 @@ void add_zero_shot(std::vector<Experiment>& all) {
     };
     all.push_back(
         {.name = "zero-shot",
-         .sheet = "2508.16496, zero-shot RL",
+         .paper = "2508.16496, zero-shot RL",
          .page = "zero-shot-rl",
          .setup = "A 5 x 5 grid, 4 moves and staying. Low data: 1,000 steps with two moves in each cell; full: 5,000 "
                   "steps of any. d = 25, F with one layer of 128, B linear, gamma 0.9, batch 128, Adam 1e-3, 3,000 "

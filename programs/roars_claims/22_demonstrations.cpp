@@ -127,7 +127,7 @@ void add_demonstrations(std::vector<Experiment>& all) {
     };
     all.push_back(
         {.name = "demonstrations",
-         .sheet = "2310.17303, demonstration-regularized RL",
+         .paper = "2310.17303, demonstration-regularized RL",
          .page = "demonstration-regularized",
          .setup = "A lock of 8 steps, 4 states, 3 actions. The expert is the optimal policy, its demonstrations are "
                   "cloned with the logarithmic regulariser; 300 episodes, a plan before each, bonus 0.1 H / sqrt(n), "

@@ -138,7 +138,7 @@ void add_famo2o(std::vector<Experiment>& all) {
     data.says = "the balance chosen is larger where the data is poor: the mean difference";
     data.number = "balance_gap", data.least = 1;
     all.push_back({.name = "famo2o",
-                   .sheet = "2310.17966, FamO2O",
+                   .paper = "2310.17966, FamO2O",
                    .page = "famo2o",
                    .setup =
                        "40 contexts, 10 actions, 80 rows each: 20 with an expert's data and noise of 3, 20 with any "

@@ -88,7 +88,7 @@ Experiment value_experiment() {
     stable.method = "Gumbel 0.3", stable.baseline = "chi-square 0.95";
     stable.number = "diverged", stable.least = 0.75;
     return {.name = "f-dvl-value",
-            .sheet = "2302.08560, Dual RL: f-DVL",
+            .paper = "2302.08560, Dual RL: f-DVL",
             .page = "dual-rl",
             .setup =
                 "One state, actions worth 0, 0.5 or 1 (60, 30, 10 %) and noise of 0.1, one in a hundred far off. "
@@ -218,7 +218,7 @@ Experiment recoil_experiment() {
     three.says = "so it is with three";
     three.method = "ReCOIL, 3 trajectories", three.baseline = "cloning, 3 trajectories";
     return {.name = "recoil",
-            .sheet = "2302.08560, Dual RL: ReCOIL",
+            .paper = "2302.08560, Dual RL: ReCOIL",
             .page = "dual-rl",
             .setup =
                 "A grid of 6 x 6, moves slip with 0.3; the expert goes right, then down: 1 trajectory of 30 steps; "

@@ -130,7 +130,7 @@ void add_tscac(std::vector<Experiment>& all) {
     }
     all.push_back(
         {.name = "tscac",
-         .sheet = "2302.01680, TSCAC",
+         .paper = "2302.01680, TSCAC",
          .page = "tscac",
          .setup = "10 types of users, 20 items, one step: 20,000 logged rows, critics are their means. The like policy "
                   "is near the behaviour, then the main policy near it, in closed form. Measured: true watch time and "

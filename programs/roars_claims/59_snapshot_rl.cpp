@@ -133,7 +133,7 @@ void add_snapshot_rl(std::vector<Experiment>& all) {
     };
     all.push_back(
         {.name = "snapshot-rl",
-         .sheet = "2403.00673, SnapshotRL",
+         .paper = "2403.00673, SnapshotRL",
          .page = "snapshot-rl",
          .setup = "A maze of 8 x 8, 28 steps to the only reward, limit 60. Tabular Q-learning for 30,000 steps, the "
                   "first 5,000 from snapshots of 10 episodes of a teacher. Measured: area under the greedy return.",
