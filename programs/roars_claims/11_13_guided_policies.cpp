@@ -38,7 +38,7 @@ struct Log {
 
 using Learner = train::ControlLearner<env::CliffBandit, actor::DeterministicAction>;
 
-/// The sheet's networks and rates: 2 x 64, Adam 1e-3, batches of 128, gamma 0.
+/// Networks and rates: 2 x 64, Adam 1e-3, batches of 128, gamma 0.
 template <class Method>
 void make_small(Method& method, double rate, double alpha) {
     const step::AdamW adam{.learning_rate = 1e-3 * rate};

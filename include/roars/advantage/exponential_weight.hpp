@@ -12,7 +12,7 @@ namespace roars::advantage {
 
 /// min(e^(temperature advantage), cap); 1 where temperature is 0, whatever the advantage.
 inline double exponential_weight(double advantage, double temperature, double cap) {
-    return temperature == 0.0 ? std::min(1.0, cap) : std::exp(std::min(temperature * advantage, std::log(cap)));
+    return std::min(temperature == 0.0 ? 1.0 : std::exp(temperature * advantage), cap);
 }
 
 /// A_t = min(exp(temperature (q_t - value_t)), cap): actions of the data, weighed by how much better than average they
