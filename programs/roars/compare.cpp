@@ -169,7 +169,7 @@ int compare_methods(const std::vector<Contestant>& contestants, const Request& r
     folder.write("compare.json", Json{{"task", request.task}, {"methods", json_of(outcomes)}}.dump(2) + "\n");
     folder.write("compare.md", text);
     if (!picture(outcomes, title, folder.file("compare.svg")))
-        std::fprintf(stderr, "no picture: gnuplot was not found (Debian: gnuplot-nox)\n");
+        std::fprintf(stderr, "no picture: gnuplot was not found (Debian: gnuplot-nox), or had nothing to draw\n");
     std::printf("%s%s\n", text.c_str(), folder.file("compare.md").c_str());
     return 0;
 }

@@ -62,8 +62,8 @@ inline bool draw_bands(const std::vector<Band>& bands, const std::string& title,
     for (std::size_t k = 0; k < bands.size(); ++k) {
         const std::string data = "$band" + std::to_string(k), color = " lc " + std::to_string(k + 1);
         std::fprintf(gnuplot, "%s << EOD\n%sEOD\n", data.c_str(), bands[k].rows.c_str());
-        plots += (k ? ", " : "") + data + " using 1:3:4 with filledcurves notitle" + color + ", " + data +
-                 " using 1:2 with lines lw 2 title '" + bands[k].name + "'" + color;
+        plots += (k ? ", " : "") + data + " using 1:3:4 with filledcurves" + color + " notitle, " + data +
+                 " using 1:2 with lines lw 2" + color + " title '" + bands[k].name + "'";
     }
     std::fprintf(gnuplot, "plot %s\n", plots.empty() ? "0 notitle" : plots.c_str());
     return pclose(gnuplot) == 0;

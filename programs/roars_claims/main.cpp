@@ -170,7 +170,7 @@ int run(const Request& request) {
     folder.write("claims.json", to_json(verdicts, plan).dump(2) + "\n");
     folder.write("claims.md", page_of(verdicts, plan));
     if (!draw(verdicts, folder.file("claims.svg")))
-        std::fprintf(stderr, "no picture: gnuplot was not found (Debian: gnuplot-nox)\n");
+        std::fprintf(stderr, "no picture: gnuplot was not found (Debian: gnuplot-nox), or had nothing to draw\n");
     for (const auto& [name, text] : page)
         pages.write(name + ".md", text.before + section_of(name, verdicts, plan) + text.behind);
     for (const Verdict& v : verdicts)

@@ -343,7 +343,8 @@ bool draw(const std::vector<Verdict>& verdicts, const std::string& file) {
         std::fprintf(gnuplot,
                      "set title \"%s: %s\\n%s (green), %s (grey)\" noenhanced\nset yrange [%.9g:%.9g]\n"
                      "$baseline << EOD\n%sEOD\n$method << EOD\n%sEOD\n"
-                     "plot $baseline with boxes fs solid 0.4 lc rgb '#777777', $method with boxes fs solid 0.4 lc rgb "
+                     "plot $baseline using 1:2 with boxes fs solid 0.4 lc rgb '#777777', $method using 1:2 with boxes "
+                     "fs solid 0.4 lc rgb "
                      "'#2a7f62', $baseline with yerrorbars pt 7 ps 0.4 lc rgb 'black', $method with yerrorbars pt 7 ps "
                      "0.4 lc rgb 'black'\n",
                      v.experiment->name.c_str(), v.claim->number.c_str(), v.claim->method.c_str(),

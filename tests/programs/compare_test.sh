@@ -29,6 +29,10 @@ accuracies() { cut -d'|' -f1-8 "$1/compare.md"; }  # all but the seconds
 cmp <(accuracies "$folder/whole") <(accuracies "$folder/torn") || fail "the tables differ"
 [ "$(grep -cE '^\| (lite-ppo|grpo) ' "$folder/told")" -eq 2 ] || fail "no row for each method: $(cat "$folder/told")"
 
+if command -v gnuplot >/dev/null; then
+    tail -n 1 "$folder/whole/compare.svg" | grep -q '</svg>' || fail "compare.svg is no whole picture"
+fi
+
 # refuses REGEX ARGUMENT...
 refuses() {
     local expected=$1 code
