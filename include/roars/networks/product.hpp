@@ -73,10 +73,12 @@ struct ProductPanel {
 
     template <std::size_t rows, std::size_t vectors>
     void tiles(std::int64_t& i, std::int64_t count, std::int64_t j) const {
+        const bool some = depth > 0;  // else both operands may be null
         for (; i + std::int64_t(rows) <= count; i += std::int64_t(rows))
-            product_tile<add, V>(depth, {left.values + i * left.row, left.row, left.column}, right + j, right_stride,
-                                 target + i * target_stride + j, target_stride, start ? start + j : nullptr,
-                                 std::make_index_sequence<rows * vectors>{}, std::make_index_sequence<vectors>{});
+            product_tile<add, V>(depth, {some ? left.values + i * left.row : left.values, left.row, left.column},
+                                 some ? right + j : right, right_stride, target + i * target_stride + j, target_stride,
+                                 start ? start + j : nullptr, std::make_index_sequence<rows * vectors>{},
+                                 std::make_index_sequence<vectors>{});
     }
     template <std::size_t vectors>
     void panels(std::int64_t& j, std::int64_t columns, std::int64_t rows) const {
