@@ -1,8 +1,7 @@
 /// The objective over a fused last linear layer, against its three matrix products alone, which have the logits in
 /// memory as a whole. Counters: share_of_products = time of the products / time of the objective; extra_over_logits =
 /// the most that the objective holds at once / the bytes of the logits.
-#include <memory_resource>
-
+#include "../tests/primitives/counting_memory.hpp"
 #include "roars/methods/dapo.hpp"
 #include "roars/objective_linear.hpp"
 #include "rollouts.hpp"
@@ -10,24 +9,6 @@
 namespace {
 
 using namespace roars;
-
-class Counting : public std::pmr::memory_resource {
-public:
-    std::size_t peak = 0;
-
-private:
-    void* do_allocate(std::size_t bytes, std::size_t alignment) override {
-        held_ += bytes;
-        peak = std::max(peak, held_);
-        return std::pmr::new_delete_resource()->allocate(bytes, alignment);
-    }
-    void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override {
-        held_ -= bytes;
-        std::pmr::new_delete_resource()->deallocate(memory, bytes, alignment);
-    }
-    bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
-    std::size_t held_ = 0;
-};
 
 /// logits = weight hidden; gradient of weight += hidden slopes^T; gradient of hidden = weight^T slopes. The logits
 /// stand for their own slopes.
@@ -73,7 +54,7 @@ void objective(benchmark::State& state) {
     Run run{backend};
     Method::State parts;
     auto totals = methods::dapo.totals(run, parts, batch);
-    Counting memory;
+    CountingMemory memory;
     bench::Race race(
         state, [&] { products(backend, weight, hidden, logits, grad_weight, grad_hidden, width); },
         [&] {

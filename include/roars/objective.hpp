@@ -199,6 +199,17 @@ constexpr bool terms_can_read(columns<Column...>) {
             std::true_type, column_that_no_term_can_read < Column >> ::value && ...);
 }
 
+/// A term in lanes reads one number of a column. Errors: a column that holds rows.
+template <class BatchType, class... Column>
+void check_widths(const BatchType& batch, columns<Column...>) {
+    (expect(batch.width(Column{}) == 1,
+            [&] {
+                return std::string(Column::name) + ": has rows of " + std::to_string(batch.width(Column{})) +
+                       " values, expected one number each for a term of the loss";
+            }),
+     ...);
+}
+
 /// One pass over a batch for a fixed list of terms. Tokens are walked in blocks that fit the first-level cache: values
 /// of sequences (and weights that differ by sequence) are spread over the block's tokens first, then everything is a
 /// flat loop over lanes. The lanes are in its name: files of one program may be compiled for different ones.
@@ -231,7 +242,7 @@ public:
     ObjectivePass(backend::Host& backend, BatchType& batch, const std::array<Counts, terms>& counts,
                   const Entry&... entry)
         : backend_(backend), batch_(batch), counts_(counts), term_(entry...) {
-        check_widths(minus_t<ReadByAny, Rows>{});
+        check_widths(batch_, minus_t<ReadByAny, Rows>{});
         widen_gradients(common_t<Rows, unite_t<Slopes, RowSlopes>>{});
         if constexpr (any_per_sequence) find_lengths(std::index_sequence_for<Entry...>{});
     }
@@ -283,15 +294,6 @@ private:
     }
     static constexpr bool walks_sequences = any_per_sequence || any_sequence_column(ReadByAny{});
 
-    template <class... Column>
-    void check_widths(columns<Column...>) const {
-        (expect(batch_.width(Column{}) == 1,
-                [&] {
-                    return std::string(Column::name) + ": has rows of " + std::to_string(batch_.width(Column{})) +
-                           " values, expected one number each for a term of the loss";
-                }),
-         ...);
-    }
     /// A gradient has rows like its column.
     template <class... Column>
     void widen_gradients(columns<Column...>) {

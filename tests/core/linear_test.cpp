@@ -7,11 +7,11 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <memory_resource>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "../primitives/counting_memory.hpp"
 #include "roars/methods/gspo.hpp"
 #include "roars/regularizer/kl.hpp"
 #include "roars/regularizer/sum.hpp"
@@ -260,31 +260,12 @@ TEST(FromHidden, ReadsAndLeavesOut) {
     EXPECT_EQ(hidden, narrow.hidden);
 }
 
-/// The most that was ever held at once.
-class Counting : public std::pmr::memory_resource {
-public:
-    std::size_t peak = 0;
-
-private:
-    void* do_allocate(std::size_t bytes, std::size_t alignment) override {
-        held_ += bytes;
-        peak = std::max(peak, held_);
-        return std::pmr::new_delete_resource()->allocate(bytes, alignment);
-    }
-    void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override {
-        held_ -= bytes;
-        std::pmr::new_delete_resource()->deallocate(memory, bytes, alignment);
-    }
-    bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
-    std::size_t held_ = 0;
-};
-
 TEST(FromHidden, TakesATwentiethOfTheLogitsAtMost) {
     Case<float> made = random_case<float>(5, {0, 200, 400, 640}, 48, 3000);
     std::size_t trainable = 0;
     for (float mask : made.batch[col::mask{}]) trainable += mask != 0;
     auto peak = [&](std::int64_t bytes) {
-        Counting memory;
+        CountingMemory memory;
         Gradients<float> gradients(made);
         from_hidden(of_tokens, made, gradients, {bytes, &memory});
         return memory.peak;

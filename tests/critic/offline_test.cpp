@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "../advantage/random_batch.hpp"
+#include "gradient.hpp"
 #include "roars/critic/behaviour_cloning.hpp"
 #include "roars/critic/categorical.hpp"
 #include "roars/critic/conservative.hpp"
@@ -22,22 +23,6 @@ Values random_values(Draw& draw, std::size_t count) {
     Values values(count);
     for (double& value : values) value = draw.real(-2, 2);
     return values;
-}
-
-/// loss(x, gradient) must have the gradient it says, by central differences.
-template <class Loss>
-void expect_the_gradient(Values x, Loss&& loss) {
-    Values gradient(x.size()), unused(x.size());
-    loss(x, gradient);
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        double own = x[i], h = 1e-6;
-        x[i] = own + h;
-        double above = loss(x, unused);
-        x[i] = own - h;
-        double below = loss(x, unused);
-        x[i] = own;
-        RC_ASSERT(std::abs((above - below) / (2 * h) - gradient[i]) <= 1e-5);
-    }
 }
 
 RC_GTEST_PROP(Conservative, TheGradientIsThatOfThePenaltyWhichIsNeverNegative, ()) {

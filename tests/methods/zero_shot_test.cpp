@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "../advantage/random_batch.hpp"
+#include "../critic/gradient.hpp"
 #include "roars/critic/forward_backward.hpp"
 #include "roars/critic/forward_backward_model.hpp"
 #include "roars/regularizer/tuned_weight.hpp"
@@ -23,22 +24,6 @@ Values numbers(Draw& draw, std::int64_t count, double size = 1) {
     return values;
 }
 double norm(std::span<const double> x) { return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0)); }
-
-/// loss(x, gradient) must have the gradient it says.
-template <class Loss>
-void expect_the_gradient(Values x, Loss&& loss) {
-    Values gradient(x.size()), unused(x.size());
-    loss(x, gradient);
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        double own = x[i], h = 1e-6;
-        x[i] = own + h;
-        double above = loss(x, unused);
-        x[i] = own - h;
-        double below = loss(x, unused);
-        x[i] = own;
-        RC_ASSERT(std::abs((above - below) / (2 * h) - gradient[i]) <= 1e-5);
-    }
-}
 
 /// Everything that goes into the loss: two forward networks, B, their targets, in one row of numbers each.
 struct Model {

@@ -36,18 +36,8 @@ grep -q "^| .*cosine against format and accuracy.* shown |$" "$folder/pages/open
     grep -q "^end$" "$folder/pages/open-rs.md" && ! grep -q "^old$" "$folder/pages/open-rs.md" ||
     fail "the page was not written between its marks"
 
-# refuses REGEX ARGUMENT...
-refuses() {
-    local expected=$1 code
-    shift
-    "$claims" "$@" >"$folder/stdout" 2>"$folder/stderr"
-    code=$?
-    if [ $code -ne 2 ] || [ -s "$folder/stdout" ] || [ "$(wc -l <"$folder/stderr")" -ne 1 ] ||
-        ! grep -qE "^roars_claims: .*$expected" "$folder/stderr"; then
-        fail "$*: exit code $code, expected 2 and one line that matches '$expected', but got: $(cat "$folder/stdout" \
-            "$folder/stderr")"
-    fi
-}
+program=("$claims")
+source "$(dirname "$0")/refuses.sh"
 refuses "out is required"
 refuses "no experiment is named 'nothing', expected one of:.* rl-plus" nothing --out "$folder/a"
 refuses "seeds" --seeds 0 --out "$folder/a"

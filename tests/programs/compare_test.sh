@@ -33,18 +33,8 @@ if command -v gnuplot >/dev/null; then
     tail -n 1 "$folder/whole/compare.svg" | grep -q '</svg>' || fail "compare.svg is no whole picture"
 fi
 
-# refuses REGEX ARGUMENT...
-refuses() {
-    local expected=$1 code
-    shift
-    "$roars" compare "$@" >"$folder/stdout" 2>"$folder/stderr"
-    code=$?
-    if [ $code -ne 2 ] || [ -s "$folder/stdout" ] || [ "$(wc -l <"$folder/stderr")" -ne 1 ] ||
-        ! grep -qE "^roars: .*$expected" "$folder/stderr"; then
-        fail "compare $*: exit code $code, expected 2 and one line that matches '$expected', but got: \
-            $(cat "$folder/stdout" "$folder/stderr")"
-    fi
-}
+program=("$roars" compare)
+source "$(dirname "$0")/refuses.sh"
 refuses "methods is required" --task bandit --out "$folder/a"
 refuses "no method is named 'nothing'" --methods grpo,nothing --task bandit --out "$folder/a"
 refuses "grpo is named twice" --methods grpo,grpo --task bandit --out "$folder/a"

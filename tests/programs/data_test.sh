@@ -7,19 +7,8 @@ data=$3 folder=$2
 rm -rf "$folder" && mkdir -p "$folder" || exit 1
 failed=0
 
-# refuses REGEX ARGUMENT...
-refuses() {
-    local expected=$1 code
-    shift
-    "$data" "$@" >"$folder/stdout" 2>"$folder/stderr"
-    code=$?
-    if [ $code -ne 2 ] || [ -s "$folder/stdout" ] || [ "$(wc -l <"$folder/stderr")" -ne 1 ] ||
-        ! grep -qE "^roars_data: .*$expected" "$folder/stderr"; then
-        echo "roars_data $*: exit code $code, expected 2 and one line that matches '$expected', but got:"
-        cat "$folder/stdout" "$folder/stderr"
-        failed=1
-    fi
-}
+program=("$data")
+source "$(dirname "$0")/refuses.sh"
 
 random=(collect --environment CartPole-v1 --rows 500 --seed 3)
 if "$data" "${random[@]}" --out "$folder/random.hdf5" 2>&1 | grep -q "built without HDF5"; then

@@ -6,19 +6,8 @@ roars=$1 folder=$2
 rm -rf "$folder" && mkdir -p "$folder" || exit 1
 failed=0
 
-# refuses REGEX ARGUMENT...
-refuses() {
-    local expected=$1 code
-    shift
-    "$roars" "$@" >"$folder/stdout" 2>"$folder/stderr"
-    code=$?
-    if [ $code -ne 2 ] || [ -s "$folder/stdout" ] || [ "$(wc -l <"$folder/stderr")" -ne 1 ] ||
-        ! grep -qE "^roars: .*$expected" "$folder/stderr"; then
-        echo "roars $*: exit code $code, expected 2 and one line that matches '$expected', but got:"
-        cat "$folder/stdout" "$folder/stderr"
-        failed=1
-    fi
-}
+program=("$roars")
+source "$(dirname "$0")/refuses.sh"
 
 bandit=(train --method grpo --task bandit --iterations 3)
 refuses "subcommand" 

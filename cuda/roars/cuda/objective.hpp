@@ -404,7 +404,7 @@ public:
     ObjectiveLaunch(D& device, const BatchType& batch) : device_(device), batch_(batch) {}
 
     void run(const Counts* counts, Outcome* outcome, const Entry&... entry) const {
-        check_widths(typename Kernel::Read{});
+        roars::detail::check_widths(batch_, typename Kernel::Read{});
         Frame<D> frame(device_);
         Kernel kernel{};
         kernel.view = batch_.template view<Touched>();
@@ -440,15 +440,6 @@ private:
             trainable_lengths<MaskAt<k>>(device_, batch_, length);
             weights.length[k] = length;
         }
-    }
-    template <class... Column>
-    void check_widths(columns<Column...>) const {
-        (expect(batch_.width(Column{}) == 1,
-                [&] {
-                    return std::string(Column::name) + ": has rows of " + std::to_string(batch_.width(Column{})) +
-                           " values, expected one number each for a term of the loss";
-                }),
-         ...);
     }
     template <class... Column>
     void align(Kernel& kernel, columns<Column...>) const {

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "roars/networks/perceptron.hpp"
+#include "roars/primitives/tanh_normal.hpp"
 
 /// What the outputs of a network mean as a policy. A head works on whole batches: `out` [rows x outputs] is what the
 /// network gave, `free` [free_parameters] are parameters that no input reaches. The functions named d_... ADD
@@ -18,13 +19,6 @@ namespace detail {
 
 template <class Real>
 inline constexpr Real half_log_two_pi = static_cast<Real>(0.9189385332046727);
-
-/// log(1 - tanh(u)^2) = 2 (log 2 - |u| - log(1 + e^(-2 |u|))), finite for any u.
-template <class Real>
-Real log_slope_of_tanh(Real u) {
-    Real size = std::abs(u);
-    return Real(2) * (static_cast<Real>(0.6931471805599453) - size - std::log1p(std::exp(Real(-2) * size)));
-}
 
 template <class Real>
 Real at(std::span<const Real> values, std::size_t i) {
@@ -56,7 +50,7 @@ struct SquashedGaussian {
                 Real eps = noise[r * n + j], s = held(out[(2 * r + 1) * n + j]);
                 Real u = out[2 * r * n + j] + std::exp(s) * eps;
                 action[r * n + j] = std::tanh(u);
-                logp[r] -= Real(0.5) * eps * eps + s + detail::half_log_two_pi<Real> + detail::log_slope_of_tanh(u);
+                logp[r] -= Real(0.5) * eps * eps + s + detail::half_log_two_pi<Real> + log_tanh_slope(u);
             }
         }
     }
@@ -87,7 +81,7 @@ struct SquashedGaussian {
             for (std::size_t j = 0; j < n; ++j) {
                 Real s = held(out[(2 * r + 1) * n + j]), u = unsquashed(action[r * n + j]);
                 Real eps = (u - out[2 * r * n + j]) * std::exp(-s);
-                logp[r] -= Real(0.5) * eps * eps + s + detail::half_log_two_pi<Real> + detail::log_slope_of_tanh(u);
+                logp[r] -= Real(0.5) * eps * eps + s + detail::half_log_two_pi<Real> + log_tanh_slope(u);
             }
         }
     }

@@ -9,9 +9,10 @@
 namespace roars {
 
 /// log(1 - tanh(u)^2) = 2 (log 2 - |u| - log(1 + e^(-2 |u|))), the logarithm of dx / du.
-ROARS_FN inline double log_tanh_slope(double u) {
-    double size = std::abs(u);
-    return 2.0 * (0.6931471805599453 - size - std::log1p(std::exp(-2.0 * size)));
+template <class Real>
+ROARS_FN Real log_tanh_slope(Real u) {
+    Real size = std::abs(u);
+    return Real(2) * (static_cast<Real>(0.6931471805599453) - size - std::log1p(std::exp(Real(-2) * size)));
 }
 
 /// log p(x), x = tanh(mean + std noise): log N(u; mean, std) - log(1 - x^2).
