@@ -263,7 +263,7 @@ TEST(RandomCalculation, RefusesSettingsThatMakeNoSense) {
     EXPECT_TRUE(contains(with([](auto& s) { s.decimals = 16; }), "16 decimals"));
 }
 
-// ---- texts, values, edge cases of the sheet
+// ---- texts, values, edge cases
 
 TEST(RandomCalculation, DivisionByZeroMakesInvalidWhereverItHides) {
     using K = NodeKind;
