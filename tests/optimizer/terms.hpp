@@ -205,7 +205,7 @@ void check_gradient(const Term& term, const Aggregate& aggregate, BatchOf<Term> 
         const double x = batch[Column{}][t];
         bool agrees = false;
         std::string differences;
-        for (double size : {1e-6, 1e-7, 1e-8}) {
+        for (double size : {1e-4, 1e-5, 1e-6, 1e-7}) {
             const double step =
                 size * std::clamp(std::abs(x), 1e-4, 1.0);  // odds are steep near a log-probability of 0
             batch[Column{}][t] = x + step;
@@ -213,10 +213,11 @@ void check_gradient(const Term& term, const Aggregate& aggregate, BatchOf<Term> 
             batch[Column{}][t] = x - step;
             double down = loss(batch);
             batch[Column{}][t] = x;
-            // A difference of two large losses has the rounding of the losses in it, however right the gradient is.
+            // The difference has the rounding of the losses in it, and of terms of the order of 1 that cancel in
+            // them, however right the gradient is.
             double numeric = (up - down) / (2 * step);
             double rounding =
-                8 * std::numeric_limits<double>::epsilon() * std::max(std::abs(up), std::abs(down)) / step;
+                8 * std::numeric_limits<double>::epsilon() * std::max({1.0, std::abs(up), std::abs(down)}) / step;
             agrees = std::abs(said.gradient[t] - numeric) <= 2e-7 * std::max(1.0, std::abs(numeric)) + rounding;
             if (agrees) break;
             differences += " " + std::to_string(numeric) + " +- " + std::to_string(rounding);
