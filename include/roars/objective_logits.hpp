@@ -75,6 +75,8 @@ auto objective_from_logits(const A& algorithm, RunType& run, const typename A::S
                            const Totals<Term...>& totals, std::span<typename BatchType::Real> logits,
                            std::int64_t vocabulary, double temperature = 1.0) {
     using Real = typename BatchType::Real;
+    static_assert(BatchType::template has<col::grad<col::logp>>,
+                  "roars: no term of this algorithm has a slope by logp, so none reaches the logits");
     std::vector<Real> log_sum_exp(static_cast<std::size_t>(batch.tokens()));
     std::span<const std::int32_t> token = batch[col::token{}];
     detail::SoftmaxRows<Real, const std::int32_t> rows{

@@ -22,7 +22,8 @@ enum class Purpose : std::uint32_t {
     evaluate,
     resample,
     environment,
-    user
+    user,
+    label
 };
 
 /// Counter-based random numbers (Philox 4x32-10): a number is a function of (seed, purpose, iteration, sequence, token)

@@ -184,6 +184,16 @@ bool set_setting(T& object, const std::string& path, const std::string& text) {
     return found;
 }
 
+/// Sets every setting whose path ends with that name, in every part of a method, say.
+template <class Settings>
+void set_everywhere(Settings& settings, std::string_view name, double number) {
+    for_each_setting(settings, [&](const std::string& path, auto& value) {
+        using Value = std::remove_reference_t<decltype(value)>;
+        if constexpr (std::is_arithmetic_v<Value>)
+            if (path.ends_with(name)) value = static_cast<Value>(number);
+    });
+}
+
 /// Settings or a State as JSON, by the names of its fields. JSON knows no infinity: what is not finite is a word.
 template <class T>
 nlohmann::json to_json(const T& object) {

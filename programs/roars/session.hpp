@@ -13,6 +13,7 @@
 
 #include "roars/fields.hpp"
 #include "roars/methods/registry.hpp"
+#include "roars/train/trainer.hpp"
 
 namespace roars::program {
 
@@ -82,10 +83,14 @@ std::string column_names(columns<Column...>) {
 /// The program of a method and a learner; train() gives its function, and is only asked where they fit.
 template <class Method, class Learner, class Train>
 Program program_of(Train&& train) {
-    if constexpr (within_v<typename Method::Inputs, gives_of<Learner>>)
-        return {train(static_cast<const Method*>(nullptr)), {}};
-    else
+    if constexpr (!within_v<typename Method::Inputs, gives_of<Learner>>)
         return {nullptr, column_names(minus_t<typename Method::Inputs, gives_of<Learner>>{})};
+    else if constexpr (!train::draws_from<Method, Learner>)
+        return {nullptr, "a source that its sampler can draw from"};
+    else if constexpr (!contains_v<col::grad<col::logp>, typename Method::Columns>)
+        return {nullptr, "an actor that is not a policy"};
+    else
+        return {train(static_cast<const Method*>(nullptr)), {}};
 }
 
 /// Calls add(name) for each name under which the registry holds a method of this type.

@@ -31,16 +31,6 @@ struct Yardstick {
     CurveOf curve{};  ///< what is drawn; its first column is the score
 };
 
-/// Sets every setting whose path ends with that name.
-template <class Settings>
-void set_everywhere(Settings& settings, std::string_view name, double number) {
-    for_each_setting(settings, [&](const std::string& path, auto& value) {
-        using Value = std::remove_reference_t<decltype(value)>;
-        if constexpr (std::is_arithmetic_v<Value>)
-            if (path.ends_with(name)) value = static_cast<Value>(number);
-    });
-}
-
 /// A run from its first line to its summary: a warm start, then the method; metrics, checkpoints, resuming, the
 /// picture. Knows neither method nor learner: they are behind the functions below, once an iteration or less.
 class TrainSession {

@@ -16,7 +16,8 @@
 namespace roars::program {
 
 inline constexpr std::string_view tabular_task_names[] = {"bandit", "chain", "digits", "factorised", "stop-time"};
-using AnyTabularLearner = train::TabularLearner<AnyTabularTask>;
+template <class Method>
+using AnyTabularLearner = train::TabularLearner<AnyTabularTask, float, contains_v<col::value, typename Method::Inputs>>;
 
 /// The papers' settings are for policies of 10^9 parameters. These are for a table, of which a batch shows every row.
 template <class Method>
@@ -52,7 +53,7 @@ int train_tabular(const methods::Facts& facts, const Request& request) {
         });
     if (request.only_check) return 0;
     work.settings["method"] = to_json(method);
-    AnyTabularLearner learner(work.task, work.tabular);
+    AnyTabularLearner<Method> learner(work.task, work.tabular);
     Yardstick yardstick{"exact success over " + std::to_string(work.task.prompts()) + " prompts", "exact",
                         [&](auto& run, train::Record& record) {
                             auto score = learner.evaluate(run);
@@ -62,9 +63,9 @@ int train_tabular(const methods::Facts& facts, const Request& request) {
                             record.emplace_back("answer_entropy", score.entropy);
                             record.emplace_back("answer_length", score.length);
                             record.emplace_back("answer_truncated", score.truncated);
-                            std::span<const float> logits = learner.parameters().values();
-                            record.emplace_back("divergence", tasks::mean_exact_divergence(work.task, logits,
-                                                                                           work.task.start_logits()));
+                            record.emplace_back("divergence",
+                                                tasks::mean_exact_divergence(work.task, learner.policy().logits(),
+                                                                             work.task.start_logits()));
                             return score.success;
                         }};
     return MethodSession(facts, request, work.settings, work.run, yardstick, method, learner).train();
@@ -74,7 +75,7 @@ int train_tabular(const methods::Facts& facts, const Request& request) {
 template <std::size_t part>
 void add_tabular(Programs& programs) {
     auto add = [&]<class Entry>(const Entry& entry) {
-        Program program = program_of<typename Entry::Method, AnyTabularLearner>(
+        Program program = program_of<typename Entry::Method, AnyTabularLearner<typename Entry::Method>>(
             []<class Fitting>(const Fitting*) { return train_tabular<Fitting>; });
         for (std::string_view task : tabular_task_names) programs[task][entry.facts.name] = program;
     };

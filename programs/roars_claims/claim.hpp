@@ -38,6 +38,7 @@ struct Claim {
     Expected expected = Expected::higher;
     double least = 0.0;
     bool as_share = false;
+    std::string beside{};  ///< a number of the method that is printed next to the one of the claim
 };
 
 struct Experiment {
@@ -69,6 +70,7 @@ void add_lite_ppo(std::vector<Experiment>& all);             // 03
 void add_open_rs(std::vector<Experiment>& all);              // 16
 void add_rl_plus(std::vector<Experiment>& all);              // 26
 void add_survey(std::vector<Experiment>& all);               // 36
+void add_survey_rows(std::vector<Experiment>& all);          // 36
 void add_disco(std::vector<Experiment>& all);                // 45
 void add_prorl(std::vector<Experiment>& all);                // 51
 void add_direct_advantage(std::vector<Experiment>& all);     // 54

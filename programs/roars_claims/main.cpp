@@ -33,6 +33,7 @@ std::vector<Experiment> all_experiments() {
                      add_open_rs,
                      add_rl_plus,
                      add_survey,
+                     add_survey_rows,
                      add_disco,
                      add_prorl,
                      add_direct_advantage,

@@ -77,6 +77,8 @@ Verdict verdict(const Experiment& experiment, const Claim& claim, const Plan& pl
         of_baseline.push_back(b);
         effect.push_back(claim.as_share ? (m - b) / std::abs(b) : m - b);
         v.as_expected += on_the_expected_side(claim, effect.back());
+        if (!claim.beside.empty())
+            v.beside += number_of(runs, key_method, claim.beside) / double(plan.seeds_of(experiment));
         auto rollouts = [&](const Key& key) {
             const Numbers& numbers = *runs.find(key);
             return numbers.contains("rollouts") ? numbers.at("rollouts") / double(plan.seeds_of(experiment)) : 0.0;
@@ -121,8 +123,9 @@ std::string reason(const Verdict& v) {
 std::string rows_of(const Verdict& v) {
     std::string rates = v.searched ? "searched: " + rate_text(v.rate_method) + ", " + rate_text(v.rate_baseline)
                                    : std::string("as designed");
+    const std::string beside = v.claim->beside.empty() ? "" : "; " + v.claim->beside + " " + short_number(v.beside);
     return "| " + v.claim->says + " | " + v.claim->number + ": " + v.claim->method + " against " + v.claim->baseline +
-           ", " + expectation(*v.claim) + " | " + rates + " | " + with_interval(v.method) + " | " +
+           ", " + expectation(*v.claim) + " | " + rates + " | " + with_interval(v.method) + beside + " | " +
            with_interval(v.baseline) + " | " + effect_text(v) + " | " + std::to_string(v.as_expected) + "/" +
            std::to_string(v.effect.count) + " | " + (v.shown ? "shown" : "**not shown**: " + reason(v)) + " |\n";
 }
@@ -237,7 +240,7 @@ Json to_json(const std::vector<Verdict>& verdicts, const Plan& plan) {
         return Json{{"mean", x.mean}, {"low", x.low}, {"high", x.high}};
     };
     Json list = Json::array();
-    for (const Verdict& v : verdicts)
+    for (const Verdict& v : verdicts) {
         list.push_back({{"experiment", v.experiment->name},
                         {"paper", v.experiment->paper},
                         {"claim", v.claim->says},
@@ -261,6 +264,8 @@ Json to_json(const std::vector<Verdict>& verdicts, const Plan& plan) {
                         {"seeds_as_expected", v.as_expected},
                         {"verdict", v.shown ? "shown" : "not shown"},
                         {"reason", v.shown ? "" : reason(v)}});
+        if (!v.claim->beside.empty()) list.back()["beside"] = {{v.claim->beside, v.beside}};
+    }
     return {{"confidence", 0.95}, {"search_seeds", plan.search_seeds}, {"verdicts", list}};
 }
 

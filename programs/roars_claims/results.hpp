@@ -59,7 +59,7 @@ struct Verdict {
     double rate_method = 1, rate_baseline = 1;
     metrics::MeanInterval method{}, baseline{}, effect{};
     std::int64_t as_expected = 0;  ///< seeds whose own effect is
-    double rollouts_method = 0, rollouts_baseline = 0;
+    double rollouts_method = 0, rollouts_baseline = 0, beside = 0;
     bool shown = false;
 };
 std::vector<Verdict> judge(const std::vector<const Experiment*>& experiments, const Plan& plan, const Runs& runs);

@@ -50,8 +50,7 @@ void train(const Method& method, Learner& learner, const Trial& trial, Watch&& w
 template <class Learner>
 void measure(Numbers& numbers, Learner& learner, std::int64_t first, std::int64_t last, std::int64_t samples,
              const std::string& when = "") {
-    std::span<const float> logits = learner.parameters().values();
-    auto score = tasks::mean_exact_score(learner.task(), logits, samples, first, last);
+    auto score = tasks::mean_exact_score(learner.task(), learner.policy().logits(), samples, first, last);
     numbers["success" + when] = score.success;
     numbers["pass" + when] = score.pass;
     numbers["coverage" + when] = score.coverage;

@@ -38,7 +38,7 @@ source "$(dirname "$0")/refuses.sh"
 refuses "methods is required" --task bandit --out "$folder/a"
 refuses "no method is named 'nothing'" --methods grpo,nothing --task bandit --out "$folder/a"
 refuses "grpo is named twice" --methods grpo,grpo --task bandit --out "$folder/a"
-refuses "ppo cannot be trained on bandit: it asks for value value_old" --methods grpo,ppo --task bandit --out "$folder/a"
+refuses "rlhf cannot be trained on bandit: it asks for model_score" --methods grpo,rlhf --task bandit --out "$folder/a"
 refuses "seeds" --methods grpo --seeds 0 --task bandit --out "$folder/a"
 refuses "--regularizer.coefficient: no such setting.*roars show lite-ppo" --methods grpo,lite-ppo --task bandit \
     --out "$folder/a" --regularizer.coefficient 0

@@ -17,7 +17,7 @@ refuses "out is required" train --method grpo
 refuses "no method is named 'nothing'" train --method nothing --task bandit --out "$folder/a"
 refuses "no task is named 'nothing', expected one of:.* bandit .*cartpole chain .*random-calculation stop-time" \
     train --method grpo --task nothing --out "$folder/a"
-refuses "ppo cannot be trained on bandit: it asks for value value_old" train --method ppo --task bandit --out "$folder/a"
+refuses "rlhf cannot be trained on bandit: it asks for model_score" train --method rlhf --task bandit --out "$folder/a"
 refuses "sac cannot be trained on bandit: it asks for done" train --method sac --task bandit --out "$folder/a"
 refuses "dqn has no training program for pendulum" train --method dqn --task pendulum --out "$folder/a"
 refuses "iql learns from data: expected --data FILE" train --method iql --task pendulum --out "$folder/a"

@@ -24,10 +24,10 @@ namespace {
 using namespace roars;
 using train::TabularLearner;
 
-/// A table has no value head: PPO is refused, and by its name.
+/// Without a value head a table does not serve PPO.
 using OfTable = TabularLearner<tasks::Chain>::gives;
 static_assert(within_v<methods::Grpo::Inputs, OfTable> && !within_v<methods::Ppo::Inputs, OfTable>);
-static_assert(!contains_v<col::value, OfTable> && contains_v<col::value, methods::Ppo::Inputs>);
+static_assert(within_v<methods::Ppo::Inputs, TabularLearner<tasks::Chain, float, true>::gives>);
 
 template <class A, class Learner>
 using BatchOf = Batch<typename Learner::Real, unite_t<typename A::Columns, typename Learner::keeps>>;
@@ -48,32 +48,79 @@ using Clipped = Algorithm<sampler::Groups, reward::Verified, advantage::GroupZSc
                           regularizer::Sum<regularizer::Kl<kl::K3>, regularizer::EntropyBonus>,
                           optimizer::PolicyGradient<surrogate::Clip, aggregate::TokenMean, step::AdamW>>;
 
-TEST(TabularLearner, GradientIsTheFiniteDifferenceOfTheLoss) {
+template <bool value_head, class A>
+void gradient_is_the_finite_difference(A algorithm) {
     tasks::StopTime task({.classes = 2, .limit = 4, .start_logit = -1, .first_difficulty = 2, .difficulty_step = 1});
-    TabularLearner<tasks::StopTime, double> learner(task);
+    TabularLearner<tasks::StopTime, double, value_head> learner(task);
     backend::Host host;
     roars::Run run{host, Random(3)};
-    Clipped algorithm{.sampler = {.prompts = 4, .group_size = 6, .generation = {.temperature = 0.8}}};
-    Clipped::State state;
-    auto batch = collected(algorithm, run, state, learner);
-    // Away from the policy that drew: ratios on both sides of the clip, a divergence above 0.
+    algorithm.sampler = {.prompts = 4, .group_size = 6, .generation = {.temperature = 0.8}};
+    typename A::State state;
     RandomStream noise{Random(4)};
-    for (double& logit : learner.parameters().values()) logit += 0.3 * noise.normal();
+    for (double& value : learner.parameters().values().last(learner.policy().values().size())) value = noise.normal();
+    auto batch = collected(algorithm, run, state, learner);
+    // Away from the policy that drew: ratios on both sides of the clips, a divergence above 0.
+    for (double& parameter : learner.parameters().values()) parameter += 0.3 * noise.normal();
     learner.parameters().zero_gradients();
     auto loss = [&] { return learner.accumulate(algorithm, run, state, batch).loss(); };
     loss();
     auto gradients = learner.parameters().gradients();
     std::vector<double> analytic(gradients.begin(), gradients.end());
     for (std::size_t i = 0; i < analytic.size(); ++i) {
-        double& logit = learner.parameters().values()[i];
-        const double kept = logit, h = 1e-6;
-        logit = kept + h;
+        double& parameter = learner.parameters().values()[i];
+        const double kept = parameter, h = 1e-6;
+        parameter = kept + h;
         double above = loss();
-        logit = kept - h;
+        parameter = kept - h;
         double below = loss();
-        logit = kept;
-        EXPECT_NEAR(analytic[i], (above - below) / (2 * h), 1e-8) << "logit " << i;
+        parameter = kept;
+        EXPECT_NEAR(analytic[i], (above - below) / (2 * h), 1e-8) << "parameter " << i;
     }
+}
+
+TEST(TabularLearner, GradientIsTheFiniteDifferenceOfTheLoss) {
+    gradient_is_the_finite_difference<false>(Clipped{});
+    gradient_is_the_finite_difference<true>(methods::ppo);
+}
+
+/// The values of PPO's critic become the chance of success.
+TEST(TabularLearner, ACriticLearnsTheValueOfEachRow) {
+    tasks::BanditPrompts task({.prompts = 2, .answers = 4, .right = 1, .easy_prompts = 1, .easy_logit = 2});
+    TabularLearner<tasks::BanditPrompts, float, true> learner(task);
+    auto algorithm = methods::ppo;
+    algorithm.sampler = {.prompts = 2, .group_size = 64};
+    algorithm.regularizer.coefficient = 0;
+    algorithm.optimizer.surrogate = {.low = 0, .high = 0};
+    algorithm.advantage.base.critic = {.coefficient = 1, .clip = 10};
+    algorithm.optimizer.step.base.base.learning_rate = 0.01;
+    train::Trainer trainer(algorithm, learner);
+    backend::Host host;
+    for (int i = 0; i < 100; ++i) {
+        roars::Run run{host, Random(5).at(std::uint32_t(i)), Progress{i, 100}};
+        trainer.iterate(run);
+    }
+    for (std::int64_t prompt : {0, 1}) {
+        double success = 0;
+        std::vector<float> probability(4);
+        learner.policy().probabilities(prompt, probability);
+        for (std::int64_t a = 0; a < 4; ++a)
+            if (task.is_right(prompt, a)) success += double(probability[std::size_t(a)]);
+        EXPECT_NEAR(learner.policy().values()[std::size_t(prompt)], success, 0.06) << "prompt " << prompt;
+    }
+}
+
+TEST(TabularLearner, PairsAreFlippedAsOftenAsAsked) {
+    tasks::BanditPrompts task({.prompts = 4, .answers = 6, .right = 2});
+    TabularLearner learner(task, train::TabularSettings{.flipped_pairs = 0.1});
+    backend::Host host;
+    roars::Run run{host, Random(7)};
+    Batch<float, columns<col::groups, col::token, col::mask, col::prompt, col::chosen>> batch;
+    learner.preference_pairs(run, batch, 2000);
+    double flipped = 0;
+    for (std::size_t i = 0; i < std::size_t(batch.sequences()); i += 2)
+        flipped += !task.is_right(batch[col::prompt{}][i], batch[col::token{}][i]);
+    EXPECT_NEAR(flipped / double(batch.groups()), 0.1, 5 * std::sqrt(0.09 / 2000));
+    EXPECT_THROW(TabularLearner(task, train::TabularSettings{.flipped_pairs = 1.5}), Error);
 }
 
 /// Leave-one-out is unbiased, so the mean of its gradients must be -d (exact success) / d logits: sampler, task, actor

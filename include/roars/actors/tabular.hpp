@@ -14,17 +14,20 @@
 namespace roars::actor {
 
 /// A softmax policy of one logit a row (state, context, position) and action: p(a | row) = softmax(logits[row])_a.
-/// A logit of -infinity forbids its action: probability 0, no gradient. A value: a copy is a frozen policy.
+/// A logit of -infinity forbids its action: probability 0, no gradient. With a value head every row has a value too,
+/// behind the logits, 0 at first. A value type: a copy is a frozen policy.
 template <class Real = float>
 class Tabular {
 public:
-    Tabular(std::int64_t rows, std::int64_t actions, Real start_logit = Real(0)) : rows_(rows), actions_(actions) {
+    Tabular(std::int64_t rows, std::int64_t actions, Real start_logit = Real(0), bool value_head = false)
+        : rows_(rows), actions_(actions) {
         expect(rows > 0 && actions > 0, [&] {
             return "tabular: " + std::to_string(rows) + " rows of " + std::to_string(actions) +
                    " actions, expected at least 1 of each";
         });
         parameters_.add("logits", {rows, actions});
         std::fill(parameters_.values().begin(), parameters_.values().end(), start_logit);
+        if (value_head) parameters_.add("values", {rows});
     }
 
     std::int64_t rows() const { return rows_; }
@@ -36,6 +39,14 @@ public:
     /// The logits of one row, [actions].
     std::span<Real> logits(std::int64_t row) { return row_of(parameters_.values(), row); }
     std::span<const Real> logits(std::int64_t row) const { return row_of(parameters_.values(), row); }
+
+    /// All logits, [rows x actions].
+    std::span<const Real> logits() const {
+        return parameters_.values().first(static_cast<std::size_t>(rows_ * actions_));
+    }
+    /// The value of every row, [rows]; empty without a value head.
+    std::span<const Real> values() const { return parameters_.values().subspan(logits().size()); }
+    std::span<Real> value_gradients() { return parameters_.gradients().subspan(logits().size()); }
 
     /// Start logits of the whole table, [rows x actions].
     void set_logits(std::span<const Real> table) {

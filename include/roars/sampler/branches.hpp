@@ -39,6 +39,11 @@ struct StateCompletions {
     Generation generation{};
 
     using needs = columns<col::groups>;
+    template <class RunType, class Source, class BatchType>
+    static constexpr bool draws_from = requires(RunType& run, Source& source, BatchType& batch,
+                                                const Generation& generation) {
+        source.complete_states(run, batch, 1, 1, 1, 1, generation);
+    };
 
     template <class RunType, class Source, class BatchType, class Score>
     void collect(RunType& run, NoState&, Source& source, BatchType& batch, Score&& score) const {
@@ -59,6 +64,11 @@ struct CandidateSteps {
     Generation generation{};
 
     using needs = columns<col::groups>;
+    template <class RunType, class Source, class BatchType>
+    static constexpr bool draws_from = requires(RunType& run, Source& source, BatchType& batch,
+                                                const Generation& generation) {
+        source.candidate_steps(run, batch, 1, 1, 1, 1, generation);
+    };
 
     template <class RunType, class Source, class BatchType, class Score>
     void collect(RunType& run, NoState&, Source& source, BatchType& batch, Score&& score) const {

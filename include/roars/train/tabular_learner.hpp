@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <tuple>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "roars/actors/tabular.hpp"
@@ -19,26 +22,31 @@ namespace roars::train {
 struct TabularSettings {
     bool in_turn = true;                 ///< prompts come one after the other, round and round; false: at random
     std::int64_t coverage_samples = 64;  ///< k of pass@k and of the coverage that are reported
+    double flipped_pairs = 0.0;          ///< the share of preference pairs that are labelled the wrong way round
 };
-ROARS_FIELDS(TabularSettings, in_turn, coverage_samples)
+ROARS_FIELDS(TabularSettings, in_turn, coverage_samples, flipped_pairs)
 
 /// A table of logits at work on a small task: rolls out, demonstrates, fills the columns that an actor brings, turns an
-/// objective into gradients, and measures itself exactly. There is no value head, so an algorithm that asks for `value`
-/// does not compile. Real is float where a step rule trains the table; in double, accumulate() gives gradients to check
-/// against.
-template <tasks::TabularTask Task, class Real_ = float>
+/// objective into gradients, and measures itself exactly. With `value_head` each row has a value too, of the state
+/// before the token; without, an algorithm that asks for `value` does not compile. Real is float where a step rule
+/// trains the table; in double, accumulate() gives gradients to check against.
+template <tasks::TabularTask Task, class Real_ = float, bool value_head = false>
 class TabularLearner {
 public:
     using Real = Real_;
-    using gives =
+    using gives = unite_t<
         columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour, col::logp_ref,
                 col::entropy, col::sum_pi_squared, col::external, col::outcome, col::truncated, col::format,
-                col::verifiable, col::answer, col::prompt, col::greedy_outcome, col::chosen, col::mismatched>;
+                col::verifiable, col::answer, col::prompt, col::greedy_outcome, col::chosen, col::mismatched>,
+        std::conditional_t<value_head, columns<col::value, col::value_old>, columns<>>>;
     /// What it needs in any batch of its own.
     using keeps = columns<col::token, col::mask, col::prompt, col::logp>;
 
     explicit TabularLearner(const Task& task, const TabularSettings& settings = {})
-        : task_(&task), settings_(settings), policy_(task.rows(), task.actions()) {
+        : task_(&task), settings_(settings), policy_(task.rows(), task.actions(), Real(0), value_head) {
+        expect(settings.flipped_pairs >= 0 && settings.flipped_pairs <= 1, [&] {
+            return "tabular: flipped_pairs " + std::to_string(settings.flipped_pairs) + ", expected a share, 0 to 1";
+        });
         std::span<const double> start = task.start_logits();
         std::vector<Real> logits(start.begin(), start.end());
         policy_.set_logits(logits);
@@ -133,6 +141,8 @@ public:
         read_logits(run, batch, std::span<const Real>(logits_), policy_.actions(), temperature_,
                     std::span<Real>(log_sum_exp));
         if constexpr (BatchType::template has<col::logp_old>) copy(batch[col::logp_old{}], batch[col::logp{}]);
+        read_values(batch);
+        if constexpr (BatchType::template has<col::value_old>) copy(batch[col::value_old{}], batch[col::value{}]);
         if constexpr (BatchType::template has<col::logp_ref>) {
             if (!reference_) set_reference();
             log_probabilities(run, batch, *reference_, batch[col::logp_ref{}]);
@@ -158,6 +168,7 @@ public:
         std::vector<Real> log_sum_exp(rows_.size());
         read_logits(run, batch, std::span<const Real>(logits_), policy_.actions(), temperature_,
                     std::span<Real>(log_sum_exp));  // sums of the whole batch may look at logp
+        read_values(batch);
         auto totals = algorithm.totals(run, state, batch);
         auto result = objective_from_logits(algorithm, run, state, batch, totals, std::span<Real>(logits_),
                                             policy_.actions(), temperature_);
@@ -166,6 +177,9 @@ public:
         for (std::size_t t = 0; t < rows_.size(); ++t)
             for (std::size_t a = 0; a < actions; ++a)
                 gradients[static_cast<std::size_t>(rows_[t]) * actions + a] += logits_[t * actions + a];
+        if constexpr (BatchType::template has<col::grad<col::value>>)
+            for (std::size_t t = 0; t < rows_.size(); ++t)
+                policy_.value_gradients()[static_cast<std::size_t>(rows_[t])] += batch[col::grad<col::value>{}][t];
         return result;
     }
 
@@ -173,8 +187,7 @@ public:
     /// The mean over all prompts, without sampling.
     template <class RunType>
     Score evaluate(RunType&) const {
-        std::span<const Real> logits = policy_.parameters().values();
-        return tasks::mean_exact_score(*task_, logits, settings_.coverage_samples);
+        return tasks::mean_exact_score(*task_, policy_.logits(), settings_.coverage_samples);
     }
 
     void write(SafeTensors& file) const {
@@ -253,6 +266,7 @@ private:
         const auto first = static_cast<std::uint64_t>(position.prompts * draws);
         auto prompts = draw_prompts(run, count);
         auto answers = generate(run, *reference_, run.random.of(Purpose::environment), first, prompts, draws, {});
+        const Random labels = run.random.of(Purpose::label);
         PreferenceData data;
         for (std::size_t k = 0; k < prompts.size(); ++k) {
             auto worth = [&](const Answer& answer) { return task_->success(prompts[k], answer.state); };
@@ -262,6 +276,9 @@ private:
             Answer better = *best, worse = *worst;
             if (worth(better) == worth(worse)) better = solution(prompts[k]);
             if (!(worth(better) > worth(worse))) continue;
+            const std::uint64_t pair = first / draws + k;
+            if (labels.at(std::uint32_t(pair >> 32)).uniform(std::uint32_t(pair), 0) < settings_.flipped_pairs)
+                std::swap(better, worse);
             data.prompts.push_back(prompts[k]);
             data.answers.push_back(std::move(better));
             data.answers.push_back(std::move(worse));
@@ -359,6 +376,12 @@ private:
                 state = task_->next(prompt, state, batch[col::token{}][static_cast<std::size_t>(t)]);
             }
         }
+    }
+    template <class BatchType>
+    void read_values(BatchType& batch) const {
+        if constexpr (BatchType::template has<col::value>)
+            for (std::size_t t = 0; t < rows_.size(); ++t)
+                batch[col::value{}][t] = policy_.values()[static_cast<std::size_t>(rows_[t])];
     }
     /// logits_ [rows_ x actions]: a copy, which a gradient may overwrite.
     void gather(const actor::Tabular<Real>& policy) {

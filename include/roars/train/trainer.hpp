@@ -21,6 +21,16 @@ template <class... Term>
 Result<Term...> result_of(std::tuple<Term...>*);
 }  // namespace detail
 
+/// Can the sampler draw from this learner? One that asks more of its source than roll_out says so: draws_from.
+template <class A, class Learner>
+inline constexpr bool draws_from = [] {
+    using BatchType = Batch<typename Learner::Real, unite_t<typename A::Columns, typename Learner::keeps>>;
+    if constexpr (requires { A::Sampler::template draws_from<Run<backend::Host>, Learner, BatchType>; })
+        return A::Sampler::template draws_from<Run<backend::Host>, Learner, BatchType>;
+    else
+        return true;
+}();
+
 /// Ties an algorithm to a learner (an actor at work on a task). One iteration is
 ///     collect -> score -> refresh -> estimate -> epochs x minibatches x (objective -> step -> observe) -> observe;
 /// where the policy learns only now and then (PolicyGradient::every) the critics still learn in each iteration.
@@ -29,6 +39,7 @@ template <class A, class Learner>
 class Trainer {
 public:
     static_assert(fits_v<A, Learner>, "roars: the algorithm asks for a column that this actor and task do not bring");
+    static_assert(draws_from<A, Learner>, "roars: the sampler asks for more than this learner can draw");
     using Real = typename Learner::Real;
     using BatchType = Batch<Real, unite_t<typename A::Columns, typename Learner::keeps>>;
     using ResultType = decltype(detail::result_of(static_cast<typename A::Terms*>(nullptr)));
