@@ -14,6 +14,7 @@
 #include "roars/critic/twin_delayed.hpp"
 #include "roars/critic/two_hot.hpp"
 #include "roars/critic/value_transform.hpp"
+#include "roars/networks/variational.hpp"
 #include "roars/regularizer/mean_discrepancy.hpp"
 #include "roars/simd.hpp"
 
@@ -193,6 +194,24 @@ RC_GTEST_PROP(Perturbation, IsSmallAndHasTheSlopeItSays, ()) {
         part.backward(host, View(action), View(x), View(ones), std::span(gradient));
         return sum(x);
     });
+}
+
+/// PLAS: a policy of codes climbs its critic through the decoder.
+RC_GTEST_PROP(Variational, TheSlopeByTheCodeIsTheFiniteDifference, ()) {
+    Draw draw = any_draw();
+    network::Variational<double> model(
+        {.state_width = 2, .action_width = 2, .code_width = 3, .hidden = {5}, .bound = 1.5});
+    Values parameters(std::size_t(model.parameters())), state = random_values(draw, 4),
+                                                        by_action = random_values(draw, 4);
+    model.initialise(parameters, 1);
+    expect_the_gradient(random_values(draw, 6), [&](const Values& code, Values& gradient) {
+        auto action = model.decode(View(parameters), View(state), View(code));
+        double sum = 0;
+        for (std::size_t j = 0; j < action.size(); ++j) sum += action[j] * by_action[j];
+        model.backward_code(View(parameters), View(by_action), std::span(gradient));
+        return sum;
+    });
+    RC_ASSERT_THROWS_AS(model.backward_code(View(parameters), View(by_action).first(2), std::span(state)), Error);
 }
 
 // Targets that keep still, and how critics see values.
