@@ -126,6 +126,7 @@ TYPED_TEST(AlgorithmOnDevice, AdvantagesAreTheHosts) {
     expect_the_hosts_advantage<TypeParam>(advantage::LengthWeightedBaseline{});  // on the host
     expect_the_hosts_advantage<TypeParam>(advantage::Gae<>{});
     expect_the_hosts_advantage<TypeParam>(advantage::VTrace<>{.lambda = 0.9});
+    expect_the_hosts_advantage<TypeParam>(advantage::LeakyVTrace<>{.lambda = 0.9});
     expect_the_hosts_advantage<TypeParam>(advantage::RewardToGo{0.97});
     expect_the_hosts_advantage<TypeParam>(advantage::GaeTokens<>{.gamma = 0.98});
     expect_the_hosts_advantage<TypeParam>(advantage::LengthAdaptiveGae<>{.gamma = 0.98});

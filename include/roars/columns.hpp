@@ -151,6 +151,8 @@ ROARS_COLUMN(q_gradient, token, actor, real);             ///< a row: d q / d po
 ROARS_COLUMN(next_policy_action, token, actor, real);     ///< a row: an action of the policy
 ROARS_COLUMN(next_logp, token, actor, real);              ///< its log-probability
 ROARS_COLUMN(next_target_action, token, actor, real);     ///< a row: the action of the target policy
+ROARS_COLUMN(logits, token, actor, real);                 ///< a row: of every action, in the state before the step
+ROARS_COLUMN(action_values, token, actor, real);          ///< a row: the action values in that state
 ROARS_COLUMN(next_action_values, token, actor, real);     ///< a row: the action values
 ROARS_COLUMN(next_target_values, token, actor, real);     ///< a row: the action values of the target network
 ROARS_COLUMN(quantiles, token, actor, real);              ///< a row: quantiles of the return of the action taken

@@ -4,51 +4,74 @@
 #include <string>
 #include <string_view>
 
+#include "roars/advantage/action_critics.hpp"
 #include "roars/advantage/best_minus_second.hpp"
+#include "roars/advantage/critic_weight.hpp"
 #include "roars/advantage/decoupled_components.hpp"
 #include "roars/advantage/exponential_weight.hpp"
 #include "roars/advantage/gae.hpp"
 #include "roars/advantage/gae_tokens.hpp"
+#include "roars/advantage/maximum_a_posteriori.hpp"
 #include "roars/advantage/none.hpp"
 #include "roars/advantage/normalise.hpp"
+#include "roars/advantage/one_step_target.hpp"
 #include "roars/advantage/optimal_token_baseline.hpp"
 #include "roars/advantage/reward_to_go.hpp"
 #include "roars/advantage/v_trace.hpp"
 #include "roars/advantage/whiten.hpp"
+#include "roars/critic/batch_constrained.hpp"
 #include "roars/critic/behaviour_cloning.hpp"
+#include "roars/critic/behaviour_regularised.hpp"
 #include "roars/critic/categorical.hpp"
 #include "roars/critic/conservative.hpp"
 #include "roars/critic/double_q.hpp"
+#include "roars/critic/expected_sarsa.hpp"
 #include "roars/critic/multistep.hpp"
+#include "roars/critic/pop_art.hpp"
 #include "roars/critic/quantile.hpp"
 #include "roars/critic/soft_actor_critic.hpp"
+#include "roars/critic/success_probability.hpp"
 #include "roars/critic/target_network.hpp"
 #include "roars/critic/twin_delayed.hpp"
+#include "roars/critic/two_hot.hpp"
 #include "roars/critic/value_loss.hpp"
+#include "roars/critic/value_transform.hpp"
 #include "roars/metrics/estimates.hpp"
+#include "roars/networks/variational.hpp"
 #include "roars/objective_linear.hpp"
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/correction.hpp"
+#include "roars/optimizer/preference/around_pairs.hpp"
+#include "roars/optimizer/preference/f_divergence.hpp"
 #include "roars/optimizer/preference/preference.hpp"
 #include "roars/optimizer/preference/score_pairwise.hpp"
+#include "roars/optimizer/preference/sorted_margins.hpp"
 #include "roars/optimizer/step/adamw.hpp"
 #include "roars/optimizer/step/clipped.hpp"
 #include "roars/optimizer/step/muon.hpp"
 #include "roars/optimizer/step/scheduled.hpp"
+#include "roars/optimizer/surrogates/all_actions.hpp"
+#include "roars/optimizer/surrogates/climb.hpp"
 #include "roars/optimizer/surrogates/clip_variants.hpp"
 #include "roars/optimizer/surrogates/covariance.hpp"
 #include "roars/optimizer/surrogates/geometric_mean.hpp"
 #include "roars/optimizer/surrogates/masked.hpp"
 #include "roars/optimizer/surrogates/sequence_clip.hpp"
+#include "roars/optimizer/surrogates/variational.hpp"
 #include "roars/optimizer/surrogates/weighted.hpp"
 #include "roars/optimizer/surrogates/weighted_likelihood.hpp"
 #include "roars/regularizer/adaptive.hpp"
+#include "roars/regularizer/dataset_constraint.hpp"
 #include "roars/regularizer/full_distribution.hpp"
 #include "roars/regularizer/kl.hpp"
+#include "roars/regularizer/mean_discrepancy.hpp"
+#include "roars/regularizer/near_action.hpp"
+#include "roars/regularizer/tuned_weight.hpp"
 #include "roars/reward/outcome.hpp"
 #include "roars/reward/repetition.hpp"
 #include "roars/reward/running.hpp"
 #include "roars/reward/truncated.hpp"
+#include "roars/sampler/geometric_mixture.hpp"
 #include "roars/sampler/groups.hpp"
 #include "roars/sampler/replay.hpp"
 #include "roars/sampler/resample.hpp"
@@ -138,7 +161,7 @@ constexpr Option options[] = {
     {trl, "loss_type: grpo", PART(aggregate::SequenceMeanOfAll)},
     {trl, "loss_type: dapo", PART(aggregate::TokenMean)},
     {trl, "loss_type: dr_grpo", PART(aggregate::ConstantLength)},
-    {trl, "loss_type: bnpo (depends on the cut into micro-batches)", no_part},
+    {trl, "loss_type: bnpo (each micro-batch counts itself: the loss depends on the cut)", PART(aggregate::TokenMean)},
     {trl, "loss_type: cispo", PART(surrogate::ClippedWeight)},
     {trl, "loss_type: sapo", PART(surrogate::SoftGate)},
     {trl, "loss_type: vespo", PART(surrogate::VariationalWeight)},
@@ -175,14 +198,25 @@ constexpr Option options[] = {
     {trl, "DPO apo_down", PART(surrogate::Pairwise<pair::AnchoredDown>)},
     {trl, "DPO discopop", PART(surrogate::Pairwise<pair::LogRatioModulated>)},
     {trl, "DPO sigmoid_norm", PART(surrogate::Pairwise<pair::PerToken<pair::Logistic>>)},
-    {trl, "DPO aot, f_divergence_type, use_weighting (WPO)", no_part},
+    {trl, "DPO aot", PART(surrogate::SortedMargins<>)},
+    {trl, "DPO f_divergence_type: reverse_kl", PART(surrogate::DirectPreference)},
+    {trl, "DPO f_divergence_type: forward_kl", PART(surrogate::Pairwise<pair::FDivergence<pair::link::ForwardKl>>)},
+    {trl, "DPO f_divergence_type: js_divergence",
+     PART(surrogate::Pairwise<pair::FDivergence<pair::link::JensenShannon>>)},
+    {trl, "DPO f_divergence_type: alpha_divergence, f_alpha_divergence_coef",
+     PART(surrogate::Pairwise<pair::FDivergence<pair::link::AlphaDivergence>>)},
+    {trl, "DPO use_weighting (WPO)", PART(surrogate::OnPolicyPairs<>)},
     {trl, "KTO", PART(surrogate::KahnemanTversky)},
     {trl, "ORPO", PART(surrogate::OddsRatioPreference)},
     {trl, "CPO", PART(surrogate::ContrastivePreference)},
     {trl, "CPO simpo", PART(surrogate::SimplePreference)},
     {trl, "reward modelling", PART(surrogate::ScorePairwise<>)},
     {trl, "GKD", PART(divergence::JensenShannon)},
-    {trl, "XPO, Nash-MD", no_part},
+    {trl, "XPO",
+     PART(surrogate::ExploratoryPairs<surrogate::Pairwise<pair::Logistic, summary::LogRatio, pairing::BestAndWorst>>)},
+    {trl, "Nash-MD: score less a half", PART(advantage::ConstantBaseline)},
+    {trl, "Nash-MD: penalty", PART(regularizer::Kl<kl::K2>)},
+    {trl, "Nash-MD: mixture_coef", PART(sampler::GeometricMixture)},
 
     {openrlhf, "advantage_estimator: gae", PART(advantage::Whiten<advantage::GaeTokens<>>)},
     {openrlhf, "advantage_estimator: reinforce", PART(advantage::ReinforcePlusPlus)},
@@ -211,7 +245,10 @@ constexpr Option options[] = {
     {openrlhf, "DPO, label_smoothing", PART(surrogate::DirectPreference)},
     {openrlhf, "ipo", PART(surrogate::Pairwise<pair::Squared>)},
     {openrlhf, "reward model, loss: sigmoid", PART(surrogate::ScorePairwise<>)},
-    {openrlhf, "reward model, loss: logexp; process reward model", no_part},
+    {openrlhf, "reward model, loss: logexp (the same as sigmoid)", PART(surrogate::ScorePairwise<>)},
+    {openrlhf, "process reward model (the mask marks the ends of steps)", PART(surrogate::Likelihood)},
+    {openrlhf, "process reward model, soft labels (value = logit of good less that of bad)",
+     PART(critic::SuccessProbability)},
     {openrlhf, "Muon", PART(step::Muon<>)},
 
     {liger, "fused linear head, any loss below", FUNCTION(objective_from_hidden)},
@@ -220,7 +257,8 @@ constexpr Option options[] = {
     {liger, "GRPO loss, loss_type: grpo", PART(aggregate::SequenceMeanOfAll)},
     {liger, "GRPO loss, loss_type: dapo", PART(aggregate::TokenMean)},
     {liger, "GRPO loss, loss_type: dr_grpo", PART(aggregate::ConstantLength)},
-    {liger, "GRPO loss, loss_type: bnpo (depends on the cut into micro-batches)", no_part},
+    {liger, "GRPO loss, loss_type: bnpo (each micro-batch counts itself: the loss depends on the cut)",
+     PART(aggregate::TokenMean)},
     {liger, "GRPO loss, loss_type: cispo", PART(surrogate::ClippedWeight)},
     {liger, "GRPO loss, loss_type: sapo", PART(surrogate::SoftGate)},
     {liger, "GRPO loss, loss_type: vespo", PART(surrogate::VariationalWeight)},
@@ -235,11 +273,11 @@ constexpr Option options[] = {
     {liger, "JSD", PART(divergence::JensenShannon)},
     {liger, "KL divergence", PART(divergence::ForwardKl)},
     {liger, "TVD", PART(divergence::TotalVariation)},
-    {liger, "cosine distillation", no_part},
+    {liger, "cosine distillation", PART(divergence::Cosine)},
 
     {rlax, "truncated_generalized_advantage_estimation", PART(advantage::Gae<>)},
     {rlax, "vtrace, vtrace_td_error_and_advantage", PART(advantage::VTrace<>)},
-    {rlax, "leaky_vtrace", no_part},
+    {rlax, "leaky_vtrace, leaky_vtrace_td_error_and_advantage", PART(advantage::LeakyVTrace<>)},
     {rlax, "lambda_returns, td_lambda", PART(critic::LambdaReturn)},
     {rlax, "n_step_bootstrapped_returns", PART(critic::NStep)},
     {rlax, "discounted_returns", PART(advantage::RewardToGo)},
@@ -253,15 +291,33 @@ constexpr Option options[] = {
     {rlax, "entropy_loss", PART(regularizer::EntropyBonus)},
     {rlax, "huber_loss", PART(critic::Huber)},
     {rlax, "incremental_update", PART(critic::Polyak)},
-    {rlax, "periodic_update", no_part},
+    {rlax, "periodic_update", PART(critic::Periodic)},
     {rlax, "importance_sampling_weights of a replay", PART(sampler::draw::Prioritised)},
-    {rlax, "tree_backup, persistent_q_learning, qv_learning, expected_sarsa", no_part},
-    {rlax, "dpg_loss, rpg_loss, qpg_loss, rm_loss, mpo_loss, vmpo_loss", no_part},
-    {rlax, "popart, signed_hyperbolic, twohot_encoder", no_part},
+    {rlax, "expected_sarsa", PART(critic::ExpectedSarsa)},
+    {rlax, "general_off_policy_returns_from_action_values, tree backup", PART(critic::TreeBackup)},
+    {rlax, "general_off_policy_returns_from_action_values, Q(lambda)", PART(critic::CorrectedQLambda)},
+    {rlax, "q_lambda (next_value: the largest action value)", PART(critic::LambdaReturn)},
+    {rlax, "persistent_q_learning", PART(critic::PersistentQ)},
+    {rlax, "qv_learning (next_value: the state's value)", PART(advantage::OneStepTarget)},
+    {rlax, "dpg_loss", PART(surrogate::Climb)},
+    {rlax, "dpg_loss, dqda_clipping", PART(surrogate::BoundedClimb)},
+    {rlax, "qpg_loss", PART(surrogate::AllActions<surrogate::all_actions::Value>)},
+    {rlax, "rm_loss", PART(surrogate::AllActions<surrogate::all_actions::RegretMatching>)},
+    {rlax, "rpg_loss", PART(surrogate::AllActions<surrogate::all_actions::Regret>)},
+    {rlax, "mpo_loss: weights, temperature", PART(advantage::MaximumAPosteriori)},
+    {rlax, "vmpo_loss: weights, temperature", PART(advantage::OnPolicyMaximumAPosteriori<advantage::Gae<>>)},
+    {rlax, "mpo_loss, vmpo_loss: one KL constraint",
+     PART(regularizer::LearnedMultiplier<regularizer::Kl<kl::FromReference<>, col::logp_old>>)},
+    {rlax, "mpo_loss, vmpo_loss: a KL constraint for each dimension", no_part},
+    {rlax, "popart", PART(critic::PopArt)},
+    {rlax, "signed_hyperbolic, signed_parabolic", PART(critic::transform::SignedHyperbolic)},
+    {rlax, "transformed targets", PART(critic::TransformedTarget<>)},
+    {rlax, "twohot_encoder, twohot_decoder", PART(critic::TwoHot)},
 
     {d3rlpy, "DQN, DoubleDQN", PART(critic::DoubleQ)},
     {d3rlpy, "QRQFunctionFactory", PART(critic::QuantileHuber)},
-    {d3rlpy, "IQNQFunctionFactory", no_part},
+    {d3rlpy, "IQNQFunctionFactory: loss, cosines of the fractions", PART(critic::ImplicitQuantile)},
+    {d3rlpy, "IQNQFunctionFactory: network", no_part},
     {d3rlpy, "SAC", PART(critic::SoftActorCritic)},
     {d3rlpy, "TD3, DDPG", PART(critic::TwinDelayed)},
     {d3rlpy, "TD3PlusBC", PART(critic::BehaviourCloning)},
@@ -275,7 +331,26 @@ constexpr Option options[] = {
     {d3rlpy, "tau", SETTING(critic::Polyak::tau)},
     {d3rlpy, "AdamW, clip_grad_norm, cosine schedule with warm-up",
      PART(step::Scheduled<step::Clipped<step::AdamW>, step::WarmUp<step::decay::Cosine>>)},
-    {d3rlpy, "ReBRAC, CRR, CalQL, BCQ, BEAR, PLAS, PRDC, Decision Transformer, FQE", no_part},
+    {d3rlpy, "CRR: exp", PART(advantage::CriticWeight)},
+    {d3rlpy, "CRR: binary", PART(advantage::CriticWeightOf<advantage::BinaryWeight>)},
+    {d3rlpy, "ReBRAC: critic_beta", PART(critic::BehaviourRegularised)},
+    {d3rlpy, "ReBRAC: actor_beta (times the action's dimensions)", PART(regularizer::BehaviourCloning)},
+    {d3rlpy, "CalQL: conservative loss", PART(critic::CalibratedConservative)},
+    {d3rlpy, "BCQ: target", PART(critic::BatchConstrained)},
+    {d3rlpy, "BCQ, BEAR, PLAS: model of the data", PART(network::Variational<float>)},
+    {d3rlpy, "BCQ, BEAR, PLAS: its loss (threshold below every advantage)", PART(surrogate::Variational)},
+    {d3rlpy, "BCQ: action_flexibility", PART(critic::Perturbation)},
+    {d3rlpy, "BEAR: discrepancy", PART(regularizer::MeanDiscrepancy<>)},
+    {d3rlpy, "BEAR: alpha, alpha_threshold", PART(regularizer::TunedWeight)},
+    {d3rlpy, "PLAS: target", PART(critic::BatchConstrained)},
+    {d3rlpy, "PLAS: the policy's slope through the decoder", SETTING(network::Variational<float>::backward_code)},
+    {d3rlpy, "BCQ, BEAR, PLAS: a learner that trains model, policy and critics together", no_part},
+    {d3rlpy, "PRDC", PART(regularizer::DatasetConstraint)},
+    {d3rlpy, "FQE, discrete", PART(critic::ExpectedSarsa)},
+    {d3rlpy, "FQE, continuous", PART(advantage::ActionCritics<critic::PolicyActionTarget>)},
+    {d3rlpy, "Decision Transformer: loss, continuous", PART(regularizer::BehaviourCloning)},
+    {d3rlpy, "Decision Transformer: loss, discrete", PART(surrogate::Likelihood)},
+    {d3rlpy, "Decision Transformer: sequence model", no_part},
 };
 
 #undef PART

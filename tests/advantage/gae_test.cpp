@@ -84,6 +84,7 @@ RC_GTEST_PROP(Gae, OfAStreamIsThatOfItsEpisodes, ()) {
 RC_GTEST_PROP(VTrace, OfAStreamIsThatOfItsEpisodes, ()) {
     Draw draw = any_draw();
     expect_pieces_equal_the_whole(advantage::VTrace<>{.lambda = 0.8}, draw);
+    expect_pieces_equal_the_whole(advantage::LeakyVTrace<>{.lambda = 0.8, .truncation = {0.5}}, draw);
 }
 
 TEST(Gae, TellsATerminationFromACut) {
@@ -137,6 +138,35 @@ TEST(VTrace, ARatioBeyondEveryNumberIsClipped) {
     batch[col::logp_old{}][0] = -1e6;
     EXPECT_DOUBLE_EQ(estimated(advantage::VTrace<>{.rho_clip = 1.5, .policy_rho_clip = 3.0}, batch)[0], 6.0);
     EXPECT_DOUBLE_EQ(batch[col::returns{}][0], 3.0);
+}
+
+RC_GTEST_PROP(LeakyVTrace, GoesFromImportanceSamplingToVTrace, ()) {
+    Draw draw = any_draw();
+    auto batch = random_batch<StepColumns>(draw);
+    auto same = [&](double hard, double clip) {
+        auto leaky = estimated(advantage::LeakyVTrace<>{.gamma = 0.9, .lambda = 0.8, .truncation = {hard}}, batch);
+        std::vector<double> returns(batch[col::returns{}].begin(), batch[col::returns{}].end());
+        auto plain = estimated(
+            advantage::VTrace<>{.gamma = 0.9, .lambda = 0.8, .rho_clip = clip, .c_clip = clip, .policy_rho_clip = clip},
+            batch);
+        for (std::size_t t = 0; t < plain.size(); ++t) {
+            RC_ASSERT(close(leaky[t], plain[t]));
+            RC_ASSERT(close(returns[t], batch[col::returns{}][t]));
+        }
+    };
+    same(1.0, 1.0);
+    same(0.0, 1e6);  // no ratio here is as large
+}
+
+TEST(LeakyVTrace, MixesTheCutRatioWithTheWholeOne) {
+    Batch<double, StepColumns> batch(std::vector<std::int64_t>{0, 1});
+    batch[col::token_reward{}][0] = 1.0;
+    batch[col::logp_old{}][0] = -std::log(3.0);
+    EXPECT_DOUBLE_EQ(estimated(advantage::LeakyVTrace<>{.truncation = {0.75}}, batch)[0], 0.75 * 1.0 + 0.25 * 3.0);
+    EXPECT_DOUBLE_EQ(batch[col::returns{}][0], 1.5);
+    batch[col::logp_old{}][0] = -1e6;  // a ratio beyond every number
+    EXPECT_EQ(estimated(advantage::LeakyVTrace<>{.truncation = {1.0}}, batch)[0], 1.0);
+    EXPECT_TRUE(std::isfinite(estimated(advantage::LeakyVTrace<>{}, batch)[0]));
 }
 
 }  // namespace

@@ -50,7 +50,12 @@ BatchOf<Term> random_batch(std::mt19937& random, int groups) {
     fill(col::importance_weight{}, [&] { return real(0, 2); });
     fill(col::reward{}, [&] { return double(below(3)) - 1.0; });
     fill(col::mismatched{}, [&] { return double(below(4) == 0); });
+    fill(col::sum_pi_squared{}, [&] { return real(0.05, 1); });
     fill(col::external{}, [&] { return double(below(2)); });
+    if constexpr (BatchOf<Term>::template has<col::external> && BatchOf<Term>::template has<col::sequence_gradient>)
+        for (std::size_t i = 0; i + 1 < tokens.size(); ++i)  // whole answers are
+            std::fill(batch[col::external{}].begin() + tokens[i], batch[col::external{}].begin() + tokens[i + 1],
+                      double(below(2)));
     fill(col::advantage_global{}, [&] { return real(-2, 2); });
     fill(col::blend{}, [&] { return real(0, 1); });
     if constexpr (BatchOf<Term>::template has<col::chosen>)

@@ -20,6 +20,7 @@ void for_each_divergence(Visit&& visit) {
     visit(divergence::JensenShannon{0.3});
     visit(divergence::JensenShannon{0.5});
     visit(divergence::TotalVariation{});
+    visit(divergence::Cosine{});
 }
 
 std::vector<double> random_row(std::mt19937& random, std::size_t size) {
@@ -93,6 +94,18 @@ TEST(FullDivergence, BoundsOfTheBoundedOnes) {
     std::vector<double> a{0.1, 0.9, -0.3}, b{0.4, -0.9, 0.3};
     EXPECT_NEAR(row_divergence(divergence::JensenShannon{0.5}, a.data(), b.data(), 3),
                 row_divergence(divergence::JensenShannon{0.5}, b.data(), a.data(), 3), 1e-15);
+}
+
+TEST(FullDivergence, CosineIsTheAngleOfTheLogits) {
+    std::vector<double> row{3.0, 0.0, 4.0, minus_infinity}, teacher{0.0, 5.0, 5.0, 2.0}, nothing(4, 0.0),
+        gradient(4, 9.0);
+    EXPECT_DOUBLE_EQ(row_divergence(divergence::Cosine{}, row.data(), teacher.data(), 4, 1.0, gradient.data()),
+                     1.0 - 20.0 / (5.0 * std::sqrt(50.0)));
+    EXPECT_EQ(gradient[3], 0.0);
+    // The length of a row says nothing.
+    EXPECT_NEAR(3 * gradient[0] + 4 * gradient[2], 0.0, 1e-15);
+    EXPECT_EQ(row_divergence(divergence::Cosine{}, nothing.data(), teacher.data(), 4, 1.0, gradient.data()), 1.0);
+    EXPECT_EQ(gradient, std::vector<double>(4, 0.0));
 }
 
 TEST(FullDivergence, RowsOfWeightZeroAreNotRead) {

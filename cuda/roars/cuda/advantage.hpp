@@ -170,9 +170,10 @@ struct LambdaOfTokens {
     ROARS_FN void operator()(std::int64_t i, std::int64_t t) const { lambda[t] = trace(length[i]); }
 };
 
-template <class Real>
+template <class Real, class Truncation>
 struct VTraceScan {
     double gamma, lambda, rho_clip, c_clip;
+    Truncation truncation;
     const Real *reward, *value, *next_value, *terminated, *done, *logp, *logp_old;
     double* target;
     Real* returns;
@@ -184,16 +185,17 @@ struct VTraceScan {
     }
     ROARS_FN Affine<double> operator()(std::int64_t t) const {
         double rho = ratio(t), delta = one_step(t, static_cast<double>(next_value[t]));
-        return {done[t] != Real(0) ? 0.0 : gamma * lambda * math::min(c_clip, rho), math::min(rho_clip, rho) * delta};
+        return {done[t] != Real(0) ? 0.0 : gamma * lambda * truncation.of(rho, c_clip),
+                truncation.of(rho, rho_clip) * delta};
     }
     ROARS_FN void operator()(std::int64_t t, double error) const {
         target[t] = static_cast<double>(value[t]) + error;
         returns[t] = static_cast<Real>(target[t]);
     }
 };
-template <class Real>
+template <class Real, class Truncation>
 struct VTraceAdvantage {
-    VTraceScan<Real> scan;
+    VTraceScan<Real, Truncation> scan;
     double policy_rho_clip;
     const std::int64_t* offsets;
     Real* advantage;
@@ -202,7 +204,7 @@ struct VTraceAdvantage {
         bool ends = scan.terminated[t] != Real(0), cut = scan.done[t] != Real(0) || t + 1 == offsets[owner + 1];
         double own = ends ? 0.0 : static_cast<double>(scan.next_value[t]);
         double q = cut || ends ? own : scan.lambda * scan.target[t + 1] + (1.0 - scan.lambda) * own;
-        advantage[t] = static_cast<Real>(math::min(policy_rho_clip, scan.ratio(t)) * scan.one_step(t, q));
+        advantage[t] = static_cast<Real>(scan.truncation.of(scan.ratio(t), policy_rho_clip) * scan.one_step(t, q));
     }
 };
 
@@ -304,31 +306,32 @@ struct Estimate<advantage::DecoupledGae<Trace, Critic>> {
     }
 };
 
-template <class Critic>
-struct Estimate<advantage::VTrace<Critic>> {
+template <class Critic, class Truncation>
+struct Estimate<advantage::VTrace<Critic, Truncation>> {
     static constexpr bool on_device = true;
     template <class D, class State, class BatchType>
-    static void run(const advantage::VTrace<Critic>& part, Run<D>& run, State&, BatchType& batch) {
+    static void run(const advantage::VTrace<Critic, Truncation>& part, Run<D>& run, State&, BatchType& batch) {
         using Real = typename BatchType::Real;
         D& device = run.backend;
         Frame<D> frame(device);
-        detail::VTraceScan<Real> scan{part.gamma,
-                                      part.lambda,
-                                      part.rho_clip,
-                                      part.c_clip,
-                                      batch[col::token_reward{}],
-                                      batch[col::value{}],
-                                      batch[col::next_value{}],
-                                      batch[col::terminated{}],
-                                      batch[col::done{}],
-                                      batch[col::logp{}],
-                                      batch[col::logp_old{}],
-                                      frame.template take<double>(batch.tokens()),
-                                      batch[col::returns{}]};
+        detail::VTraceScan<Real, Truncation> scan{part.gamma,
+                                                  part.lambda,
+                                                  part.rho_clip,
+                                                  part.c_clip,
+                                                  part.truncation,
+                                                  batch[col::token_reward{}],
+                                                  batch[col::value{}],
+                                                  batch[col::next_value{}],
+                                                  batch[col::terminated{}],
+                                                  batch[col::done{}],
+                                                  batch[col::logp{}],
+                                                  batch[col::logp_old{}],
+                                                  frame.template take<double>(batch.tokens()),
+                                                  batch[col::returns{}]};
         segmented_affine_backward(device, sequences_of(batch), scan, scan);
-        segmented_for_each(
-            device, sequences_of(batch),
-            detail::VTraceAdvantage<Real>{scan, part.policy_rho_clip, batch.token_offsets(), batch[col::advantage{}]});
+        segmented_for_each(device, sequences_of(batch),
+                           detail::VTraceAdvantage<Real, Truncation>{scan, part.policy_rho_clip, batch.token_offsets(),
+                                                                     batch[col::advantage{}]});
     }
 };
 

@@ -12,13 +12,14 @@
 
 namespace roars::advantage {
 
-/// The advantage of the action taken over the policy's own, by the critics of (state, action), as a weight:
-///     min(exp(temperature (Q(s, a) - Q(s, policy_action))), cap),   Q the least of the critics,
-/// for -weight log pi(a|s). Masked rows get 0. Shapes: as ActionCritics; advantage [rows]. Source: AWAC, arXiv
-/// 2006.09359, eq. 6, the value by one action of the policy.
-struct CriticWeight {
+/// The advantage of the action taken over the policy's own, by the critics of (state, action), as a weight: Weight of
+/// Q(s, a) and Q(s, policy_action), Q the least of the critics, for -weight log pi(a|s). Masked rows get 0. Shapes: as
+/// ActionCritics; advantage [rows]. Sources, the value by one action of the policy: AWAC, arXiv 2006.09359, eq. 6
+/// (ExponentialWeight); CRR, arXiv 2006.15134, eq. 4 (ExponentialWeight, or BinaryWeight).
+template <class Weight>
+struct CriticWeightOf {
     ActionCritics<critic::PolicyActionTarget> critics{};
-    ExponentialWeight<> weight{.temperature = 1.0};
+    Weight weight{};
 
     using needs = needs_of<ActionCritics<critic::PolicyActionTarget>>;
     using gives = columns<col::advantage>;
@@ -58,6 +59,9 @@ private:
         }
     }
 };
-ROARS_FIELDS(CriticWeight, critics, weight)
+template <class Weight>
+ROARS_FIELDS_OF((CriticWeightOf<Weight>), critics, weight)
+
+using CriticWeight = CriticWeightOf<ExponentialWeight<>>;
 
 }  // namespace roars::advantage

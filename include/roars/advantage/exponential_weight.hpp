@@ -44,4 +44,11 @@ struct ExponentialWeight {
 template <class Critic>
 ROARS_FIELDS_OF((ExponentialWeight<Critic>), temperature, cap, critic)
 
+/// 1 where q > value, else 0: only actions that are better than the policy's own are imitated. As the weight of
+/// CriticWeightOf. Source: CRR (binary), arXiv 2006.15134, eq. 4.
+struct BinaryWeight {
+    double of(double q, double value) const { return double(q > value); }
+};
+ROARS_FIELDS(BinaryWeight)
+
 }  // namespace roars::advantage

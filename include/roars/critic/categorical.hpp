@@ -7,6 +7,7 @@
 
 #include "roars/critic/rows.hpp"
 #include "roars/critic/steps.hpp"
+#include "roars/critic/two_hot.hpp"
 #include "roars/fields.hpp"
 
 /// A critic that says how likely each of some evenly spaced returns (atoms) is. Source: C51, arXiv 1707.06887, alg. 1.
@@ -22,21 +23,17 @@ struct CategoricalProjection {
     void project(backend::Host& backend, std::span<const Real> atoms, std::span<const Real> reward,
                  std::span<const Real> terminated, Rows<const Real> next_probability, Rows<Real> projected) const {
         if (atoms.empty()) return;
-        std::size_t count = atoms.size();
-        double low = double(atoms.front()), high = double(atoms.back());
-        double spacing = count > 1 ? (high - low) / double(count - 1) : 1.0;
+        EvenAtoms even{double(atoms.front()), double(atoms.back()), atoms.size()};
         parallel_for(backend, projected.count(), [&](std::int64_t row) {
             auto to = projected[row];
             std::fill(to.begin(), to.end(), Real(0));
             bool ends = terminated[std::size_t(row)] != Real(0);
-            for (std::size_t j = 0; j < count; ++j) {
+            for (std::size_t j = 0; j < atoms.size(); ++j) {
                 double z = one_step_target(double(reward[std::size_t(row)]), gamma, ends, double(atoms[j]));
-                double place = (std::clamp(z, low, high) - low) / spacing;
-                auto below = std::min(static_cast<std::size_t>(place), count - 1),
-                     above = std::min(below + 1, count - 1);
-                double mass = double(next_probability[row][j]), share = place - double(below);
-                to[below] += static_cast<Real>(mass * (1.0 - share));
-                to[above] += static_cast<Real>(mass * share);
+                AtomPlace at = even.place(z);
+                double mass = double(next_probability[row][j]);
+                to[at.below] += static_cast<Real>(mass * (1.0 - at.share));
+                to[at.above] += static_cast<Real>(mass * at.share);
             }
         });
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -49,5 +50,27 @@ struct SampledConservative {
     double lagrangian(double penalty) const { return alpha * (penalty - threshold); }
 };
 ROARS_FIELDS(SampledConservative, temperature, alpha, threshold)
+
+/// The same, but a sampled action is never pushed below what a reference policy is known to reach from the state:
+/// max(q_j, floor_j) stands in the place of q_j, without a slope where the floor is the larger. As floor the return
+/// that followed in the data, for actions of the policy; -inf for actions drawn at random. Source: Cal-QL, arXiv
+/// 2303.05479, eq. 4.1.
+struct CalibratedConservative {
+    SampledConservative rule{};
+
+    /// Shapes: q, floor, log_density, grad [rows, samples], q_data [rows].
+    template <class Real>
+    double penalty(backend::Host& backend, Rows<const Real> q, Rows<const Real> floor, Rows<const Real> log_density,
+                   std::span<const Real> q_data, Rows<Real> grad) const {
+        roars::detail::expect_size("floor", floor.values.size(), std::ssize(q.values));
+        std::vector<Real> held(q.values.begin(), q.values.end());
+        for (std::size_t i = 0; i < held.size(); ++i) held[i] = std::max(held[i], floor.values[i]);
+        double value = rule.penalty(backend, Rows<const Real>{held, q.width}, log_density, q_data, grad);
+        for (std::size_t i = 0; i < held.size(); ++i)
+            if (q.values[i] < floor.values[i]) grad.values[i] = Real(0);
+        return value;
+    }
+};
+ROARS_FIELDS(CalibratedConservative, rule)
 
 }  // namespace roars::critic

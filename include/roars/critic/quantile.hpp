@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "roars/critic/rows.hpp"
 #include "roars/fields.hpp"
@@ -29,9 +30,15 @@ struct QuantileHuber {
     /// The loss of one row; set(i, slope) is told its derivative by theta_i.
     template <class Real, class Set>
     double row_loss(std::span<Real> theta, std::span<Real> y, Set&& set) const {
+        auto middle = [&](std::size_t i) { return (double(i) + 0.5) / double(theta.size()); };
+        return row_loss(theta, y, middle, std::forward<Set>(set));
+    }
+    /// The same for quantiles at tau_i = tau_of(i).
+    template <class Real, class TauOf, class Set>
+    double row_loss(std::span<Real> theta, std::span<Real> y, TauOf&& tau_of, Set&& set) const {
         double loss = 0.0;
         for (std::size_t i = 0; i < theta.size(); ++i) {
-            double tau = (double(i) + 0.5) / double(theta.size()), slope = 0.0;
+            double tau = tau_of(i), slope = 0.0;
             for (Real target : y) {
                 double u = double(target) - double(theta[i]), held = slope_of(u);
                 double weight = std::abs(tau - double(u < 0.0)) / double(y.size());
@@ -50,5 +57,32 @@ private:
     }
 };
 ROARS_FIELDS(QuantileHuber, kappa)
+
+/// Quantiles at fractions tau that are drawn anew for each row, uniform in (0, 1), from targets y_j at other drawn
+/// fractions: QuantileHuber with tau_i in the place of the fixed ones. The network reads tau through `features`.
+/// Shapes: theta, tau, grad [rows, N], y [rows, targets]. Source: IQN, arXiv 1806.06923, eq. 3 and 4.
+struct ImplicitQuantile {
+    QuantileHuber rule{};
+
+    template <class Real>
+    double loss(backend::Host& backend, Rows<const Real> theta, Rows<const Real> tau, Rows<const Real> y,
+                Rows<Real> grad) const {
+        roars::detail::expect_size("tau", tau.values.size(), std::ssize(theta.values));
+        roars::detail::expect_size("grad", grad.values.size(), std::ssize(theta.values));
+        const double rows = double(theta.count());
+        return mean_of(backend, theta.count(), [&](std::int64_t row) {
+            return rule.row_loss(
+                theta[row], y[row], [&](std::size_t i) { return double(tau[row][i]); },
+                [&](std::size_t i, double slope) { grad[row][i] = static_cast<Real>(slope / rows); });
+        });
+    }
+    /// feature_j = cos(pi j tau), j = 0, 1, ... Shapes: features [cosines].
+    template <class Real>
+    static void features(double tau, std::span<Real> features) {
+        for (std::size_t j = 0; j < features.size(); ++j)
+            features[j] = static_cast<Real>(std::cos(3.14159265358979323846 * double(j) * tau));
+    }
+};
+ROARS_FIELDS(ImplicitQuantile, rule)
 
 }  // namespace roars::critic

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "roars/backend.hpp"
 #include "roars/error.hpp"
@@ -25,5 +26,24 @@ struct Polyak {
     }
 };
 ROARS_FIELDS(Polyak, tau)
+
+/// The same in every `every`-th update alone, by default a copy: the target stands still in between. `update` counts
+/// from 1. Shapes: as Polyak. Source: DQN, doi 10.1038/nature14236. Errors: every below 1.
+struct Periodic {
+    std::int64_t every = 1000;
+    Polyak rule{.tau = 1.0};
+
+    bool due(std::int64_t update) const {
+        expect(every >= 1,
+               [&] { return "periodic update: in every " + std::to_string(every) + ". update, expected 1 or more"; });
+        return update % every == 0;
+    }
+    template <class Real>
+    void follow(backend::Host& backend, std::int64_t update, std::span<const Real> online,
+                std::span<Real> target) const {
+        if (due(update)) rule.follow(backend, online, target);
+    }
+};
+ROARS_FIELDS(Periodic, every, rule)
 
 }  // namespace roars::critic

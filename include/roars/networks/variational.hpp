@@ -84,6 +84,24 @@ public:
         return decoded_;
     }
 
+    /// d loss / d code from d loss / d (the last decode's actions), for a policy that chooses the code (PLAS, arXiv
+    /// 2011.07213); the parameters are constants, those of that decode.
+    void backward_code(std::span<const Real> values, std::span<const Real> grad_actions, std::span<Real> grad_code) {
+        check_parameters(values.size());
+        auto code = static_cast<std::size_t>(settings_.code_width),
+             state = static_cast<std::size_t>(settings_.state_width);
+        std::size_t rows = grad_code.size() / code;
+        check("grad_actions", grad_actions, rows, settings_.action_width);
+        check("grad_code", grad_code, rows, settings_.code_width);
+        by_output_.assign(grad_actions.begin(), grad_actions.end());
+        for (Real& each : by_output_) each *= static_cast<Real>(settings_.bound);
+        by_input_.resize(rows * (state + code));
+        decoder_.backward_inputs(values.subspan(of_encoder()), by_output_, by_input_);
+        for (std::size_t i = 0; i < rows; ++i)
+            std::copy_n(by_input_.begin() + std::ptrdiff_t(i * (state + code) + state), code,
+                        grad_code.begin() + std::ptrdiff_t(i * code));
+    }
+
     /// Adds d loss / d parameters to `gradients`, from d loss / d reconstruction, mean and deviation of the last
     /// forward, which had the same `values` and was followed by no decode.
     void backward(std::span<const Real> values, std::span<const Real> grad_reconstruction,

@@ -10,7 +10,9 @@
 /// empty batch gives 0. The peers' names stand beside.
 namespace roars::aggregate {
 
-/// sum x / T. DAPO, arXiv 2503.14476 (token-mean).
+/// sum x / T. DAPO, arXiv 2503.14476 (token-mean). Where each micro-batch is counted by itself (Algorithm::objective
+/// without the totals of the whole batch), and the mean over them is taken, it is TRL's and Liger's bnpo: a loss that
+/// depends on the cut.
 struct TokenMean {
     static constexpr bool per_sequence = false;
     ROARS_FN double weight(const Counts& counts, std::int64_t) const {

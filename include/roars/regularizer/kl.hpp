@@ -75,6 +75,17 @@ struct StraightThrough {
     }
 };
 
+/// KL(reference || policy) from tokens that the reference drew: the estimator of -d. As a loss its gradient is that of
+/// the divergence, also for k1.
+template <class Base = K3>
+struct FromReference {
+    template <class V>
+    ROARS_FN static Estimate<V> of(const V& d) {
+        auto estimate = Base::of(V(-d));
+        return {estimate.value, -estimate.slope};
+    }
+};
+
 ROARS_FIELDS(K1)
 ROARS_FIELDS(Absolute)
 ROARS_FIELDS(K2)
@@ -82,6 +93,8 @@ ROARS_FIELDS(K3)
 ROARS_FIELDS(ExactK3)
 template <class Value>
 ROARS_FIELDS_OF((StraightThrough<Value>))
+template <class Base>
+ROARS_FIELDS_OF((FromReference<Base>))
 
 }  // namespace kl
 

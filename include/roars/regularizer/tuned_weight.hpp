@@ -43,4 +43,27 @@ struct TunedWeight {
 };
 ROARS_FIELDS(TunedWeight, target, largest, step)
 
+/// A penalty that is held near a bound by its multiplier: alpha Term, alpha learned as TunedWeight says from the term's
+/// first metric, its value without the coefficient, after every update. With Kl it is the constraint of MPO and V-MPO,
+/// arXiv 1812.02256, section 4.2: KL <= target. An update without a counted token changes nothing.
+template <class Term>
+struct LearnedMultiplier {
+    Term term{};  ///< its coefficient is alpha
+    TunedWeight weight{.target = 0.01, .step = {.learning_rate = 1e-2}};
+
+    using State = TunedWeight::State;
+
+    std::tuple<Term> terms(const State& state) const {
+        Term weighed = term;
+        weighed.coefficient = weight.weight(state);
+        return {weighed};
+    }
+    template <class RunType, class ResultType>
+    void observe(RunType&, State& state, const ResultType& result) const {
+        if (result.count(Term::metrics[0]) > 0) weight.tune(state, result.metric(Term::metrics[0]));
+    }
+};
+template <class Term>
+ROARS_FIELDS_OF((LearnedMultiplier<Term>), term, weight)
+
 }  // namespace roars::regularizer

@@ -289,8 +289,8 @@ public:
         if (!due || !learnt_) return;
         learnt_ = false;
         ++position.updates;
-        if (position.updates % settings_.target_every != 0) return;
-        critic::Polyak{settings_.target_tau}.follow(run.backend, policy_values(), std::span<Real>(target_));
+        critic::Periodic{settings_.target_every, {settings_.target_tau}}.follow(
+            run.backend, position.updates, policy_values(), std::span<Real>(target_));
     }
 
     /// Whole episodes in worlds of their own, without exploration: the same ones whenever it is asked.

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "roars/optimizer/aggregate.hpp"
@@ -154,6 +155,40 @@ private:
     std::vector<pairing::Pair> pairs_;
 };
 
+/// The sorted numbers of two sides of the whole batch, as many of each: the k-th smallest of one stands against the
+/// k-th smallest of the other. Equal numbers share their places.
+struct SortedSides {
+    std::vector<double> first, second;
+
+    SortedSides(std::vector<double> one, std::vector<double> other) : first(std::move(one)), second(std::move(other)) {
+        std::sort(first.begin(), first.end(), Ascending{});
+        std::sort(second.begin(), second.end(), Ascending{});
+    }
+    template <class PairLoss>
+    pair::Loss<double> at_first(const PairLoss& loss, double x) const {
+        return over_equals(first, x, [&](std::size_t k) { return loss.of(pair::View<double>{x, second[k]}); });
+    }
+    template <class PairLoss>
+    pair::Loss<double> at_second(const PairLoss& loss, double x) const {
+        return over_equals(second, x, [&](std::size_t k) { return loss.of(pair::View<double>{first[k], x}); });
+    }
+
+private:
+    /// The mean of loss_at(k) over the places k of x.
+    template <class LossAt>
+    static pair::Loss<double> over_equals(const std::vector<double>& values, double x, LossAt&& loss_at) {
+        auto [begin, end] = std::equal_range(values.begin(), values.end(), x, Ascending{});
+        pair::Loss<double> mean{0.0, 0.0, 0.0};
+        for (auto at = begin; at != end; ++at) {
+            auto one = loss_at(static_cast<std::size_t>(at - values.begin()));
+            double share = 1.0 / double(end - begin);
+            mean = {mean.value + share * one.value, mean.by_chosen + share * one.by_chosen,
+                    mean.by_rejected + share * one.by_rejected};
+        }
+        return mean;
+    }
+};
+
 }  // namespace detail
 
 namespace surrogate {
@@ -164,6 +199,8 @@ namespace surrogate {
 template <class PairLoss = pair::Logistic, class Summary = summary::LogRatio, class Pairing = pairing::ChosenFirst>
 struct Pairwise {
     PairLoss loss{};
+
+    using Pairs = Pairing;
 
     static constexpr std::string_view name = "preference_loss";
     using needs = unite_t<typename Summary::needs, columns<col::sequence_loss, col::sequence_gradient>>;
@@ -246,11 +283,11 @@ struct SortedPairwise {
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         detail::Answers<Summary, Pairing> answers(run, batch);
         answers.clear(batch);
-        Sides sides(sums);
+        detail::SortedSides sides(sums.chosen, sums.rejected);
         double scale = 1.0 / double(std::max<std::size_t>(sums.chosen.size(), 1));
         for (const auto& pair : answers.pairs()) {
-            auto as_chosen = sides.at_chosen(loss, answers.summary(pair.chosen));
-            auto as_rejected = sides.at_rejected(loss, answers.summary(pair.rejected));
+            auto as_chosen = sides.at_first(loss, answers.summary(pair.chosen));
+            auto as_rejected = sides.at_second(loss, answers.summary(pair.rejected));
             std::int64_t n_c = answers.length(pair.chosen), n_r = answers.length(pair.rejected);
             // The loss belongs to the chosen side; an empty chosen answer leaves it to the rejected one.
             detail::write_answer(batch, pair.chosen, n_c, scale * as_chosen.value, scale * as_chosen.by_chosen);
@@ -261,48 +298,16 @@ struct SortedPairwise {
     template <class RunType, class BatchType>
     double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
         detail::Answers<Summary, Pairing> answers(run, batch);
-        Sides sides(sums);
+        detail::SortedSides sides(sums.chosen, sums.rejected);
         double sum = 0.0;
         for (const auto& pair : answers.pairs())
             if (answers.empty(pair))
-                sum += sides.at_chosen(loss, answers.summary(pair.chosen)).value / double(sums.chosen.size());
+                sum += sides.at_first(loss, answers.summary(pair.chosen)).value / double(sums.chosen.size());
         return sum;
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {
         return {x[col::sequence_loss{}], {x[col::sequence_gradient{}]}};
-    }
-
-private:
-    using View = pair::View<double>;
-
-    /// The sorted summaries of both sides of the whole batch.
-    struct Sides {
-        std::vector<double> chosen, rejected;
-
-        explicit Sides(const Sums& sums) : chosen(sums.chosen), rejected(sums.rejected) {
-            std::sort(chosen.begin(), chosen.end(), Ascending{});
-            std::sort(rejected.begin(), rejected.end(), Ascending{});
-        }
-        pair::Loss<double> at_chosen(const PairLoss& of_pair, double c) const {
-            return over_equals(chosen, c, [&](std::size_t k) { return of_pair.of(View{c, rejected[k]}); });
-        }
-        pair::Loss<double> at_rejected(const PairLoss& of_pair, double r) const {
-            return over_equals(rejected, r, [&](std::size_t k) { return of_pair.of(View{chosen[k], r}); });
-        }
-    };
-    /// The mean of loss_at(k) over the places k of x.
-    template <class LossAt>
-    static pair::Loss<double> over_equals(const std::vector<double>& values, double x, LossAt&& loss_at) {
-        auto [first, last] = std::equal_range(values.begin(), values.end(), x, Ascending{});
-        pair::Loss<double> mean{0.0, 0.0, 0.0};
-        for (auto at = first; at != last; ++at) {
-            auto one = loss_at(static_cast<std::size_t>(at - values.begin()));
-            double share = 1.0 / double(last - first);
-            mean = {mean.value + share * one.value, mean.by_chosen + share * one.by_chosen,
-                    mean.by_rejected + share * one.by_rejected};
-        }
-        return mean;
     }
 };
 template <class PairLoss, class Summary, class Pairing>

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "roars/concepts.hpp"
@@ -32,6 +33,37 @@ struct Climb {
     }
 };
 ROARS_FIELDS(Climb)
+
+/// Climb with dq/da of each row shortened to `bound` where it is longer (||dq/da||_2): the loss is -q still, its slope
+/// is held. Shapes and metric as Climb. Source: DPG with a clipped action gradient, as rlax has it. Errors: a bound
+/// that is not positive.
+struct BoundedClimb {
+    double bound = 1.0;
+
+    static constexpr std::string_view name = "policy_loss";
+    using rows = Climb::rows;
+    using needs = Climb::needs;
+    using differentiates = Climb::differentiates;
+    static constexpr auto metrics = Climb::metrics;
+
+    template <class RunType, class BatchType>
+    void prepare(RunType&, BatchType&) const {
+        expect(bound > 0.0,
+               [&] { return "bounded climb: bound is " + std::to_string(bound) + ", expected more than 0"; });
+    }
+    template <class X, class Slope>
+    RowLoss<1> row(const X& x, const Slope& slope) const {
+        using Real = typename X::value_type;
+        auto said = Climb{}.row(x, slope);
+        double square = 0.0;
+        for (Real each : x[col::q_gradient{}]) square += double(each) * double(each);
+        if (square > bound * bound)
+            for (auto& each : slope[col::policy_action{}])
+                each = static_cast<Real>(double(each) * bound / std::sqrt(square));
+        return said;
+    }
+};
+ROARS_FIELDS(BoundedClimb, bound)
 
 /// What a mean over the whole batch is made of. Sums of micro-batches add up.
 struct MeanSize {
