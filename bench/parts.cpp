@@ -108,8 +108,8 @@ using Aggregates = std::tuple<aggregate::TokenMean, aggregate::TokenSum, aggrega
                               aggregate::ConstantLength, aggregate::Constant>;
 using Penalties = std::tuple<regularizer::Kl<kl::K1>, regularizer::Kl<kl::K2>, regularizer::Kl<kl::K3>,
                              regularizer::ImportanceKl<>, regularizer::EntropyBonus>;
-using Advantages = std::tuple<advantage::Gae<>, advantage::VTrace<>, advantage::GroupZScore, advantage::GroupMean,
-                              advantage::LeaveOneOut, advantage::BatchBaseline>;
+using Advantages = std::tuple<advantage::Gae<>, advantage::VTrace<>, advantage::LeakyVTrace<>, advantage::GroupZScore,
+                              advantage::GroupMean, advantage::LeaveOneOut, advantage::BatchBaseline>;
 
 template <class T>
 std::string name_of() {
