@@ -116,5 +116,6 @@ void add_a2pr(Registry& registry);
 void add_zero_shot(Registry& registry);
 void add_demonstration_regularized(Registry& registry);
 void add_dataset_perspective(Registry& registry);
+void add_metrics(Registry& registry);
 
 }  // namespace roars::golden

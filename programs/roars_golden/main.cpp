@@ -124,6 +124,7 @@ int main(int argc, char** argv) {
     roars::golden::add_zero_shot(registry);
     roars::golden::add_demonstration_regularized(registry);
     roars::golden::add_dataset_perspective(registry);
+    roars::golden::add_metrics(registry);
     Count count;
     try {
         for (const auto& path : paths)
