@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -134,6 +135,33 @@ struct Brain {
     Brain() = default;
     explicit Brain(float x) : bits(static_cast<std::uint16_t>((std::bit_cast<std::uint32_t>(x) + 0x8000u) >> 16)) {}
     explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+};
+
+/// A number of 16 bits as half is stored: 5 of exponent, 10 of mantissa; rounded to the nearest, ties to even.
+struct Half {
+    std::uint16_t bits;
+    Half() = default;
+    explicit Half(float x) {
+        auto sign = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16 & 0x8000u);
+        float size = std::abs(x);
+        std::uint32_t magnitude = 0x7e00u;  // not a number
+        if (size >= 65520.0f) {
+            magnitude = 0x7c00u;
+        } else if (size < 0x1p-14f) {
+            magnitude = static_cast<std::uint32_t>(std::nearbyint(size * 0x1p24f));
+        } else if (size < 65520.0f) {
+            auto of = std::bit_cast<std::uint32_t>(size);
+            magnitude = ((of + 0xfffu + (of >> 13 & 1u)) >> 13) - (112u << 10);
+        }
+        bits = static_cast<std::uint16_t>(sign | magnitude);
+    }
+    explicit operator float() const {
+        std::uint32_t exponent = bits >> 10 & 31u, mantissa = bits & 1023u;
+        float size = exponent == 0
+                         ? static_cast<float>(mantissa) * 0x1p-24f
+                         : std::bit_cast<float>((exponent == 31 ? 255u : exponent + 112u) << 23 | mantissa << 13);
+        return (bits & 0x8000u) != 0 ? -size : size;
+    }
 };
 
 /// The devices of the tests: here all orders of threads, in a .cu file the GPU.
