@@ -247,9 +247,9 @@ Steps one_step_rows(Draw& draw, std::int64_t rows) {
 }
 Guided small_guided() {
     Guided part;
-    part.critics.network = part.value_network = {.width = 32, .layers = 2};
+    part.critics.network = part.value_network = {.width = 16, .layers = 2};
     part.critics.step.learning_rate = part.value_step.learning_rate = 3e-3;
-    part.model.width = 32;
+    part.model.width = 16;
     part.model.loss.divergence_weight = 0.05;
     part.model.step.learning_rate = 3e-3;
     return part;
@@ -261,7 +261,7 @@ TEST(GuidedCritics, LearnTheValuesAndReconstructTheGoodActions) {
     Guided part = small_guided();
     Guided::StateOf<double> state;
     for (std::uint32_t iteration = 0; iteration < 600; ++iteration) {
-        auto batch = one_step_rows(draw, 128);
+        auto batch = one_step_rows(draw, 32);
         roars::Run run{host, Random(7).at(iteration), Progress{iteration, 600}};
         part.learn(run, state, batch);
     }

@@ -60,13 +60,13 @@ TEST(Control, DoubleDqnFindsTheOptimumOfASmallMdp) {
 
 TEST(Control, SoftActorCriticClimbsAOneStepBandit) {
     auto method = methods::sac;
-    method.sampler = {.capacity = 5000, .batch_size = 64, .random_steps = 100, .warm_up = 100};
-    method.advantage.network = {.width = 32, .layers = 2};
+    method.sampler = {.capacity = 5000, .batch_size = 32, .random_steps = 100, .warm_up = 100};
+    method.advantage.network = {.width = 16, .layers = 2};
     method.advantage.step.learning_rate = method.optimizer.step.learning_rate = 3e-3;
     method.regularizer.step.learning_rate = 3e-3;
     method.regularizer.initial = 0.2;
     using Learner = train::ControlLearner<env::TargetBandit<1>, actor::SquashedGaussian>;
-    Learner learner(env::TargetBandit<1>{}, {.width = 32, .evaluation_episodes = 50}, 5);
+    Learner learner(env::TargetBandit<1>{}, {.width = 16, .evaluation_episodes = 50}, 5);
     train::Trainer<methods::SoftActorCritic, Learner> trainer(method, learner);
     backend::Host host;
     roars::Run measure{host, Random(5)};
@@ -262,9 +262,9 @@ TEST(Control, OfflineMethodsLearnFromData) {
     backend::Host host;
     auto train = [&]<class Head, class Method>(Head, Method method) {
         using Learner = train::ControlLearner<env::CliffBandit, Head>;
-        Learner learner(world, {.width = 32, .evaluation_episodes = 50}, 1);
+        Learner learner(world, {.width = 16, .evaluation_episodes = 50}, 1);
         learner.learn_from(data);
-        method.sampler.batch_size = 64;
+        method.sampler.batch_size = 32;
         method.optimizer.step.learning_rate = 2e-3;
         train::Trainer<Method, Learner> trainer(method, learner);
         for (std::int64_t i = 0; i < 1000; ++i) {
@@ -275,7 +275,7 @@ TEST(Control, OfflineMethodsLearnFromData) {
         return learner.evaluate(run).mean;
     };
     auto iql = methods::iql;
-    iql.advantage.network = {.width = 32, .layers = 2};
+    iql.advantage.network = {.width = 16, .layers = 2};
     iql.advantage.step.learning_rate = 2e-3;
     iql.advantage.weight.temperature = 10;
     double imitated = train(actor::DeterministicAction{}, methods::behaviour_cloning);
@@ -284,12 +284,12 @@ TEST(Control, OfflineMethodsLearnFromData) {
     EXPECT_GT(improved, 0.3);
 
     auto awac = methods::awac;
-    awac.advantage.critics.network = {.width = 32, .layers = 2};
+    awac.advantage.critics.network = {.width = 16, .layers = 2};
     awac.advantage.critics.step.learning_rate = 2e-3;
     awac.advantage.weight.temperature = 5;
     EXPECT_GT(train(actor::DiagonalGaussian<true>{}, awac), 0.2);
     auto td3_bc = methods::td3_bc;
-    td3_bc.advantage.network = {.width = 32, .layers = 2};
+    td3_bc.advantage.network = {.width = 16, .layers = 2};
     td3_bc.advantage.step.learning_rate = 2e-3;
     td3_bc.regularizer.coefficient = 0.1;
     EXPECT_GT(train(actor::DeterministicAction{}, td3_bc), 0.2);
