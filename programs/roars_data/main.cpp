@@ -1,5 +1,5 @@
-// roars_data info | validate | convert | join | collect: data sets of transitions in HDF5, as D4RL and Minari write
-// them
+// roars_data info | validate | convert | join | collect | make: data sets of transitions in HDF5, as D4RL and Minari
+// write them
 
 #include <algorithm>
 #include <cstdint>
@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "make.hpp"
 #include "roars/data/collect.hpp"
 #include "roars/data/files.hpp"
 #include "roars/environments/registry.hpp"
@@ -141,6 +142,19 @@ int run(int argc, char** argv) {
     walk->add_option("--environment", request.environment, "its name; a wrong one lists all")->required();
     walk->add_option("--rows", request.rows, "steps")->required();
     walk->add_option("--seed", request.seed, "of world and policy")->default_val(0);
+    MakeRequest made;
+    auto* agents = app.add_subcommand("make", "trains an agent; data sets of random, medium, replay and expert rows");
+    agents->add_option("--environment", made.environment, "its name; a wrong one lists all")->required();
+    agents->add_option("--out", made.folder, "a folder that is not there yet")->required();
+    agents->add_option("--seed", made.seed, "of world, agent and rows")->default_val(0);
+    agents->add_option("--method", made.method,
+                       "sac, td3; of discrete actions dqn, double-dqn; default: sac, double-dqn");
+    agents->add_option("--steps", made.steps, "that the agent learns from; default: by the world");
+    agents->add_option("--rows", made.rows, "of each data set; default: as many as steps");
+    agents->add_option("--width", made.width, "units of a hidden layer; default: 64, in MuJoCo's worlds 256");
+    agents->add_option("--layers", made.layers, "hidden layers")->default_val(2);
+    agents->add_option("--batch", made.batch, "rows of an update; default: 100, in MuJoCo's worlds 256");
+    agents->add_option("--learning-rate", made.learning_rate, "default: 0.001, in MuJoCo's worlds 0.0003");
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& success) {
@@ -152,6 +166,7 @@ int run(int argc, char** argv) {
     if (*look) return validate(request.from);
     if (*turn || *mix) join(request);
     if (*walk) collect(request);
+    if (*agents) make(made);
     return 0;
 }
 

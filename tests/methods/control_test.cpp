@@ -226,6 +226,27 @@ TEST(Control, ADrawFollowsItsEnvironmentToTheEndOfItsEpisode) {
     EXPECT_TRUE(cut_at_newest);
 }
 
+TEST(Control, AMemoryIsRecalledFromTheOldestStepOn) {
+    using Memory = sampler::StepReplay<sampler::places::Uniform>;
+    Memory part{.capacity = 30, .batch_size = 4, .random_steps = 0, .warm_up = 0};
+    Memory::State state;
+    Batch<float, columns<col::step_reward, col::done, col::mask>> batch, all;
+    Counting source;
+    backend::Host host;
+    for (int i = 0; i < 40; ++i) {
+        roars::Run run{host, Random(1).at(std::uint32_t(i)), Progress{i, 40}};
+        part.collect(run, state, source, batch, [](auto&) {});
+        part.recall(state, all);
+        const int kept = std::min(15, i + 1);
+        ASSERT_EQ(all.tokens(), 2 * kept);
+        for (int k = 0; k < 2 * kept; ++k) {
+            const int step = i + 1 - kept + k / 2;
+            EXPECT_EQ(all[col::step_reward{}][std::size_t(k)], float(10 * step + k % 2));
+            EXPECT_EQ(all[col::done{}][std::size_t(k)], float(step % 4 == 3));
+        }
+    }
+}
+
 TEST(Control, PrioritiesDrawInProportion) {
     sampler::places::Prioritised part{.alpha = 1.0, .beta = 1.0, .eps = 0.0};
     sampler::places::SumTree tree;

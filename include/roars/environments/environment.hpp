@@ -117,6 +117,21 @@ struct Episode {
     }
 };
 
+/// How many numbers an observation has, how many an action (or how many actions there are), and the time limit: of the
+/// type, or of the value for environments that are chosen at run time.
+struct WorldSizes {
+    std::int64_t observation = 0, action = 0, limit = 0;
+};
+template <Environment E>
+WorldSizes world_sizes(const E& environment) {
+    if constexpr (requires { environment.sizes(); })
+        return environment.sizes();
+    else if constexpr (DiscreteEnvironment<E>)
+        return {E::observation_size, E::action_count, E::max_steps};
+    else
+        return {E::observation_size, E::action_size, E::max_steps};
+}
+
 /// The world that a policy is judged in: this one, or the one that it is a way of training for, which it then names by
 /// original().
 template <Environment E>

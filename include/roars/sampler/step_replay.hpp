@@ -173,6 +173,18 @@ struct StepReplay {
         score(batch);
     }
 
+    /// The whole memory, the oldest step first, as one sequence (of several environments: by turns). The batch has the
+    /// columns of those that were collected.
+    template <class BatchType>
+    void recall(State& state, BatchType& batch) const {
+        const std::int64_t count = state.count();
+        state.taken.clear();
+        for (std::int64_t k = 0; k < count; ++k) state.taken.push_back(count < capacity ? k : (state.next + k) % count);
+        const std::int64_t whole[] = {0, count};
+        batch.reshape(whole);
+        copy_records(state, batch);
+    }
+
     /// New priorities of the draws that are out.
     template <class RunType, class BatchType>
     void observe(RunType&, State& state, const BatchType& batch) const {

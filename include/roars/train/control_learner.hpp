@@ -88,21 +88,6 @@ inline constexpr bool is_diagonal<actor::DiagonalGaussian<bounded>> = true;
 
 }  // namespace detail
 
-/// How many numbers an observation has, how many an action (or how many actions there are), and the time limit: of the
-/// type, or of the value for environments that are chosen at run time.
-struct WorldSizes {
-    std::int64_t observation = 0, action = 0, limit = 0;
-};
-template <env::Environment E>
-WorldSizes world_sizes(const E& environment) {
-    if constexpr (requires { environment.sizes(); })
-        return environment.sizes();
-    else if constexpr (env::DiscreteEnvironment<E>)
-        return {E::observation_size, E::action_count, E::max_steps};
-    else
-        return {E::observation_size, E::action_size, E::max_steps};
-}
-
 /// A policy network at work in copies of an environment: takes steps, fills the columns that an actor brings, turns an
 /// objective into the gradient of its parameters, and measures itself. Only the columns of the algorithm's batch are
 /// computed. A transition is a token; actions of continuous environments are scaled to [-1, 1] in the batch. With
@@ -125,7 +110,7 @@ public:
     ControlLearner(const Environment& environment, const ControlSettings& settings, std::uint64_t seed)
         : environment_(environment),
           settings_(settings),
-          sizes_(world_sizes(environment)),
+          sizes_(env::world_sizes(environment)),
           observation_size_(sizes_.observation),
           head_(make_head()) {
         expect(settings.environments > 0 && settings.layers >= 0 && settings.width > 0 && settings.quantiles > 0,
@@ -307,7 +292,7 @@ public:
         }
         std::vector<char> living(worlds.size(), 1);
         std::vector<Real> seen(worlds.size() * observation_size_), action(std::size_t(head_.width));
-        const std::int64_t longest = world_sizes(world).limit > 0 ? world_sizes(world).limit : 100000;
+        const std::int64_t longest = env::world_sizes(world).limit > 0 ? env::world_sizes(world).limit : 100000;
         for (std::int64_t t = 0; t < longest; ++t) {
             for (std::size_t e = 0; e < worlds.size(); ++e)
                 world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size_, observation_size_));
@@ -845,7 +830,7 @@ private:
 
     Environment environment_;
     ControlSettings settings_;
-    WorldSizes sizes_;
+    env::WorldSizes sizes_;
     std::int64_t observation_size_;
     Head head_;
     network::Perceptron<Real> policy_, value_;
