@@ -9,6 +9,7 @@
 #include "roars/environments/continuous_bandit.hpp"
 #include "roars/environments/point_reach.hpp"
 #include "roars/methods/dual_rl.hpp"
+#include "roars/methods/famo2o.hpp"
 #include "roars/methods/residual_rl.hpp"
 #include "roars/train/control_learner.hpp"
 #include "roars/train/with_base_policy.hpp"
@@ -74,6 +75,37 @@ TEST(Demonstrations, RecoilFollowsTheExpertAmongOtherRows) {
     method.sampler.first.batch_size = method.sampler.second.batch_size = 32;
     double learnt = return_after<actor::SquashedGaussian>(method, 300);
     EXPECT_GT(learnt, 0.4) << "the mixture's mean action earns 0.3, the expert 0.6";
+}
+
+using Family = train::ControlLearner<env::CliffBandit, actor::Balanced<actor::DiagonalGaussian<true>>>;
+TEST(Demonstrations, OnePolicyOfAllBalancesClonesAtZeroAndImprovesAtALargeOne) {
+    Family learner(env::CliffBandit{}, {.width = 32, .layers = 1, .evaluation_episodes = 50}, 1);
+    learner.learn_from(cliff_rows(2000, 9, any_action));
+    auto method = methods::famo2o;
+    method.sampler.first.batch_size = 64;
+    method.sampler.second.range = {.low = 0, .high = 20};
+    method.advantage.network = {.width = 32, .layers = 1};
+    method.advantage.step.learning_rate = method.optimizer.step.learning_rate = 5e-3;
+    train::Trainer<methods::Famo2o, Family> trainer(method, learner);
+    backend::Host host;
+    for (int i = 0; i < 3000; ++i) {
+        roars::Run run{host, Random(1).at(std::uint32_t(i)), Progress{i, 3000}};
+        trainer.advance(run);
+    }
+    roars::Run run{host, Random(1)};
+    auto worth = [&](double balance) {
+        learner.act_by(balance);
+        return learner.evaluate(run).mean;
+    };
+    const double cloned = worth(0), between = worth(3), improved = worth(20);
+    EXPECT_NEAR(cloned, 0.0, 0.15) << "the mean action of the data earns 0";
+    EXPECT_GT(between, cloned + 0.1);
+    EXPECT_GT(improved, between + 0.1);
+    EXPECT_THROW(learner.act_by(std::nan("")), Error);
+}
+TEST(Demonstrations, AnEncodingOfABalanceHasAnEvenSize) {
+    EXPECT_THROW(Family(env::CliffBandit{}, {.balance_dimensions = 5}, 1), Error);
+    EXPECT_THROW(Family(env::CliffBandit{}, {.balance_dimensions = 0}, 1), Error);
 }
 
 /// Half the way to the goal.

@@ -203,6 +203,11 @@ struct DeterministicAction {
     }
 };
 
+/// The same policy for every balance b of improvement and constraint: its network reads an encoding of b beside the
+/// state. Source: FamO2O, arXiv 2310.17966, section 4.1.
+template <class Head>
+struct Balanced : Head {};
+
 /// softmax of the network's logits, `width` actions; in the reals' own precision around the largest logit.
 struct Categorical {
     std::int64_t width = 2;

@@ -18,6 +18,7 @@
 #include "roars/critic/target_network.hpp"
 #include "roars/environments/environment.hpp"
 #include "roars/networks/perceptron.hpp"
+#include "roars/sampler/balance.hpp"
 #include "roars/train/trainer.hpp"
 
 namespace roars::train {
@@ -33,17 +34,20 @@ struct ControlSettings {
     double noise = 0.1;             ///< deviation of the noise on a deterministic action, of half the action's range
     double epsilon_start = 1.0;     ///< share of random actions of a greedy policy at the first step,
     double epsilon_end = 0.05;      ///< and from step
-    std::int64_t epsilon_steps = 10000;  ///< on
-    std::int64_t quantiles = 1;          ///< of the return of each action; 1: its mean alone
-    bool dueling = false;                ///< action values are a state's value and advantages (arXiv 1511.06581)
-    double target_tau = 0.005;           ///< how far the target network follows; 1: it is copied,
-    std::int64_t target_every = 1;       ///< in every so-manieth update
-    std::int64_t sampled_actions = 10;   ///< of each of three kinds, where a critic compares actions
+    std::int64_t epsilon_steps = 10000;   ///< on
+    std::int64_t quantiles = 1;           ///< of the return of each action; 1: its mean alone
+    bool dueling = false;                 ///< action values are a state's value and advantages (arXiv 1511.06581)
+    double target_tau = 0.005;            ///< how far the target network follows; 1: it is copied,
+    std::int64_t target_every = 1;        ///< in every so-manieth update
+    std::int64_t sampled_actions = 10;    ///< of each of three kinds, where a critic compares actions
+    double balance = 11.0;                ///< by which a policy that reads one acts and is measured
+    std::int64_t balance_dimensions = 6;  ///< of its encoding, an even number
+    double balance_base = 10000.0;        ///< of the encoding's wave lengths
     std::int64_t evaluation_episodes = 10;
 };
 ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, output_gain, noise, epsilon_start,
-             epsilon_end, epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions,
-             evaluation_episodes)
+             epsilon_end, epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions, balance,
+             balance_dimensions, balance_base, evaluation_episodes)
 
 /// The returns of whole episodes.
 struct Returns {
@@ -69,6 +73,11 @@ template <>
 struct head_columns<actor::DeterministicAction> {
     using type = columns<col::policy_action, col::next_policy_action, col::next_target_action>;
 };
+/// What is said of the batch's own states alone: the balance of the next state is nobody's.
+template <class Head>
+struct head_columns<actor::Balanced<Head>> {
+    using type = columns<col::logp, col::logp_old>;
+};
 template <>
 struct head_columns<actor::Categorical> {
     using type = columns<col::logp, col::logp_old, col::logp_behaviour, col::entropy>;
@@ -85,13 +94,20 @@ template <class Head>
 inline constexpr bool is_diagonal = false;
 template <bool bounded>
 inline constexpr bool is_diagonal<actor::DiagonalGaussian<bounded>> = true;
+template <class Head>
+inline constexpr bool is_diagonal<actor::Balanced<Head>> = is_diagonal<Head>;
+template <class Head>
+inline constexpr bool reads_balance = false;
+template <class Head>
+inline constexpr bool reads_balance<actor::Balanced<Head>> = true;
 
 }  // namespace detail
 
 /// A policy network at work in copies of an environment: takes steps, fills the columns that an actor brings, turns an
 /// objective into the gradient of its parameters, and measures itself. Only the columns of the algorithm's batch are
 /// computed. A transition is a token; actions of continuous environments are scaled to [-1, 1] in the batch. With
-/// `value_head` a network of values stands beside the policy's and is trained by the same objective.
+/// `value_head` a network of values stands beside the policy's and is trained by the same objective. An
+/// actor::Balanced head reads the balance of each row beside the state; it acts and is measured by settings.balance.
 template <env::Environment Environment, class Head, bool value_head = false>
 class ControlLearner {
 public:
@@ -115,13 +131,19 @@ public:
           head_(make_head()) {
         expect(settings.environments > 0 && settings.layers >= 0 && settings.width > 0 && settings.quantiles > 0,
                "control settings: environments, width and quantiles are 1 or more, layers 0 or more");
-        policy_ = network::Perceptron<Real>(shape(head_.outputs(), Head::output, settings.output_gain));
+        if constexpr (detail::reads_balance<Head>)
+            expect(settings.balance_dimensions > 0 && settings.balance_dimensions % 2 == 0 &&
+                       settings.balance_base > 0 && std::isfinite(settings.balance),
+                   "control settings: balance_dimensions is an even number, 2 or more, balance_base above 0, balance "
+                   "finite");
+        policy_ =
+            network::Perceptron<Real>(shape(policy_inputs(), head_.outputs(), Head::output, settings.output_gain));
         add_tensors("policy.", policy_);
         free_at_ = parameters_.size();
         if (head_.free_parameters() > 0) parameters_.add("policy.log_deviation", {head_.free_parameters()});
         if constexpr (value_head) {
             value_at_ = parameters_.size();
-            value_ = network::Perceptron<Real>(shape(1, network::Activation::identity, 1.0));
+            value_ = network::Perceptron<Real>(shape(observation_size_, 1, network::Activation::identity, 1.0));
             add_tensors("value.", value_);
             value_.initialise(part(parameters_.values(), value_at_, value_), seed, 1);
         }
@@ -138,6 +160,12 @@ public:
     const actor::Parameters<Real>& parameters() const { return parameters_; }
     const Environment& environment() const { return environment_; }
     const ControlSettings& settings() const { return settings_; }
+
+    /// From now on it acts and is measured as this member of its family. Errors: a balance that is not finite.
+    void act_by(double balance) requires detail::reads_balance<Head> {
+        expect(std::isfinite(balance), "control: the balance to act by is not finite");
+        settings_.balance = balance;
+    }
 
     /// What it has done, saved in the checkpoint.
     struct Position {
@@ -230,7 +258,7 @@ public:
         constexpr bool values = BatchType::template has<col::quantiles> ||
                                 (BatchType::template has<col::q> && detail::is_action_values<Head>);
         if constexpr (old || acts || values || BatchType::template has<col::logp>)
-            out_ = policy_.forward(policy_values(), std::as_const(batch)[col::state{}]);
+            out_ = policy_.forward(policy_values(), policy_reads(std::as_const(batch)));
         if constexpr (old) say_logp(batch, batch[col::logp_old{}], std::span<Real>());
         if constexpr (acts) act_again(run, batch);
         if constexpr (values) say_values(batch);
@@ -250,7 +278,7 @@ public:
         expect(!acts || fresh_ == &batch,
                "control: actions of the policy are differentiated in one update a batch: expected "
                "optimizer.epochs = 1 and optimizer.minibatches = 1");
-        if (fresh_ != &batch) out_ = policy_.forward(policy_values(), std::as_const(batch)[col::state{}]);
+        if (fresh_ != &batch) out_ = policy_.forward(policy_values(), policy_reads(std::as_const(batch)));
         if constexpr (says) {
             if constexpr (BatchType::template has<col::entropy>)
                 say_logp(batch, logp_of(batch), batch[col::entropy{}]);
@@ -296,7 +324,7 @@ public:
         for (std::int64_t t = 0; t < longest; ++t) {
             for (std::size_t e = 0; e < worlds.size(); ++e)
                 world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size_, observation_size_));
-            auto out = policy_.forward(policy_values(), seen);
+            auto out = policy_.forward(policy_values(), policy_reads(std::span<const Real>(seen)));
             bool any = false;
             for (std::size_t e = 0; e < worlds.size(); ++e) {
                 if (!living[e]) continue;
@@ -341,9 +369,10 @@ private:
         }
         return head;
     }
-    network::PerceptronSettings shape(std::int64_t outputs, network::Activation output, double gain) const {
+    network::PerceptronSettings shape(std::int64_t inputs, std::int64_t outputs, network::Activation output,
+                                      double gain) const {
         network::PerceptronSettings shape;
-        shape.widths.push_back(observation_size_);
+        shape.widths.push_back(inputs);
         shape.widths.insert(shape.widths.end(), static_cast<std::size_t>(settings_.layers), settings_.width);
         shape.widths.push_back(outputs);
         shape.activation = settings_.tanh ? network::Activation::tanh : network::Activation::relu;
@@ -351,6 +380,40 @@ private:
         shape.layer_norm = settings_.layer_norm;
         shape.output_gain = detail::is_action_values<Head> ? 1.0 : gain;
         return shape;
+    }
+    std::int64_t policy_inputs() const {
+        return observation_size_ + (detail::reads_balance<Head> ? settings_.balance_dimensions : 0);
+    }
+    /// What the policy reads: the states of the batch, each with its row's balance where the head reads one. Valid
+    /// until it is asked again.
+    template <class BatchType>
+    requires requires(const BatchType& batch) { batch.tokens(); }
+    std::span<const Real> policy_reads(const BatchType& batch) {
+        if constexpr (detail::reads_balance<Head>) {
+            std::span<const Real> balance = batch[col::balance{}];
+            return with_balance(batch[col::state{}], [&](std::size_t r) { return double(balance[r]); });
+        } else {
+            return batch[col::state{}];
+        }
+    }
+    /// The same of states to act in.
+    std::span<const Real> policy_reads(std::span<const Real> states) {
+        if constexpr (detail::reads_balance<Head>)
+            return with_balance(states, [&](std::size_t) { return settings_.balance; });
+        else
+            return states;
+    }
+    template <class BalanceOf>
+    std::span<const Real> with_balance(std::span<const Real> states, BalanceOf&& balance_of) {
+        const auto own = static_cast<std::size_t>(observation_size_), all = static_cast<std::size_t>(policy_inputs()),
+                   rows = states.size() / own;
+        read_.resize(rows * all);
+        for (std::size_t r = 0; r < rows; ++r) {
+            auto to = std::span<Real>(read_).subspan(r * all, all);
+            std::copy_n(states.begin() + std::int64_t(r * own), own, to.begin());
+            sampler::encode_balance(balance_of(r), settings_.balance_base, to.subspan(own));
+        }
+        return read_;
     }
     void add_tensors(const std::string& prefix, const network::Perceptron<Real>& network) {
         for (const network::Tensor& tensor : network.tensors()) parameters_.add(prefix + tensor.name, tensor.shape);
@@ -414,7 +477,8 @@ private:
                     actions_[i] = Real(2) * random.uniform<Real>(sequence, std::uint32_t(i)) - Real(1);
                 return;
             }
-            auto out = std::span<const Real>(policy_.forward(policy_values(), seen_));
+            auto out =
+                std::span<const Real>(policy_.forward(policy_values(), policy_reads(std::span<const Real>(seen_))));
             noise_.resize(actions_.size());
             fill_normal(random, sequence, std::span<Real>(noise_));
             if constexpr (std::is_same_v<Head, actor::DeterministicAction>) {
@@ -427,7 +491,8 @@ private:
             }
         } else {
             tokens_.resize(copies);
-            auto out = std::span<const Real>(policy_.forward(policy_values(), seen_));
+            auto out =
+                std::span<const Real>(policy_.forward(policy_values(), policy_reads(std::span<const Real>(seen_))));
             for (std::size_t e = 0; e < copies; ++e) tokens_[e] = choose_one(out, e, random, sequence, at_random);
             if constexpr (std::is_same_v<Head, actor::Categorical>)
                 head_.log_probability(out, free_values(), std::span<const std::int32_t>(tokens_),
@@ -842,6 +907,7 @@ private:
     bool learnt_ = false;          ///< there was a batch to learn from
 
     Rows data_, demonstrations_;
+    std::vector<Real> read_;  ///< states and encoded balances
 
     std::span<Real> out_;
     std::vector<std::int64_t> offsets_, taken_;
