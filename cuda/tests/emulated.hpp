@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <Eigen/Core>
 
 #include "roars/cuda/device.hpp"
 
@@ -121,10 +122,10 @@ void gemm(EmulatedIn<order>&, Transposed transpose_a, Transposed transpose_b, st
         for (std::int64_t row = 0; row < m; ++row) {
             double sum = 0.0;
             for (std::int64_t l = 0; l < k; ++l)
-                sum += double(a[transpose_a == Transposed::yes ? row * lda + l : l * lda + row]) *
-                       double(b[transpose_b == Transposed::yes ? l * ldb + column : column * ldb + l]);
+                sum += double(float(a[transpose_a == Transposed::yes ? row * lda + l : l * lda + row])) *
+                       double(float(b[transpose_b == Transposed::yes ? l * ldb + column : column * ldb + l]));
             Out& to = c[column * ldc + row];
-            to = Out(float(double(alpha) * sum + (beta == 0.0f ? 0.0 : double(beta) * double(to))));
+            to = Out(float(double(alpha) * sum + (beta == 0.0f ? 0.0 : double(beta) * double(float(to)))));
         }
 }
 
@@ -134,6 +135,16 @@ struct Brain {
     Brain() = default;
     explicit Brain(float x) : bits(static_cast<std::uint16_t>((std::bit_cast<std::uint32_t>(x) + 0x8000u) >> 16)) {}
     explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+};
+
+/// IEEE's 16 bits, to nearest.
+struct Half {
+    std::uint16_t bits;
+    Half() = default;
+    explicit Half(float x) : bits(Eigen::half_impl::float_to_half_rtne(x).x) {}
+    explicit operator float() const {
+        return Eigen::half_impl::half_to_float(Eigen::half_impl::raw_uint16_to_half(bits));
+    }
 };
 
 /// The devices of the tests: here all orders of threads, in a .cu file the GPU.
