@@ -20,5 +20,8 @@ if("cuda" IN_LIST roars_FIND_COMPONENTS)
         set(roars_NOT_FOUND_MESSAGE "roars was installed without its CUDA backend (ROARS_CUDA=OFF)")
         return()
     endif()
+    if(NOT TARGET CUDA::nvToolsExt)
+        add_library(CUDA::nvToolsExt INTERFACE IMPORTED)  # as in cuda/CMakeLists.txt
+    endif()
     find_dependency(CUDAToolkit)
 endif()

@@ -2,13 +2,13 @@
 #include "roars/cuda/blas.cuh"
 #include "roars/methods/grpo.hpp"
 
-/// The objective from hidden states against its three matrix products alone, in bfloat16.
+/// The objective from hidden states against its three matrix products alone, in 16 bits.
 namespace roars::gpu::bench {
 namespace {
 
-void linear(backend::Cuda& device) {
+template <class T>
+void linear(backend::Cuda& device, const char* type) {
     using A = methods::Grpo;
-    using T = __nv_bfloat16;
     using Gpu = backend::Cuda;
     constexpr std::int64_t tokens = 8192, width = 4096, vocabulary = 151936, chunk = 2048;
     using Set = unite_t<A::Columns, columns<col::token>>;
@@ -47,9 +47,10 @@ void linear(backend::Cuda& device) {
         },
         5);
     double operations = 6.0 * double(tokens) * double(width) * double(vocabulary);
-    std::printf("| three products alone, 8192 x 4096 x 151936 | %.1f | %.0f TFLOP/s | |\n", products * 1e3,
+    std::printf("| three products alone, 8192 x 4096 x 151936, %s | %.1f | %.0f TFLOP/s | |\n", type, products * 1e3,
                 operations / products * 1e-12);
-    std::printf("| objective from hidden states | %.1f | %.2f times the products | |\n", whole * 1e3, whole / products);
+    std::printf("| objective from hidden states, %s | %.1f | %.2f times the products | |\n", type, whole * 1e3,
+                whole / products);
 }
 
 }  // namespace
@@ -64,7 +65,8 @@ int main() {
     try {
         gpu::Stream stream;
         backend::Cuda device(stream);
-        gpu::bench::linear(device);
+        gpu::bench::linear<__nv_bfloat16>(device, "bfloat16");
+        gpu::bench::linear<__half>(device, "half");
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());
         return 1;

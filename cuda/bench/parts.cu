@@ -1,4 +1,5 @@
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #include "measure.cuh"
 #include "roars/cuda/algorithm.hpp"
@@ -77,8 +78,8 @@ void tokens(Gpu& device, std::int64_t count, double copy) {
     }
 }
 
-void logits(Gpu& device, double copy) {
-    using T = __nv_bfloat16;
+template <class T>
+void logits(Gpu& device, const std::string& type, double copy) {
     constexpr std::int64_t count = 8192, vocabulary = 151936, length = 1024;
     using Set = unite_t<A::Columns, columns<col::token>>;
     Run run{device};
@@ -95,7 +96,7 @@ void logits(Gpu& device, double copy) {
     Logits<T> rows(memory.data(), count, vocabulary);
     double pass = 2.0 * double(count) * double(vocabulary);
     Buffer<float, Gpu> entropy(device, count);
-    row("logits forward only: log-probability and entropy",
+    row(("logits forward only: log-probability and entropy, " + type).c_str(),
         seconds(device,
                 [&] {
                     selective_log_softmax(device, rows, batch[col::token{}], static_cast<const float*>(nullptr), 1.0,
@@ -105,11 +106,15 @@ void logits(Gpu& device, double copy) {
     A::State state;
     Objective objective(device, methods::grpo);
     objective.count(run, state, batch);
-    row("objective from logits (as three passes)",
+    row(("objective from logits (as three passes), " + type).c_str(),
         seconds(device, [&] { objective.from_logits(run, state, batch, rows); }), 3.0 * pass, copy);
+}
 
-    fill(device, memory.data(), count * vocabulary, 4.0f);
-    constexpr std::int64_t drawn = 256;
+void sampling(Gpu& device, double copy) {
+    using T = __nv_bfloat16;
+    constexpr std::int64_t drawn = 256, vocabulary = 151936;
+    Buffer<T, Gpu> memory(device, drawn * vocabulary);
+    fill(device, memory.data(), drawn * vocabulary, 4.0f);
     Buffer<double, Gpu> uniform(device, drawn);
     fill(device, uniform.data(), drawn, 0.5f, 0.5f);
     Buffer<Sampled, Gpu> samples(device, drawn);
@@ -139,7 +144,9 @@ int main(int argc, char** argv) {
         double copy = gpu::bench::copy_speed(device);
         std::printf("| copy within the device | | %.0f | 100 %% |\n", copy * 1e-9);
         gpu::bench::tokens(device, std::int64_t{1000000} * (argc > 1 ? std::atoll(argv[1]) : 64), copy);
-        gpu::bench::logits(device, copy);
+        gpu::bench::logits<__nv_bfloat16>(device, "bfloat16", copy);
+        gpu::bench::logits<__half>(device, "half", copy);
+        gpu::bench::sampling(device, copy);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());
         return 1;

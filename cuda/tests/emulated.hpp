@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <Eigen/Core>
 
 #include "roars/cuda/device.hpp"
 
@@ -122,10 +122,10 @@ void gemm(EmulatedIn<order>&, Transposed transpose_a, Transposed transpose_b, st
         for (std::int64_t row = 0; row < m; ++row) {
             double sum = 0.0;
             for (std::int64_t l = 0; l < k; ++l)
-                sum += double(a[transpose_a == Transposed::yes ? row * lda + l : l * lda + row]) *
-                       double(b[transpose_b == Transposed::yes ? l * ldb + column : column * ldb + l]);
+                sum += double(float(a[transpose_a == Transposed::yes ? row * lda + l : l * lda + row])) *
+                       double(float(b[transpose_b == Transposed::yes ? l * ldb + column : column * ldb + l]));
             Out& to = c[column * ldc + row];
-            to = Out(float(double(alpha) * sum + (beta == 0.0f ? 0.0 : double(beta) * double(to))));
+            to = Out(float(double(alpha) * sum + (beta == 0.0f ? 0.0 : double(beta) * double(float(to)))));
         }
 }
 
@@ -137,30 +137,13 @@ struct Brain {
     explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 };
 
-/// A number of 16 bits as half is stored: 5 of exponent, 10 of mantissa; rounded to the nearest, ties to even.
+/// IEEE's 16 bits, to nearest.
 struct Half {
     std::uint16_t bits;
     Half() = default;
-    explicit Half(float x) {
-        auto sign = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16 & 0x8000u);
-        float size = std::abs(x);
-        std::uint32_t magnitude = 0x7e00u;  // not a number
-        if (size >= 65520.0f) {
-            magnitude = 0x7c00u;
-        } else if (size < 0x1p-14f) {
-            magnitude = static_cast<std::uint32_t>(std::nearbyint(size * 0x1p24f));
-        } else if (size < 65520.0f) {
-            auto of = std::bit_cast<std::uint32_t>(size);
-            magnitude = ((of + 0xfffu + (of >> 13 & 1u)) >> 13) - (112u << 10);
-        }
-        bits = static_cast<std::uint16_t>(sign | magnitude);
-    }
+    explicit Half(float x) : bits(Eigen::half_impl::float_to_half_rtne(x).x) {}
     explicit operator float() const {
-        std::uint32_t exponent = bits >> 10 & 31u, mantissa = bits & 1023u;
-        float size = exponent == 0
-                         ? static_cast<float>(mantissa) * 0x1p-24f
-                         : std::bit_cast<float>((exponent == 31 ? 255u : exponent + 112u) << 23 | mantissa << 13);
-        return (bits & 0x8000u) != 0 ? -size : size;
+        return Eigen::half_impl::half_to_float(Eigen::half_impl::raw_uint16_to_half(bits));
     }
 };
 

@@ -100,7 +100,7 @@ TYPED_TEST(LogSoftmaxOnDevice, RowsAreThoseOfTheHostWhereverTheyBegin) {
         for (std::int64_t shift : {0, 1, 3}) {
             expect_the_hosts<TypeParam, float, float>(vocabulary, vocabulary, shift, 0.7, true, 3e-6);
             expect_the_hosts<TypeParam, Brain, float>(vocabulary, vocabulary + 5, shift, 1.0, true, 3e-6);
-            expect_the_hosts<TypeParam, Half, float>(vocabulary, vocabulary + 5, shift, 1.0, true, 3e-6);
+            expect_the_hosts<TypeParam, Half, float>(vocabulary, vocabulary + 3, shift, 1.0, true, 3e-6);
         }
     expect_the_hosts<TypeParam, double, double>(4099, 4100, 1, 1.3, true, 1e-7);
     expect_the_hosts<TypeParam, Brain, double>(4099, 4099, 1, 1.3, false, 3e-6);
