@@ -42,11 +42,13 @@ target_compile_options(roars_warnings INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow $<$<BOOL:${ROARS_WARNINGS_AS_ERRORS}>:-Werror>>)
 add_library(roars_optimised INTERFACE)
 target_compile_options(roars_optimised INTERFACE $<$<AND:$<BOOL:${ROARS_NATIVE}>,$<COMPILE_LANGUAGE:CXX>>:-march=native>)
-# g++ 12 copies constant arrays wrongly in moves of 64 bytes (a vector<double>{1, ..., 0, ...} becomes all ones).
+# g++ 12 copies constant arrays wrongly in moves of 64 bytes (a vector<double>{1, ..., 0, ...} becomes all ones), and takes
+# its own AVX-512 intrinsics for uninitialised.
 if(ROARS_NATIVE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13 AND
    CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     target_compile_options(roars_optimised INTERFACE
-        $<$<COMPILE_LANGUAGE:CXX>:-mmove-max=128> $<$<COMPILE_LANGUAGE:CXX>:-mstore-max=128>)
+        $<$<COMPILE_LANGUAGE:CXX>:-mmove-max=128> $<$<COMPILE_LANGUAGE:CXX>:-mstore-max=128>
+        $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized> $<$<COMPILE_LANGUAGE:CXX>:-Wno-uninitialized>)
 endif()
 
 # One program for each NAME.cpp and for each folder NAME with sources; their names are left in `programs`.

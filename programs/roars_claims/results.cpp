@@ -278,9 +278,11 @@ std::string page_of(const std::vector<Verdict>& verdicts, const Plan& plan) {
         "evaluated\n"
         "exactly, without sampling. Every arm has the same number of updates, or of rollouts where an experiment says "
         "so.\n"
-        "Rows: once at the learning rate of the\n"
-        "experiment's design, once at the rate that a search found for each arm (its factors are given: method,\n"
-        "baseline); the search is the same for both and uses " +
+        "A row is at the learning rate of the experiment's design; where an experiment searches, a second one is at "
+        "the "
+        "rate\n"
+        "that a search found for each arm (its factors are given: method, baseline): the search is the same for both, "
+        "with\n" +
         std::to_string(plan.search_seeds) +
         " seeds of its own. The effect is the\n"
         "mean over seeds of method minus baseline, paired by seed, with its 95 % interval by Student's t. *Shown*: "
