@@ -95,7 +95,8 @@ void expect_chunks_are_the_whole(double rounding) {
                               LastLayer<T>{hidden_there.data(), weight_there.data(), tokens, width, vocabulary},
                               grad_hidden.data(), grad_weight.data(), chunk);
         EXPECT_NEAR(objective.read(batch).loss(), loss, 1e-5);
-        auto of_hidden = grad_hidden.download(), of_weight = grad_weight.download();
+        auto of_hidden = grad_hidden.download();
+        auto of_weight = grad_weight.download();
         for (std::int64_t k = 0; k < width; ++k) {
             for (std::int64_t t = 0; t < tokens; ++t) {
                 double sum = 0;
