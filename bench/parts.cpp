@@ -3,14 +3,26 @@
 #include <tuple>
 
 #include "roars/advantage/gae.hpp"
+#include "roars/advantage/gae_tokens.hpp"
 #include "roars/advantage/normalise.hpp"
+#include "roars/advantage/reward_to_go.hpp"
 #include "roars/advantage/v_trace.hpp"
+#include "roars/advantage/whiten.hpp"
+#include "roars/critic/value_loss.hpp"
+#include "roars/methods/grpo.hpp"
+#include "roars/methods/preference.hpp"
 #include "roars/objective.hpp"
 #include "roars/optimizer/aggregate.hpp"
+#include "roars/optimizer/correction.hpp"
 #include "roars/optimizer/step/adamw.hpp"
+#include "roars/optimizer/step/clipped.hpp"
+#include "roars/optimizer/step/lion.hpp"
+#include "roars/optimizer/step/sgd.hpp"
 #include "roars/optimizer/surrogate.hpp"
 #include "roars/optimizer/surrogates/clip_variants.hpp"
+#include "roars/optimizer/surrogates/covariance.hpp"
 #include "roars/optimizer/surrogates/geometric_mean.hpp"
+#include "roars/optimizer/surrogates/masked.hpp"
 #include "roars/optimizer/surrogates/sequence_clip.hpp"
 #include "roars/optimizer/surrogates/weighted_likelihood.hpp"
 #include "roars/primitives/sampling.hpp"
@@ -59,24 +71,65 @@ void advantage(benchmark::State& state) {
     backend::Host backend;
     Run run{backend};
     Advantage part{};
+    [[maybe_unused]] state_of<Advantage> memory;
     using Read = minus_t<needs_of<Advantage>, columns<col::groups>>;
     bench::Bytes bytes{bytes_of(Read{}), bytes_of(gives_of<Advantage>{})};
     bytes.read = std::max(bytes.read, bytes.written);  // a copy has to read what it writes
-    bench::against_copy(state, bytes, tokens, [&] { part.estimate(run, batch); });
+    bench::against_copy(state, bytes, tokens, [&] {
+        if constexpr (requires { part.estimate(run, memory, batch); })
+            part.estimate(run, memory, batch);
+        else
+            part.estimate(run, batch);
+    });
 }
 
-/// Reads gradient, parameter and two moments, writes three of them.
-void adamw(benchmark::State& state) {
+/// A rule that reads the gradient, the parameters and `moments` numbers a parameter, and writes all but the gradient.
+template <class Rule>
+void step_rule(benchmark::State& state, const Rule& rule, std::int64_t moments, std::int64_t further_reads = 0) {
     constexpr std::int64_t parameters = 1 << 22;
     std::vector<float> theta(parameters), gradient(parameters);
     bench::fill_normal(std::span(theta), 1, 0.0, 1.0);
     bench::fill_normal(std::span(gradient), 2, 0.0, 1e-3);
-    step::AdamW rule{.weight_decay = 0.1};
-    step::AdamW::State moments;
+    typename Rule::State memory;
     constexpr std::int64_t column = parameters * std::int64_t(sizeof(float));
-    bench::against_copy(state, {4 * column, 3 * column}, parameters,
-                        [&] { rule.step(moments, std::span(theta), std::span(gradient)); });
+    bench::against_copy(state, {(2 + moments + further_reads) * column, (1 + moments) * column}, parameters,
+                        [&] { rule.step(memory, std::span(theta), std::span(gradient)); });
 }
+
+/// A weight for each token, before the update.
+template <class Correction>
+void correction_of(benchmark::State& state) {
+    using Needs = needs_of<Correction>;
+    auto batch =
+        bench::rollouts<Batch<float, unite_t<Needs, gives_of<Correction>, columns<col::mask>>>>(sequences, length);
+    backend::Host backend;
+    Run run{backend};
+    Correction part{};
+    bench::against_copy(state, {bytes_of(Needs{}), bytes_of(gives_of<Correction>{})}, tokens,
+                        [&] { part.shape(run, batch); });
+}
+
+/// The objective of a whole method with its sums over sequences, pairs or the batch, in groups of `group`. Counted is
+/// what comes from outside and the gradient, not what lies between.
+template <class Method>
+void whole_objective(benchmark::State& state, const Method& method, std::int64_t group) {
+    using Stage = typename Method::ObjectiveStage;
+    using Outside = minus_t<unite_t<typename Stage::needs, columns<col::mask>>,
+                            unite_t<typename Stage::gives, columns<col::groups>>>;
+    auto batch =
+        bench::rollouts<Batch<float, unite_t<typename Method::Columns, columns<col::mask>>>>(sequences, length);
+    if constexpr (decltype(batch)::template has<col::groups>)
+        batch.set_offsets(col::groups{}, bench::equal_segments(sequences / group, group));
+    backend::Host backend;
+    Run run{backend};
+    typename Method::State memory;
+    bench::against_copy(state, {bytes_of(Outside{}), tokens * std::int64_t(sizeof(float))}, tokens, [&] {
+        benchmark::DoNotOptimize(method.objective(run, memory, batch, method.totals(run, memory, batch)).loss());
+    });
+}
+template <class Surrogate>
+using OfGroups = Algorithm<sampler::Groups, reward::Verified, advantage::GroupZScore, regularizer::None,
+                           optimizer::PolicyGradient<Surrogate, aggregate::TokenMean, step::AdamW>>;
 
 /// A token for each row of 32,000 logits: the rows are read, next to nothing is written.
 void sampler(benchmark::State& state, const Generation& generation) {
@@ -108,14 +161,21 @@ using Aggregates = std::tuple<aggregate::TokenMean, aggregate::TokenSum, aggrega
                               aggregate::ConstantLength, aggregate::Constant>;
 using Penalties = std::tuple<regularizer::Kl<kl::K1>, regularizer::Kl<kl::K2>, regularizer::Kl<kl::K3>,
                              regularizer::ImportanceKl<>, regularizer::EntropyBonus>;
-using Advantages = std::tuple<advantage::Gae<>, advantage::VTrace<>, advantage::LeakyVTrace<>, advantage::GroupZScore,
-                              advantage::GroupMean, advantage::LeaveOneOut, advantage::BatchBaseline>;
+using Advantages =
+    std::tuple<advantage::Gae<>, advantage::GaeTokens<>, advantage::VTrace<>, advantage::LeakyVTrace<>,
+               advantage::RewardToGo, advantage::ReinforcePlusPlus, advantage::GroupZScore, advantage::GroupMean,
+               advantage::LeaveOneOut, advantage::BatchBaseline, advantage::LengthWeightedBaseline>;
+using Critics = std::tuple<critic::SquaredError, critic::ClippedValue, critic::Huber>;
+using Corrections = std::tuple<correction::TruncatedToken, correction::IcePop, correction::TruncatedSequence,
+                               correction::GeometricMask, correction::Normalised>;
+using TwoPhase = std::tuple<surrogate::ClipCov<>, surrogate::KlCov, surrogate::TopEntropy<surrogate::Clip>,
+                            surrogate::OffPolicySequenceMask<surrogate::Clip>>;
 
 template <class T>
 std::string name_of() {
     std::string name(type_name<T>());
     for (std::string_view scope : {"roars::", "surrogate::", "aggregate::", "regularizer::", "advantage::", "kl::",
-                                   "critic::", "center::", "scale::", "trust::"})
+                                   "critic::", "center::", "scale::", "trust::", "correction::", "bound::", "col::"})
         for (std::size_t at; (at = name.find(scope)) != std::string::npos;) name.erase(at, scope.size());
     return name;
 }
@@ -142,7 +202,31 @@ void add_all() {
         add("penalty/" + name_of<T>(), [=](benchmark::State& state) { objective(state, Weighed{term, mean}); });
     });
     for_types(Advantages{}, []<class T>(T) { add("advantage/" + name_of<T>(), advantage<T>); });
-    add("step/AdamW", adamw);
+    for_types(Critics{}, [=]<class T>(T term) {
+        add("critic/" + name_of<T>(), [=](benchmark::State& state) { objective(state, Weighed{term, mean}); });
+    });
+    for_types(Corrections{}, []<class T>(T) { add("correction/" + name_of<T>(), correction_of<T>); });
+    for_types(TwoPhase{}, []<class T>(T) {
+        add("surrogate/" + name_of<T>(), [](benchmark::State& state) { whole_objective(state, OfGroups<T>{}, 8); });
+    });
+    auto preference = [](const char* name, auto method) {
+        add(std::string("preference/") + name, [=](benchmark::State& state) { whole_objective(state, method, 2); });
+    };
+    preference("DPO", methods::dpo);
+    preference("IPO", methods::ipo);
+    preference("KTO", methods::kto);
+    preference("SimPO", methods::simpo);
+    preference("CPO", methods::cpo);
+    preference("ORPO", methods::orpo);
+    auto rule = [](const char* name, auto with, std::int64_t moments, std::int64_t further_reads) {
+        add(std::string("step/") + name,
+            [=](benchmark::State& state) { step_rule(state, with, moments, further_reads); });
+    };
+    rule("Sgd", step::Sgd{}, 0, 0);
+    rule("Sgd, momentum", step::Sgd{.momentum = 0.9}, 1, 0);
+    rule("Lion", step::Lion{}, 1, 0);
+    rule("AdamW", step::AdamW{.weight_decay = 0.1}, 2, 0);
+    rule("Clipped<AdamW>", step::Clipped<step::AdamW>{}, 2, 1);
     auto sample = [](const char* name, const Generation& generation) {
         add(std::string("sampler/") + name, [=](benchmark::State& state) { sampler(state, generation); });
     };
