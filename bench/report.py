@@ -82,7 +82,8 @@ The composed objective over the same loop written by hand with the same SIMD lib
 ## Against the limit of the memory
 
 Time of a copy that reads and writes as many bytes as the part does, over the time of the part: 1 is a copy's speed. A part
-that works in place, or that only writes, can be faster than a copy to another place.
+that works in place, or that only writes, can be faster than a copy to another place. Parts below a tenth go through a batch
+a number at a time in double (corrections, preferences, what sorts tokens, returns); they are not written in lanes yet.
 
 """ + shares(others) + """
 From logits, by the size of the vocabulary. The objective's copy reads the logits and writes as many gradients:
