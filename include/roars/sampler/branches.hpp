@@ -40,9 +40,8 @@ struct StateCompletions {
 
     using needs = columns<col::groups>;
     template <class RunType, class Source, class BatchType>
-    static constexpr bool draws_from = requires(RunType& run, Source& source, BatchType& batch,
-                                                const Generation& generation) {
-        source.complete_states(run, batch, 1, 1, 1, 1, generation);
+    static constexpr bool draws_from = requires(RunType& run, Source& source, BatchType& batch) {
+        source.complete_states(run, batch, 1, 1, 1, 1, Generation{});
     };
 
     template <class RunType, class Source, class BatchType, class Score>
@@ -65,9 +64,8 @@ struct CandidateSteps {
 
     using needs = columns<col::groups>;
     template <class RunType, class Source, class BatchType>
-    static constexpr bool draws_from = requires(RunType& run, Source& source, BatchType& batch,
-                                                const Generation& generation) {
-        source.candidate_steps(run, batch, 1, 1, 1, 1, generation);
+    static constexpr bool draws_from = requires(RunType& run, Source& source, BatchType& batch) {
+        source.candidate_steps(run, batch, 1, 1, 1, 1, Generation{});
     };
 
     template <class RunType, class Source, class BatchType, class Score>
