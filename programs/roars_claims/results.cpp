@@ -279,8 +279,7 @@ std::string page_of(const std::vector<Verdict>& verdicts, const Plan& plan) {
         "exactly, without sampling. Every arm has the same number of updates, or of rollouts where an experiment says "
         "so.\n"
         "A row is at the learning rate of the experiment's design; where an experiment searches, a second one is at "
-        "the "
-        "rate\n"
+        "the rate\n"
         "that a search found for each arm (its factors are given: method, baseline): the search is the same for both, "
         "with\n" +
         std::to_string(plan.search_seeds) +

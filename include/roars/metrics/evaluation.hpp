@@ -108,7 +108,8 @@ ROARS_FIELDS(ReferenceReturns, random, expert)
 
 /// D4RL's references (arXiv 2004.07219; REF_MIN_SCORE and REF_MAX_SCORE of d4rl/infos.py,
 /// github.com/Farama-Foundation/D4RL) for the MuJoCo worlds, by a world's or a data set's name:
-/// Hopper-v5, halfcheetah-medium-v2. None for other names.
+/// Hopper-v5, halfcheetah-medium-v2. That file knows no v4 or v5: they take their world's numbers. None for other
+/// names.
 inline std::optional<ReferenceReturns> d4rl_reference(const std::string& name) {
     struct Row {
         const char* world;
