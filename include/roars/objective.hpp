@@ -210,6 +210,16 @@ void check_widths(const BatchType& batch, columns<Column...>) {
      ...);
 }
 
+/// Errors: settings by which not even the only token of a batch has a finite weight (a length of 0).
+template <class Aggregate>
+void check_aggregate(const Aggregate& aggregate) {
+    double weight = aggregate.weight(Counts{1, 1, 1, 1}, 1);
+    expect(std::isfinite(weight), [&] {
+        return "aggregate: the weight of a token is " + std::to_string(weight) +
+               ", expected a finite one: max_length or normalizer other than 0";
+    });
+}
+
 /// One pass over a batch for a fixed list of terms. Tokens are walked in blocks that fit the first-level cache: values
 /// of sequences (and weights that differ by sequence) are spread over the block's tokens first, then everything is a
 /// flat loop over lanes. The lanes are in its name: files of one program may be compiled for different ones.
@@ -242,6 +252,7 @@ public:
     ObjectivePass(backend::Host& backend, BatchType& batch, const std::array<Counts, terms>& counts,
                   const Entry&... entry)
         : backend_(backend), batch_(batch), counts_(counts), term_(entry...) {
+        (check_aggregate(entry.aggregate), ...);
         check_widths(batch_, minus_t<ReadByAny, Rows>{});
         widen_gradients(common_t<Rows, unite_t<Slopes, RowSlopes>>{});
         if constexpr (any_per_sequence) find_lengths(std::index_sequence_for<Entry...>{});

@@ -40,6 +40,10 @@ TEST(Metrics, PassAtKOfManySamples) {
     double log_none = std::lgamma(50001.0) - std::lgamma(49981.0) - std::lgamma(100001.0) + std::lgamma(99981.0);
     EXPECT_NEAR(pass_at_k(100000, 50000, 20), 1.0 - std::exp(log_none), 1e-14);
     EXPECT_EQ(pass_at_k(4, 0, 0), 0.0);
+    EXPECT_THROW(pass_at_k(8, 7, 9), Error) << "eight samples cannot tell what nine would hold";
+    EXPECT_THROW(pass_at_k(8, 0, 9), Error);
+    EXPECT_THROW(pass_at_k(8, 9, 1), Error);
+    EXPECT_THROW(pass_at_k(8, 1, -1), Error);
 }
 
 TEST(Metrics, ExplainedVariance) {

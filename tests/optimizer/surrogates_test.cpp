@@ -283,4 +283,12 @@ TEST(Aggregates, SayWhetherAMaskedSequenceCounts) {
     EXPECT_DOUBLE_EQ(pass(surrogate::Likelihood{}, aggregate::ConstantLength{4}, batch).loss, 1.0);
 }
 
+TEST(Aggregates, ALengthOfNothingDividesNothing) {
+    const std::int64_t tokens[] = {0, 2}, groups[] = {0, 1};
+    BatchOf<surrogate::Likelihood> batch(tokens, groups);
+    EXPECT_THROW(pass(surrogate::Likelihood{}, aggregate::SequenceSumOverLength{0}, batch), Error);
+    EXPECT_THROW(pass(surrogate::Likelihood{}, aggregate::ConstantLength{0}, batch), Error);
+    EXPECT_THROW(pass(surrogate::Likelihood{}, aggregate::Constant{0}, batch), Error);
+}
+
 }  // namespace

@@ -404,6 +404,7 @@ public:
     ObjectiveLaunch(D& device, const BatchType& batch) : device_(device), batch_(batch) {}
 
     void run(const Counts* counts, Outcome* outcome, const Entry&... entry) const {
+        (roars::detail::check_aggregate(entry.aggregate), ...);
         roars::detail::check_widths(batch_, typename Kernel::Read{});
         Frame<D> frame(device_);
         Kernel kernel{};

@@ -5,16 +5,22 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "roars/error.hpp"
 #include "roars/primitives/segmented_reduce.hpp"
 
 /// Numbers that tell how an experiment goes, from plain spans.
 namespace roars::metrics {
 
 /// The chance that k of n samples, c of them right, hold a right one: 1 - C(n - c, k) / C(n, k), 1 where n - c < k.
-/// Unbiased. Source: arXiv 2107.03374, eq. 1.
+/// Unbiased. Errors: k above n (n samples cannot tell), c above n. Source: arXiv 2107.03374, eq. 1.
 inline double pass_at_k(std::int64_t samples, std::int64_t correct, std::int64_t k) {
+    expect(0 <= correct && correct <= samples && 0 <= k && k <= samples, [&] {
+        return "pass@k: " + std::to_string(correct) + " right ones and k = " + std::to_string(k) + " of " +
+               std::to_string(samples) + " samples, expected neither below 0 nor above the samples";
+    });
     if (samples - correct < k) return 1.0;
     double none = 1.0;  // C(n-c, k) / C(n, k) = prod_{i < k} (n-c-i) / (n-i), a product that is symmetric in c and k
     for (std::int64_t i = 0; i < std::min(correct, k); ++i)
