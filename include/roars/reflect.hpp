@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -125,6 +126,19 @@ void for_each_setting(T& object, Visit&& visit) {
 template <class T, class Visit>
 void for_each_flag(T& object, Visit&& visit) {
     detail::walk_settings<false>(object, visit, "");
+}
+
+/// Calls visit(path, words) for each part whose settings are allowed but seldom meant: what its `caution()` says,
+/// unless that is empty. The path is that of flags.
+template <class T, class Visit>
+void for_each_caution(const T& object, Visit&& visit, const std::string& path = "") {
+    if constexpr (requires { object.caution(); })
+        if (std::string_view words = object.caution(); !words.empty()) visit(path, words);
+    if constexpr (has_members_v<T>)
+        for_each_member(object, [&](const std::string& name, const auto& member) {
+            std::string inside = path.empty() ? name : path + "." + name;
+            for_each_caution(member, visit, name == "base" ? path : inside);
+        });
 }
 
 namespace detail {

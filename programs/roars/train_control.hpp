@@ -46,7 +46,9 @@ public:
                        std::move(yardstick)),
           updates_(run.updates),
           learner_(learner),
-          trainer_(method, learner) {}
+          trainer_(method, learner) {
+        say_cautions(method);
+    }
 
 private:
     train::Record warm_start(Run<backend::Host>&) override { return {}; }

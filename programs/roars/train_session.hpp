@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -82,6 +83,14 @@ private:
     double accuracy_ = 0, accuracy_before_ = 0;
 };
 
+/// Says on the error stream which settings are allowed but seldom meant.
+template <class Method>
+void say_cautions(const Method& method) {
+    for_each_caution(method, [](const std::string& path, std::string_view words) {
+        std::fprintf(stderr, "roars: caution: --%s: %.*s\n", path.c_str(), int(words.size()), words.data());
+    });
+}
+
 /// The session of one method and one learner, which the caller keeps.
 template <class Method, class Learner>
 class MethodSession final : public TrainSession {
@@ -93,7 +102,9 @@ public:
         : TrainSession(facts, request, settings, run, std::move(yardstick)),
           learner_(learner),
           warm_start_(warm_start_of(run), learner),
-          trainer_(method, learner) {}
+          trainer_(method, learner) {
+        say_cautions(method);
+    }
 
 private:
     static WarmStart warm_start_of(const RunSettings& run) {

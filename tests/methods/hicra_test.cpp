@@ -1,6 +1,7 @@
 #include "roars/methods/hicra.hpp"
 
 #include "random_objective.hpp"
+#include "roars/reflect.hpp"
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/train/tabular_learner.hpp"
 #include "roars/train/trainer.hpp"
@@ -56,6 +57,22 @@ TEST(Hicra, AlphaOfOneTakesTheBlameAndMoreTurnsItIntoPraise) {
     EXPECT_EQ(estimated(part, batch), (std::vector<double>{0.5, 1.5}));
     batch[col::reward{}][1] = 0.0;
     EXPECT_EQ(estimated(part, batch), (std::vector<double>{0.0, 0.0})) << "a constant group";
+}
+
+std::vector<std::string> cautions(const auto& method) {
+    std::vector<std::string> said;
+    for_each_caution(method, [&](const std::string& path, std::string_view words) {
+        said.push_back(path + ": " + std::string(words));
+    });
+    return said;
+}
+
+TEST(Hicra, AlphaOfOneOrMoreIsAllowedWithAWarning) {
+    auto method = methods::hicra;
+    EXPECT_EQ(cautions(method), std::vector<std::string>{});
+    method.advantage.weight.alpha = 1.0;
+    ASSERT_EQ(cautions(method).size(), 1u);
+    EXPECT_EQ(cautions(method)[0].rfind("advantage.weight: alpha of 1 or more", 0), 0u) << cautions(method)[0];
 }
 
 struct Grams {

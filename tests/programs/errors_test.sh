@@ -58,4 +58,11 @@ refuses "settings.json: is not JSON" "${bandit[@]}" --out "$folder/run" --resume
 "$roars" "${bandit[@]}" --out "$folder/cut" >/dev/null 2>&1 || failed=1
 truncate -s 100 "$folder/cut/checkpoint.safetensors"
 refuses "checkpoint.safetensors: " "${bandit[@]}" --out "$folder/cut" --resume
+
+# What is allowed but seldom meant is done, and said.
+"$roars" train --method hicra --task bandit --iterations 1 --advantage.weight.alpha 1 --out "$folder/praise" \
+    2>&1 >/dev/null | grep -q "^roars: caution: --advantage.weight: alpha of 1 or more" ||
+    { echo "alpha of 1 without a caution" && failed=1; }
+"$roars" train --method hicra --task bandit --iterations 1 --out "$folder/blame" 2>&1 >/dev/null | grep -q caution &&
+    echo "a caution without a reason" && failed=1
 exit $failed

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string_view>
+
 #include "roars/advantage/times.hpp"
 
 namespace roars::weight {
@@ -16,6 +18,9 @@ struct SignedCredit {
     double operator()(const X& x) const {
         if (x[Mark{}] == 0) return 1.0;
         return x[col::advantage{}] > 0 ? 1.0 + alpha : 1.0 - alpha;
+    }
+    constexpr std::string_view caution() const {
+        return alpha < 1 ? "" : "alpha of 1 or more turns the blame of marked tokens into nothing or into praise";
     }
 };
 template <class Mark>
