@@ -56,7 +56,7 @@ void add_prorl(std::vector<Experiment>& all) {
                "32 prompts of 200 answers, 4 of them right. Groups of 16, those without a contrast left out, 4 updates "
                "a batch, plain steps of 0.5, coefficient 1, 600 batches, resets at 150, 300 and 450.",
                0.0, eight_rates);
-    experiment("prorl-noisy", "The same with 5 % of the verdicts flipped.", 0.05, {1.0});
+    experiment("prorl-noisy", "The same with 5 % of the verdicts flipped.", 0.05, eight_rates);
 }
 
 }  // namespace roars::claims

@@ -116,6 +116,24 @@ TEST(Survey, ARewardModelReadsTheLastTrainableToken) {
     EXPECT_NEAR(methods::reward_model.objective(run, {}, batch).loss(), 1e4 + 0.5, 1e-9) << "and does not overflow";
 }
 
+TEST(Survey, ALabelThatIsSureIsThePlainLoss) {
+    using Judged = methods::JudgedRewardModel;
+    Batch<double, ObjectiveColumns<Judged>> batch(offsets_of({1, 1}), offsets_of({2}));
+    std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), 1.0);
+    backend::Host host;
+    roars::Run run{host};
+    for (double far : {1.5, 1e4}) {
+        batch[col::value{}][0] = far;
+        for (double label : {0.0, 1.0}) {
+            std::fill(batch[col::preference{}].begin(), batch[col::preference{}].end(), label);
+            double margin = label == 1.0 ? far : -far;
+            double plain = margin > 0 ? std::log1p(std::exp(-margin)) : std::log1p(std::exp(margin)) - margin;
+            EXPECT_NEAR(methods::judged_reward_model.objective(run, {}, batch).loss(), plain, 1e-9);
+            EXPECT_TRUE(std::isfinite(batch[col::grad<col::value>{}][0]));
+        }
+    }
+}
+
 TEST(Survey, OneStepTargetsLookAtNothingBehindTheEnd) {
     Batch<double, columns<col::token_reward, col::next_value, col::terminated, col::returns>> batch{
         Offsets(offsets_of({2}))};

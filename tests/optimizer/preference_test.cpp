@@ -166,6 +166,25 @@ TEST(Preference, EmptyAnswersCount) {
     EXPECT_NEAR(kto.loss, (math::sigmoid(-0.75) + math::sigmoid(-0.5) + 2 * 0.5) / 4, 1e-15);
 }
 
+/// Answers of one token, a log-ratio each; the last one is mismatched.
+TEST(Preference, KtoOfOneKindOfLabelAndBelowTheReference) {
+    const std::int64_t tokens[] = {0, 1, 2, 3}, groups[] = {0, 3};
+    BatchOf<KahnemanTversky> batch(tokens, groups);
+    std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), 1.0);
+    batch[col::mismatched{}][2] = 1;
+    auto loss_of = [&](bool desirable, double mismatched) {
+        const double ratio[] = {0.75, -0.5, mismatched};
+        for (std::size_t t = 0; t < 3; ++t) batch[col::logp{}][t] = batch[col::logp_ref{}][t] + ratio[t];
+        batch[col::chosen{}][0] = batch[col::chosen{}][1] = desirable;
+        return pass(KahnemanTversky{1.0}, Sum{}, batch);
+    };
+    EXPECT_NEAR(loss_of(true, -2.0).loss, (math::sigmoid(-0.75) + math::sigmoid(0.5)) / 2, 1e-15)
+        << "a mean log-ratio below 0 counts as 0";
+    EXPECT_NEAR(loss_of(false, -2.0).loss, (math::sigmoid(0.75) + math::sigmoid(-0.5)) / 2, 1e-15);
+    EXPECT_NEAR(loss_of(true, 0.25).loss, (math::sigmoid(-0.5) + math::sigmoid(0.75)) / 2, 1e-15);
+    EXPECT_EQ(loss_of(true, 0.25).gradient[2], 0.0) << "what measures the divergence learns nothing";
+}
+
 TEST(Preference, StaysFiniteFarFromTheReference) {
     for_each_term([&](const auto& term) { check_far_off_policy(term, Sum{}, 1000.0); });
     check_far_off_policy(KahnemanTversky{}, Sum{}, 1000.0);
