@@ -14,6 +14,7 @@
 #include "roars/optimizer/surrogates/masked.hpp"
 #include "roars/optimizer/surrogates/sequence_clip.hpp"
 #include "roars/optimizer/surrogates/weighted_likelihood.hpp"
+#include "roars/primitives/broadcast.hpp"
 #include "roars/primitives/sort.hpp"
 #include "roars/regularizer/adaptive.hpp"
 #include "roars/regularizer/full_distribution.hpp"

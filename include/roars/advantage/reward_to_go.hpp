@@ -6,23 +6,39 @@
 #include "roars/concepts.hpp"
 #include "roars/primitives/broadcast.hpp"
 #include "roars/primitives/segmented_scan.hpp"
+#include "roars/token_lanes.hpp"
 
 namespace roars {
 namespace detail {
 
-/// store(t, G_t) with G_t = r_t + gamma G_next over the trainable tokens of a sequence: others neither discount nor cut
-/// the sum, and their reward is dropped.
-template <class BatchType, class Store>
-void reward_to_go(backend::Host& backend, const BatchType& batch, double gamma, Store&& store) {
-    auto reward = batch[col::token_reward{}];
-    segmented_affine_backward(
-        backend, batch.token_offsets(),
-        [&](std::int64_t t) {
-            if (!trainable<col::mask>(batch, t)) return Affine<double>{};
-            return Affine<double>{gamma, double(reward[static_cast<std::size_t>(t)])};
-        },
-        store);
-}
+/// G_t = r_t + gamma G_next over the trainable tokens of a sequence: others neither discount nor cut the sum, their
+/// reward is dropped, they get 0. What `segmented_affine_backward_in_blocks` works with.
+template <class BatchType>
+class RewardsToGo {
+public:
+    using Real = typename BatchType::Real;
+
+    RewardsToGo(BatchType& batch, double gamma)
+        : tokens_(batch), to_(batch[col::advantage{}].data()), gamma_(static_cast<Real>(gamma)) {}
+
+    void coefficients(std::int64_t begin, std::int64_t end, Real* a, Real* b) const {
+        static_assert(scan_block % Tokens::lanes == 0, "a last step that is not full stores whole lanes");
+        tokens_.for_each(begin, end, [&](const auto& x, const auto& counts, std::int64_t t, std::int64_t) {
+            math::store(a + (t - begin), math::select(counts, V(gamma_), V(Real(1))));
+            math::store(b + (t - begin), math::select(counts, x[col::token_reward{}], V(Real(0))));
+        });
+    }
+    void store(std::int64_t begin, std::int64_t end, const Real* y, bool) const {
+        tokens_.write(to_, begin, end, [&](const auto&, std::int64_t t) { return math::load<V>(y + (t - begin)); });
+    }
+
+private:
+    using V = math::Lanes<Real>;
+    using Tokens = TokenLanes<V, col::mask, BatchType, col::token_reward>;
+    Tokens tokens_;
+    Real* to_;
+    Real gamma_;
+};
 
 }  // namespace detail
 
@@ -38,10 +54,8 @@ struct RewardToGo {
 
     template <class RunType, BatchWith<col::token_reward, col::advantage> BatchType>
     void estimate(RunType& run, BatchType& batch) const {
-        roars::detail::reward_to_go(run.backend, batch, gamma, [&](std::int64_t t, double sum) {
-            batch[col::advantage{}][static_cast<std::size_t>(t)] =
-                static_cast<typename BatchType::Real>(roars::detail::trainable<col::mask>(batch, t) ? sum : 0.0);
-        });
+        segmented_affine_backward_in_blocks(run.backend, batch.token_offsets(),
+                                            roars::detail::RewardsToGo<BatchType>(batch, gamma));
     }
 };
 ROARS_FIELDS(RewardToGo, gamma)

@@ -7,6 +7,7 @@
 #include "roars/advantage/normalise.hpp"
 #include "roars/advantage/reward_to_go.hpp"
 #include "roars/algorithm.hpp"
+#include "roars/token_lanes.hpp"
 
 namespace roars::advantage {
 
@@ -42,12 +43,11 @@ struct Whiten {
         if constexpr (BatchType::template has<col::mask>) mask = batch[col::mask{}];
         Moments all = moments(run.backend, advantage, mask);
         bool whitened = all.count > 1 || Lone::whitened;
-        double center = whitened ? all.mean : 0.0;
-        double scale = whitened ? 1.0 / std::sqrt(all.variance(ddof) + eps) : 1.0;
-        parallel_for(run.backend, std::ssize(advantage), [&](std::int64_t t) {
-            Real& own = advantage[static_cast<std::size_t>(t)];
-            bool counts = roars::detail::trainable<col::mask>(batch, t);
-            own = counts ? static_cast<Real>((double(own) - center) * scale) : Real(0);
+        Real center = static_cast<Real>(whitened ? all.mean : 0.0);
+        Real scale = static_cast<Real>(whitened ? 1.0 / std::sqrt(all.variance(ddof) + eps) : 1.0);
+        map_tokens<col::advantage>(run.backend, batch, columns<col::advantage>{}, [=]<class X>(const X& x) {
+            using V = value_t<X>;
+            return (x[col::advantage{}] - V(center)) * V(scale);
         });
     }
     auto terms(const State& state) const requires HasTerms<Base> { return roars::detail::terms_of(base, state); }

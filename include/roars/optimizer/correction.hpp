@@ -9,7 +9,7 @@
 
 #include "roars/concepts.hpp"
 #include "roars/optimizer/surrogates/sequence.hpp"
-#include "roars/primitives/broadcast.hpp"
+#include "roars/primitives/segmented_reduce.hpp"
 #include "roars/regularizer/kl.hpp"
 
 /// The engine that samples and the engine that trains never agree: x_t = logp_old - logp_behaviour. These parts make a
@@ -21,23 +21,24 @@ namespace roars::correction {
 
 namespace detail {
 
-template <class BatchType>
-auto differences(const BatchType& batch) {
-    return [trainer = batch[col::logp_old{}], engine = batch[col::logp_behaviour{}]](std::size_t t) {
-        return double(trainer[t]) - double(engine[t]);
-    };
-}
-inline double held(double x) { return std::clamp(x, -20.0, 20.0); }
+using Engines = columns<col::logp_old, col::logp_behaviour>;
 
-/// importance_weight_t = weight(i, t) at trainable tokens t of sequence i, else 0.
-template <class RunType, class BatchType, class Weight>
-void write_weights(RunType& run, BatchType& batch, Weight&& weight) {
-    segmented_transform(run.backend, batch.token_offsets(), batch[col::importance_weight{}],
-                        [&](std::int64_t i, std::int64_t t) {
-                            return roars::detail::trainable<col::mask>(batch, t)
-                                       ? weight(static_cast<std::size_t>(i), static_cast<std::size_t>(t))
-                                       : 0.0;
-                        });
+/// x within +-20; a NaN stays what it is.
+template <class V>
+V held(const V& x) {
+    using Real = math::Scalar<V>;
+    return math::select(x != x, x, math::clamp(x, V(Real(-20)), V(Real(20))));
+}
+/// x_t, and w_t.
+struct Difference {
+    template <class X>
+    value_t<X> operator()(const X& x) const {
+        return x[col::logp_old{}] - x[col::logp_behaviour{}];
+    }
+};
+template <class X>
+value_t<X> token_weight(const X& x) {
+    return math::exp(held(Difference{}(x)));
 }
 
 }  // namespace detail
@@ -47,13 +48,21 @@ namespace bound {
 /// min(w, high)
 struct Truncate {
     double high = 2.0;
-    double operator()(double weight) const { return std::min(weight, high); }
+    template <class V>
+    V operator()(const V& weight) const {
+        const V most(static_cast<math::Scalar<V>>(high));
+        return math::select(weight > most, most, weight);
+    }
 };
 /// w where low <= w <= high, else 0: IcePop.
 struct Band {
     double low = 0.5;
     double high = 5.0;
-    double operator()(double weight) const { return low <= weight && weight <= high ? weight : 0.0; }
+    template <class V>
+    V operator()(const V& weight) const {
+        using Real = math::Scalar<V>;
+        return math::select(weight >= V(Real(low)) && weight <= V(Real(high)), weight, V(Real(0)));
+    }
 };
 ROARS_FIELDS(Truncate, high)
 ROARS_FIELDS(Band, low, high)
@@ -69,9 +78,8 @@ struct TokenWeight {
 
     template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        auto x = detail::differences(batch);
-        detail::write_weights(run, batch,
-                              [&](std::size_t, std::size_t t) { return bound(std::exp(detail::held(x(t)))); });
+        map_tokens<col::importance_weight>(run.backend, batch, detail::Engines{},
+                                           [&](const auto& x) { return bound(detail::token_weight(x)); });
     }
 };
 template <class Bound>
@@ -87,9 +95,12 @@ struct SequenceWeight {
 
     template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        std::vector<double> sum = roars::detail::sequence_sums(run.backend, batch, detail::differences(batch));
-        detail::write_weights(run, batch,
-                              [&](std::size_t i, std::size_t) { return bound(std::exp(detail::held(sum[i]))); });
+        std::vector<double> sum = sequence_sums(run.backend, batch, detail::Engines{}, detail::Difference{});
+        map_sequences<col::importance_weight>(run.backend, batch, columns<>{}, [&](std::size_t i) {
+            return [weight = bound(std::exp(detail::held(sum[i])))]<class X>(const X&) {
+                return static_cast<math::Scalar<value_t<X>>>(weight);
+            };
+        });
     }
 };
 template <class Bound>
@@ -105,12 +116,15 @@ struct GeometricMask {
 
     template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        auto x = detail::differences(batch);
-        std::vector<double> mean =
-            roars::detail::sequence_means(run.backend, batch, [&](std::size_t t) { return detail::held(x(t)); });
-        detail::write_weights(run, batch, [&](std::size_t i, std::size_t t) {
+        std::vector<double> mean = sequence_means(run.backend, batch, detail::Engines{},
+                                                  [](const auto& x) { return detail::held(detail::Difference{}(x)); });
+        map_sequences<col::importance_weight>(run.backend, batch, detail::Engines{}, [&](std::size_t i) {
             double geometric = std::exp(mean[i]);
-            return low <= geometric && geometric <= high ? std::min(std::exp(detail::held(x(t))), high) : 0.0;
+            bool within = low <= geometric && geometric <= high;
+            return [within, truncate = bound::Truncate{high}]<class X>(const X& x) {
+                using V = value_t<X>;
+                return within ? truncate(detail::token_weight(x)) : V(math::Scalar<V>(0));
+            };
         });
     }
 };
@@ -125,13 +139,14 @@ struct Normalised {
 
     template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        auto x = detail::differences(batch);
-        auto truncated = [&](std::size_t t) { return std::min(std::exp(detail::held(x(t))), high); };
-        std::vector<double> sums = roars::detail::sequence_sums(run.backend, batch, truncated);
+        auto truncated = [&](const auto& x) { return bound::Truncate{high}(detail::token_weight(x)); };
+        std::vector<double> sums = sequence_sums(run.backend, batch, detail::Engines{}, truncated);
         std::int64_t tokens = count(run.backend, batch).tokens;
         double mean = tokens > 0 ? total(run.backend, std::span<const double>(sums)) / double(tokens) : 0.0;
         double scale = mean > 1e-8 ? 1.0 / mean : 1.0;
-        detail::write_weights(run, batch, [&](std::size_t, std::size_t t) { return truncated(t) * scale; });
+        map_tokens<col::importance_weight>(run.backend, batch, detail::Engines{}, [&]<class X>(const X& x) {
+            return truncated(x) * value_t<X>(static_cast<math::Scalar<value_t<X>>>(scale));
+        });
     }
 };
 ROARS_FIELDS(Normalised, high)
@@ -140,13 +155,12 @@ ROARS_FIELDS(Normalised, high)
 /// there is no weight.
 template <class RunType, BatchWith<col::importance_weight> BatchType>
 double effective_sample_size(RunType& run, const BatchType& batch) {
-    auto weight = batch[col::importance_weight{}];
     auto sum_of = [&](auto&& value) {
-        std::vector<double> sums = roars::detail::sequence_sums(run.backend, batch, value);
+        std::vector<double> sums = sequence_sums(run.backend, batch, columns<col::importance_weight>{}, value);
         return total(run.backend, std::span<const double>(sums));
     };
-    double sum = sum_of([&](std::size_t t) { return double(weight[t]); });
-    double squares = sum_of([&](std::size_t t) { return double(weight[t]) * double(weight[t]); });
+    double sum = sum_of([](const auto& x) { return x[col::importance_weight{}]; });
+    double squares = sum_of([](const auto& x) { return x[col::importance_weight{}] * x[col::importance_weight{}]; });
     std::int64_t tokens = count(run.backend, batch).tokens;
     return squares > 0.0 ? sum * sum / (double(tokens) * squares) : 0.0;
 }
@@ -210,9 +224,11 @@ struct Reject {
     template <class RunType, BatchWith<col::mask, col::logp_old, col::logp_behaviour> BatchType>
     void shape(RunType& run, BatchType& batch) const {
         using Real = typename BatchType::Real;
-        auto x = detail::differences(batch);
-        auto divergence = [&](std::int64_t t) {
-            return within.divergence(detail::held(-x(static_cast<std::size_t>(t))));
+        auto engine = batch[col::logp_behaviour{}];
+        auto trainer = batch[col::logp_old{}];
+        auto divergence = [&](std::int64_t token) {
+            auto t = static_cast<std::size_t>(token);
+            return within.divergence(detail::held(double(engine[t]) - double(trainer[t])));
         };
         auto mask = batch[col::mask{}];
         Offsets offsets = batch.token_offsets();

@@ -168,19 +168,18 @@ void segmented_reduce(backend::Host& backend, Offsets offsets, Summarise&& summa
                          });
 }
 
-/// Sum of value(i) over [begin, end) in four running sums, added at the end in a fixed order.
+/// Sum of value(i) over [begin, end) in eight running sums, added at the end in a fixed order.
 template <class Sum, class Value>
 Sum sum_over(std::int64_t begin, std::int64_t end, Value&& value) {
-    Sum a{}, b{}, c{}, d{};
+    constexpr std::int64_t width = 8;
+    Sum sums[width] = {};
     std::int64_t i = begin;
-    for (; i + 4 <= end; i += 4) {
-        a += value(i);
-        b += value(i + 1);
-        c += value(i + 2);
-        d += value(i + 3);
-    }
-    for (; i < end; ++i) a += value(i);
-    return (a + b) + (c + d);
+    for (; i + width <= end; i += width)
+        for (std::int64_t j = 0; j < width; ++j) sums[j] += value(i + j);
+    for (std::int64_t j = 0; i < end; ++i, ++j) sums[j] += value(i);
+    for (std::int64_t half = width / 2; half > 0; half /= 2)
+        for (std::int64_t j = 0; j < half; ++j) sums[j] += sums[j + half];
+    return sums[0];
 }
 
 }  // namespace detail

@@ -8,6 +8,7 @@
 
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/surrogates/sequence.hpp"
+#include "roars/primitives/segmented_reduce.hpp"
 
 namespace roars::regularizer {
 
@@ -39,8 +40,8 @@ struct KlHinge {
 
     template <class RunType, class BatchType>
     Sums reduce(RunType& run, const BatchType& batch) const {
-        auto l = detail::log_ratios(batch);
-        std::vector<double> sums = detail::sequence_sums(run.backend, batch, [&](std::size_t t) { return -l(t); });
+        std::vector<double> sums = sequence_sums(run.backend, batch, columns<col::logp, col::logp_old>{},
+                                                 [](const auto& x) { return x[col::logp_old{}] - x[col::logp{}]; });
         return {total(run.backend, std::span<const double>(sums)), count(run.backend, batch).tokens};
     }
     KlHinge with(const Sums& sums) const {

@@ -35,9 +35,9 @@ struct OnPolicyPairs {
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         using Real = typename BatchType::Real;
         base.prepare(run, batch, sums);
-        std::vector<double> sure = detail::sequence_means(run.backend, batch, [&](std::size_t t) {
-            return double(batch[col::logp{}][t]) - std::log(double(batch[col::sum_pi_squared{}][t]));
-        });
+        std::vector<double> sure =
+            sequence_means(run.backend, batch, columns<col::logp, col::sum_pi_squared>{},
+                           [](const auto& x) { return x[col::logp{}] - math::log(x[col::sum_pi_squared{}]); });
         for (std::int64_t g = 0; g < batch.groups(); ++g) {
             pairing::Pair pair = Base::Pairs::of(batch, g);
             if (!pair.exists()) continue;
@@ -88,9 +88,13 @@ struct ExploratoryPairs {
         using Real = typename BatchType::Real;
         base.prepare(run, batch, sums);
         std::vector<double> likelihood =
-            detail::sequence_means(run.backend, batch, [&](std::size_t t) { return double(batch[col::logp{}][t]); });
-        std::vector<double> external = detail::sequence_means(
-            run.backend, batch, [&](std::size_t t) { return double(batch[col::external{}][t] != 0); });
+            sequence_means(run.backend, batch, columns<col::logp>{}, [](const auto& x) { return x[col::logp{}]; });
+        std::vector<double> external =
+            sequence_means(run.backend, batch, columns<col::external>{}, []<class X>(const X& x) {
+                using V = value_t<X>;
+                const V zero(math::Scalar<V>(0)), one(math::Scalar<V>(1));
+                return math::select(x[col::external{}] != zero, one, zero);
+            });
         const double scale = sums.pairs > 0 ? alpha / double(sums.pairs) : 0.0;
         for (std::int64_t g = 0; g < batch.groups(); ++g) {
             pairing::Pair pair = Base::Pairs::of(batch, g);

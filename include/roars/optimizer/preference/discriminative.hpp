@@ -18,11 +18,11 @@ namespace score {
 /// logp
 struct LogLikelihood {
     using needs = columns<col::logp>;
-    template <class BatchType>
-    static double of(const BatchType& batch, std::size_t t) {
-        return double(batch[col::logp{}][t]);
+    template <class X>
+    value_t<X> operator()(const X& x) const {
+        return x[col::logp{}];
     }
-    /// d of / d logp
+    /// d score / d logp
     template <class X>
     ROARS_FN static value_t<X> slope(const X&) {
         return value_t<X>(math::Scalar<value_t<X>>(1));
@@ -31,9 +31,9 @@ struct LogLikelihood {
 /// e^{logp - logp_old}, the log-ratio held within +-20.
 struct LikelihoodRatio {
     using needs = columns<col::logp, col::logp_old>;
-    template <class BatchType>
-    static double of(const BatchType& batch, std::size_t t) {
-        return std::exp(log_ratio(double(batch[col::logp{}][t]), double(batch[col::logp_old{}][t])).value);
+    template <class X>
+    value_t<X> operator()(const X& x) const {
+        return math::exp(log_ratio<value_t<X>>(x[col::logp{}], x[col::logp_old{}]).value);
     }
     template <class X>
     ROARS_FN static value_t<X> slope(const X& x) {
@@ -106,8 +106,7 @@ struct Discriminative {
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        std::vector<double> score =
-            detail::sequence_means(run.backend, batch, [&](std::size_t t) { return Score::of(batch, t); });
+        std::vector<double> score = sequence_means(run.backend, batch, typename Score::needs{}, Score{});
         std::vector<std::int64_t> length = detail::trainable_lengths<col::mask>(run.backend, batch);
         double scale = 1.0 / static_cast<double>(std::max<std::int64_t>(sums.groups, 1));
         parallel_for(run.backend, batch.groups(), [&](std::int64_t g) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -19,17 +20,17 @@ namespace summary {
 /// logp - logp_ref
 struct LogRatio {
     using needs = columns<col::logp, col::logp_ref>;
-    template <class BatchType>
-    static double of(const BatchType& batch, std::size_t t) {
-        return double(batch[col::logp{}][t]) - double(batch[col::logp_ref{}][t]);
+    template <class X>
+    value_t<X> operator()(const X& x) const {
+        return x[col::logp{}] - x[col::logp_ref{}];
     }
 };
 /// logp: no reference policy.
 struct LogLikelihood {
     using needs = columns<col::logp>;
-    template <class BatchType>
-    static double of(const BatchType& batch, std::size_t t) {
-        return double(batch[col::logp{}][t]);
+    template <class X>
+    value_t<X> operator()(const X& x) const {
+        return x[col::logp{}];
     }
 };
 ROARS_FIELDS(LogRatio)
@@ -110,22 +111,36 @@ void write_answer(BatchType& batch, std::int64_t sequence, std::int64_t length, 
     batch[col::sequence_gradient{}][i] = static_cast<Real>(slope);
 }
 
+/// The pairs of the groups that have one.
+template <class Pairing, class BatchType>
+std::vector<pairing::Pair> pairs_of(const BatchType& batch) {
+    std::vector<pairing::Pair> pairs;
+    for (std::int64_t g = 0; g < batch.groups(); ++g)
+        if (pairing::Pair pair = Pairing::of(batch, g); pair.exists()) pairs.push_back(pair);
+    return pairs;
+}
+
+/// How many pairs have no trainable token at all: their summaries are 0, their loss is a constant that stands nowhere.
+template <class Pairing, class RunType, class BatchType>
+std::int64_t untold_pairs(RunType& run, const BatchType& batch) {
+    std::vector<std::int64_t> length = trainable_lengths<col::mask>(run.backend, batch);
+    if (std::find(length.begin(), length.end(), 0) == length.end()) return 0;
+    auto of = [&](std::int64_t sequence) { return length[static_cast<std::size_t>(sequence)]; };
+    std::int64_t untold = 0;
+    for (const auto& pair : pairs_of<Pairing>(batch)) untold += of(pair.chosen) + of(pair.rejected) == 0;
+    return untold;
+}
+
 /// Summary and trainable length of every answer, and the pair of every group.
 template <class Summary, class Pairing>
 class Answers {
 public:
     template <class RunType, class BatchType>
     Answers(RunType& run, const BatchType& batch)
-        : summary_(sequence_sums(run.backend, batch, [&](std::size_t t) { return Summary::of(batch, t); })),
-          length_(trainable_lengths<col::mask>(run.backend, batch)) {
-        for (std::int64_t g = 0; g < batch.groups(); ++g) {
-            pairing::Pair pair = Pairing::of(batch, g);
-            if (pair.exists()) pairs_.push_back(pair);
-        }
-    }
+        : summary_(sequence_sums(run.backend, batch, typename Summary::needs{}, Summary{})),
+          length_(trainable_lengths<col::mask>(run.backend, batch)),
+          pairs_(pairs_of<Pairing>(batch)) {}
     const std::vector<pairing::Pair>& pairs() const { return pairs_; }
-    /// Neither answer has a trainable token: the pair's loss is a constant that stands nowhere.
-    bool empty(const pairing::Pair& pair) const { return length(pair.chosen) + length(pair.rejected) == 0; }
     std::int64_t length(std::int64_t sequence) const { return length_[static_cast<std::size_t>(sequence)]; }
     double summary(std::int64_t sequence) const { return summary_[static_cast<std::size_t>(sequence)]; }
 
@@ -219,8 +234,8 @@ struct Pairwise {
     };
 
     template <class RunType, class BatchType>
-    Sums reduce(RunType& run, BatchType& batch) const {
-        return {std::ssize(detail::Answers<Summary, Pairing>(run, batch).pairs())};
+    Sums reduce(RunType&, BatchType& batch) const {
+        return {std::ssize(detail::pairs_of<Pairing>(batch))};
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
@@ -231,11 +246,9 @@ struct Pairwise {
     }
     template <class RunType, class BatchType>
     double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
-        detail::Answers<Summary, Pairing> answers(run, batch);
-        double sum = 0.0;
-        for (const auto& pair : answers.pairs())
-            if (answers.empty(pair)) sum += loss.of(answers.view(pair)).value / double(sums.pairs);
-        return sum;
+        std::int64_t untold = detail::untold_pairs<Pairing>(run, batch);
+        return untold > 0 ? double(untold) * loss.of(pair::View<double>{0.0, 0.0, 1.0, 1.0}).value / double(sums.pairs)
+                          : 0.0;
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {
@@ -297,13 +310,10 @@ struct SortedPairwise {
     }
     template <class RunType, class BatchType>
     double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
-        detail::Answers<Summary, Pairing> answers(run, batch);
+        std::int64_t untold = detail::untold_pairs<Pairing>(run, batch);
+        if (untold == 0) return 0.0;
         detail::SortedSides sides(sums.chosen, sums.rejected);
-        double sum = 0.0;
-        for (const auto& pair : answers.pairs())
-            if (answers.empty(pair))
-                sum += sides.at_first(loss, answers.summary(pair.chosen)).value / double(sums.chosen.size());
-        return sum;
+        return double(untold) * sides.at_first(loss, 0.0).value / double(sums.chosen.size());
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {

@@ -37,8 +37,8 @@ struct SortedMargins {
     template <class RunType, class BatchType>
     Sums reduce(RunType& run, BatchType& batch) const {
         Answers answers(run, batch);
-        std::vector<double> reference =
-            detail::sequence_sums(run.backend, batch, [&](std::size_t t) { return double(batch[col::logp_ref{}][t]); });
+        std::vector<double> reference = sequence_sums(run.backend, batch, columns<col::logp_ref>{},
+                                                      [](const auto& x) { return x[col::logp_ref{}]; });
         Sums sums;
         for (const auto& pair : answers.pairs()) {
             sums.policy.push_back(margin(answers, pair));
@@ -58,13 +58,10 @@ struct SortedMargins {
     }
     template <class RunType, class BatchType>
     double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
-        Answers answers(run, batch);
+        std::int64_t untold = detail::untold_pairs<Pairing>(run, batch);
+        if (untold == 0) return 0.0;
         detail::SortedSides sides(sums.policy, sums.reference);
-        double sum = 0.0;
-        for (const auto& pair : answers.pairs())
-            if (answers.empty(pair))
-                sum += sides.at_first(loss, margin(answers, pair)).value / double(sums.policy.size());
-        return sum;
+        return double(untold) * sides.at_first(loss, 0.0).value / double(sums.policy.size());
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {

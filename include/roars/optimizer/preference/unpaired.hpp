@@ -81,8 +81,7 @@ struct KahnemanTversky {
 private:
     template <class RunType, class BatchType>
     static std::vector<double> log_ratios(RunType& run, const BatchType& batch) {
-        return detail::sequence_sums(run.backend, batch,
-                                     [&](std::size_t t) { return summary::LogRatio::of(batch, t); });
+        return sequence_sums(run.backend, batch, summary::LogRatio::needs{}, summary::LogRatio{});
     }
 };
 ROARS_FIELDS(KahnemanTversky, beta, desirable_weight, undesirable_weight)

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <unordered_map>
 #include <vector>
@@ -10,6 +10,7 @@
 #include "roars/optimizer/surrogate.hpp"
 #include "roars/optimizer/surrogates/sequence.hpp"
 #include "roars/optimizer/surrogates/wrapper.hpp"
+#include "roars/primitives/segmented_reduce.hpp"
 #include "roars/primitives/sort.hpp"
 
 /// Entropy falls where log-probability and advantage go together: cov_t = (A_t - mean A)(sg(logp_t) - mean logp), means
@@ -17,34 +18,40 @@
 namespace roars {
 namespace detail {
 
+/// The finaliser of MurmurHash3: every bit of the result depends on every bit of x.
+inline std::uint64_t mixed(std::uint64_t x) {
+    x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdull;
+    x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ull;
+    return x ^ (x >> 33);
+}
+
+/// A number of what the trainable tokens of sequence i hold in these columns, and of where. A sum over the tokens, so
+/// that none waits for the one before.
+template <class BatchType, class... Column>
+std::uint64_t sequence_print(const BatchType& batch, std::size_t i, columns<Column...>) {
+    auto begin = static_cast<std::size_t>(batch.token_offsets()[i]),
+         end = static_cast<std::size_t>(batch.token_offsets()[i + 1]);
+    std::uint64_t all = end - begin;
+    for (std::size_t t = begin; t < end; ++t) {
+        std::uint64_t own = (t - begin) * 0x9e3779b97f4a7c15ull;
+        ((own = own * 0xd6e8feb86659fd93ull + std::bit_cast<std::uint64_t>(double(batch[Column{}][t]))), ...);
+        own = mixed(own);
+        all += trainable<col::mask>(batch, std::int64_t(t)) ? own : 0;
+    }
+    return all;
+}
+
 /// A number that goes with a token into whatever micro-batch: of its place in its sequence and of all that the
 /// sequence's trainable tokens hold. Only the tokens of equal sequences have equal marks. Shapes: [tokens].
 template <class BatchType>
 std::vector<std::uint64_t> token_marks(backend::Host& backend, const BatchType& batch) {
-    auto mixed = [](std::uint64_t mark, std::uint64_t bits) {  // the finaliser of MurmurHash3
-        mark = (mark ^ bits) * 0xff51afd7ed558ccdull;
-        mark = (mark ^ (mark >> 33)) * 0xc4ceb9fe1a85ec53ull;
-        return mark ^ (mark >> 33);
-    };
     std::vector<std::uint64_t> marks(static_cast<std::size_t>(batch.tokens()));
     Offsets offsets = batch.token_offsets();
-    parallel_for(backend, batch.sequences(), [&](std::int64_t i) {
-        auto begin = static_cast<std::size_t>(offsets[std::size_t(i)]),
-             end = static_cast<std::size_t>(offsets[std::size_t(i) + 1]);
-        std::uint64_t all = end - begin;
-        auto add = [&](double value) {
-            std::uint64_t bits;
-            std::memcpy(&bits, &value, sizeof bits);
-            all = mixed(all, bits);
-        };
-        for (std::size_t t = begin; t < end; ++t) {
-            if (!trainable<col::mask>(batch, std::int64_t(t))) continue;
-            add(double(t - begin));
-            add(double(batch[col::logp{}][t]));
-            add(double(batch[col::logp_old{}][t]));
-            add(double(batch[col::advantage{}][t]));
-        }
-        for (std::size_t t = begin; t < end; ++t) marks[t] = mixed(all, t - begin);
+    parallel_for(backend, batch.sequences(), [&](std::int64_t sequence) {
+        auto i = static_cast<std::size_t>(sequence);
+        auto begin = static_cast<std::size_t>(offsets[i]), end = static_cast<std::size_t>(offsets[i + 1]);
+        std::uint64_t all = sequence_print(batch, i, columns<col::logp, col::logp_old, col::advantage>{});
+        for (std::size_t t = begin; t < end; ++t) marks[t] = mixed(all + (t - begin) * 0x9e3779b97f4a7c15ull);
     });
     return marks;
 }
@@ -98,13 +105,18 @@ template <class BatchType>
 CovarianceSums covariance_sums(backend::Host& backend, const BatchType& batch) {
     CovarianceSums sums;
     std::vector<std::uint64_t> marks = token_marks(backend, batch);
-    for (std::int64_t t = 0; t < batch.tokens(); ++t) {
-        if (!trainable<col::mask>(batch, t)) continue;
-        auto at = static_cast<std::size_t>(t);
-        sums.advantage.push_back(double(batch[col::advantage{}][at]));
-        sums.logp.push_back(double(batch[col::logp{}][at]));
-        sums.mark.push_back(marks[at]);
-    }
+    for_each_trainable(
+        backend, batch,
+        [&](std::size_t all) {
+            sums.advantage.resize(all);
+            sums.logp.resize(all);
+            sums.mark.resize(all);
+        },
+        [&](std::size_t t, std::size_t place) {
+            sums.advantage[place] = double(batch[col::advantage{}][t]);
+            sums.logp[place] = double(batch[col::logp{}][t]);
+            sums.mark[place] = marks[t];
+        });
     return sums;
 }
 
@@ -134,19 +146,15 @@ struct BySequence {
         std::vector<double> uniform(static_cast<std::size_t>(batch.tokens()));
         Random random = run.random.of(Purpose::resample);
         Offsets offsets = batch.token_offsets();
-        auto logp_old = batch[col::logp_old{}];
-        parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
-            std::int64_t begin = offsets[std::size_t(i)], end = offsets[std::size_t(i) + 1];
-            std::uint32_t print = 2166136261u;
-            for (std::int64_t t = begin; t < end; ++t) {
-                float value =
-                    detail::trainable<col::mask>(batch, t) ? static_cast<float>(logp_old[std::size_t(t)]) : 0.0f;
-                std::uint32_t bits;
-                std::memcpy(&bits, &value, sizeof bits);
-                print = (print ^ bits) * 16777619u;
+        parallel_for(run.backend, batch.sequences(), [&](std::int64_t sequence) {
+            auto i = static_cast<std::size_t>(sequence);
+            std::int64_t begin = offsets[i], end = offsets[i + 1];
+            auto print = static_cast<std::uint32_t>(detail::sequence_print(batch, i, columns<col::logp_old>{}));
+            for (std::int64_t t = begin; t < end; t += 2) {
+                auto word = random.bits(print, static_cast<std::uint32_t>(t - begin));  // enough for two numbers
+                uniform[std::size_t(t)] = Random::to_unit<double>(word[0], word[1]);
+                if (t + 1 < end) uniform[std::size_t(t) + 1] = Random::to_unit<double>(word[2], word[3]);
             }
-            for (std::int64_t t = begin; t < end; ++t)
-                uniform[std::size_t(t)] = random.uniform(print, static_cast<std::uint32_t>(t - begin));
         });
         return uniform;
     }
@@ -190,8 +198,9 @@ struct ClipCov {
     Sums reduce(RunType& run, BatchType& batch) const {
         Sums sums{detail::covariance_sums(run.backend, batch), {}};
         std::vector<double> draws = this->draws(run, batch);
-        for (std::int64_t t = 0; t < batch.tokens(); ++t)
-            if (detail::trainable<col::mask>(batch, t)) sums.draw.push_back(draws[static_cast<std::size_t>(t)]);
+        detail::for_each_trainable(
+            run.backend, batch, [&](std::size_t all) { sums.draw.resize(all); },
+            [&](std::size_t t, std::size_t place) { sums.draw[place] = draws[t]; });
         return sums;
     }
     template <class RunType, class BatchType>
@@ -214,12 +223,12 @@ struct ClipCov {
         std::vector<double> draws = this->draws(run, batch);
         std::vector<std::uint64_t> marks = detail::token_marks(run.backend, batch);
         auto keep = batch[col::keep{}];
-        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+        parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
             auto at = static_cast<std::size_t>(t);
             bool may_drop = detail::trainable<col::mask>(batch, t) &&
                             eligible(double(batch[col::advantage{}][at]), double(batch[col::logp{}][at]), draws[at]);
             keep[at] = static_cast<Real>(may_drop ? 1.0 - dropped.share(draws[at], marks[at]) : 1.0);
-        }
+        });
     }
     template <class X>
     ROARS_FN auto token(const X& x) const {
@@ -233,14 +242,14 @@ private:
     template <class RunType, class BatchType>
     std::vector<double> draws(RunType& run, const BatchType& batch) const {
         std::vector<double> draws = draw(run, batch);
-        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+        parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
             auto at = static_cast<std::size_t>(t);
             Token<double, needs_of<Clip>> x{{double(batch[col::logp{}][at])},
                                             {double(batch[col::logp_old{}][at])},
                                             {double(batch[col::advantage{}][at])}};
             if (!detail::trainable<col::mask>(batch, t) || clip().token(x).metric[1] != 0.0)
                 draws[at] = std::numeric_limits<double>::infinity();
-        }
+        });
         return draws;
     }
 };
@@ -275,12 +284,12 @@ struct KlCov {
         detail::SmallestKeys largest(keys, sums.mark, detail::share(fraction, std::ssize(keys)));
         std::vector<std::uint64_t> marks = detail::token_marks(run.backend, batch);
         auto penalised = batch[col::penalised{}];
-        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+        parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
             auto at = static_cast<std::size_t>(t);
             double key = -covariance(double(batch[col::advantage{}][at]), double(batch[col::logp{}][at]));
             penalised[at] =
                 static_cast<Real>(detail::trainable<col::mask>(batch, t) ? largest.share(key, marks[at]) : 0.0);
-        }
+        });
     }
     template <class X>
     ROARS_FN Loss<value_t<X>, 1, 3> token(const X& x) const {

@@ -25,11 +25,10 @@ struct GeometricMean {
 
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch) const {
-        auto l = detail::log_ratios(batch);
-        auto advantage = batch[col::advantage{}];
-        detail::write<col::sequence_log_ratio>(batch, detail::sequence_means(run.backend, batch, [&](std::size_t t) {
-                                                   return held(l(t), double(advantage[t]));
-                                               }));
+        detail::write<col::sequence_log_ratio>(
+            batch, sequence_means(run.backend, batch, prepare_needs{}, [&](const auto& x) {
+                return held(x[col::logp{}] - x[col::logp_old{}], x[col::advantage{}]);
+            }));
     }
 
     /// The smaller of A l and A clamp(l), by A: nothing is held for A = 0.

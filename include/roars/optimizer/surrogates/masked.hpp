@@ -1,12 +1,10 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "roars/optimizer/surrogates/sequence.hpp"
 #include "roars/optimizer/surrogates/wrapper.hpp"
-#include "roars/primitives/broadcast.hpp"
 #include "roars/primitives/sort.hpp"
 
 /// Surrogates that leave out tokens of another one: their loss is 0, they still count in every mean.
@@ -33,15 +31,15 @@ struct OffPolicySequenceMask {
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        using Real = typename BatchType::Real;
         detail::prepare_base(base, run, batch, sums);
         detail::keep_all<Base>(batch);
-        std::vector<double> mean = detail::sequence_means(run.backend, batch, detail::log_ratios(batch));
-        auto advantage = batch[col::advantage{}];
-        auto keep = batch[col::keep{}];
-        segmented_for_each(run.backend, batch.token_offsets(), [&](std::int64_t i, std::int64_t t) {
-            auto at = static_cast<std::size_t>(t);
-            if (!(advantage[at] >= Real(0)) && !(-mean[static_cast<std::size_t>(i)] <= threshold)) keep[at] = Real(0);
+        std::vector<double> mean =
+            sequence_means(run.backend, batch, columns<col::logp, col::logp_old>{}, detail::LogRatio{});
+        map_sequences<col::keep>(run.backend, batch, columns<col::advantage, col::keep>{}, [&](std::size_t i) {
+            return [near = -mean[i] <= threshold]<class X>(const X& x) {
+                const value_t<X> zero(math::Scalar<value_t<X>>(0));
+                return near ? x[col::keep{}] : math::select(x[col::advantage{}] >= zero, x[col::keep{}], zero);
+            };
         });
     }
     template <class X>
@@ -82,9 +80,9 @@ struct TopEntropy {
     Sums reduce(RunType& run, BatchType& batch) const {
         Sums sums{detail::reduce_base(base, run, batch), {}};
         auto entropy = batch[col::entropy{}];
-        for (std::int64_t t = 0; t < batch.tokens(); ++t)
-            if (detail::trainable<col::mask>(batch, t))
-                sums.entropy.push_back(double(entropy[static_cast<std::size_t>(t)]));
+        detail::for_each_trainable(
+            run.backend, batch, [&](std::size_t all) { sums.entropy.resize(all); },
+            [&](std::size_t t, std::size_t place) { sums.entropy[place] = double(entropy[t]); });
         return sums;
     }
     /// The quantile; 0 of nothing.
@@ -107,8 +105,10 @@ struct TopEntropy {
         double least = threshold(sums);
         auto entropy = batch[col::entropy{}];
         auto keep = batch[col::keep{}];
-        for (std::size_t t = 0; t < keep.size(); ++t)
-            if (!(double(entropy[t]) >= least)) keep[t] = Real(0);
+        parallel_for(run.backend, std::ssize(keep), [&](std::int64_t token) {
+            auto t = static_cast<std::size_t>(token);
+            keep[t] = double(entropy[t]) >= least ? keep[t] : Real(0);
+        });
     }
     template <class X>
     ROARS_FN auto token(const X& x) const {

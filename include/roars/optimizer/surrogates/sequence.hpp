@@ -1,37 +1,15 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <span>
+#include <utility>
 #include <vector>
 
-#include "roars/objective.hpp"
-#include "roars/primitives/segmented_reduce.hpp"
+#include "roars/token_lanes.hpp"
 
 /// What a term's `prepare` finds out about whole sequences. A micro-batch holds whole sequences, so none of this needs
 /// a second phase.
 namespace roars::detail {
-
-/// result_i = sum of value(t) over the trainable tokens t of sequence i; 0 where there are none. Nothing of any other
-/// token is read.
-template <class Mask = col::mask, class BackendType, class BatchType, class Value>
-std::vector<double> sequence_sums(BackendType& backend, const BatchType& batch, Value&& value) {
-    std::vector<double> sums(static_cast<std::size_t>(batch.sequences()));
-    segmented_sum(
-        backend, batch.token_offsets(),
-        [&](std::int64_t t) { return trainable<Mask>(batch, t) ? double(value(static_cast<std::size_t>(t))) : 0.0; },
-        std::span(sums));
-    return sums;
-}
-
-/// The mean over the same tokens; 0 where there are none.
-template <class Mask = col::mask, class BackendType, class BatchType, class Value>
-std::vector<double> sequence_means(BackendType& backend, const BatchType& batch, Value&& value) {
-    std::vector<double> means = sequence_sums<Mask>(backend, batch, value);
-    std::vector<std::int64_t> lengths = trainable_lengths<Mask>(backend, batch);
-    for (std::size_t i = 0; i < means.size(); ++i)
-        if (lengths[i] > 0) means[i] /= double(lengths[i]);
-    return means;
-}
 
 template <class Column, class BatchType>
 void write(BatchType& batch, const std::vector<double>& values) {
@@ -39,19 +17,37 @@ void write(BatchType& batch, const std::vector<double>& values) {
     for (std::size_t i = 0; i < values.size(); ++i) to[i] = static_cast<typename BatchType::Real>(values[i]);
 }
 
-/// t -> logp_t - logp_old_t.
-template <class BatchType>
-auto log_ratios(const BatchType& batch) {
-    return [now = batch[col::logp{}], then = batch[col::logp_old{}]](std::size_t t) {
-        return double(now[t]) - double(then[t]);
-    };
+/// prepare(count) with the number of trainable tokens, then body(t, place) for each of them, in parallel; `place`
+/// counts them in order.
+template <class BatchType, class Prepare, class Body>
+void for_each_trainable(backend::Host& backend, const BatchType& batch, Prepare&& prepare, Body&& body) {
+    std::vector<std::int64_t> place = trainable_lengths<col::mask>(backend, batch);
+    std::int64_t all = 0;
+    for (std::int64_t& each : place) all += std::exchange(each, all);
+    prepare(static_cast<std::size_t>(all));
+    Offsets offsets = batch.token_offsets();
+    parallel_for(backend, batch.sequences(), [&](std::int64_t sequence) {
+        auto i = static_cast<std::size_t>(sequence), to = static_cast<std::size_t>(place[i]);
+        for (std::int64_t t = offsets[i]; t < offsets[i + 1]; ++t)
+            if (trainable<col::mask>(batch, t)) body(static_cast<std::size_t>(t), to++);
+    });
 }
-/// The same held within +-20, as `log_ratio` holds it for a token.
-template <class BatchType>
-auto held_log_ratios(const BatchType& batch) {
-    return [now = batch[col::logp{}], then = batch[col::logp_old{}]](std::size_t t) {
-        return log_ratio(double(now[t]), double(then[t])).value;
-    };
-}
+
+/// logp - logp_old.
+struct LogRatio {
+    using needs = columns<col::logp, col::logp_old>;
+    template <class X>
+    value_t<X> operator()(const X& x) const {
+        return x[col::logp{}] - x[col::logp_old{}];
+    }
+};
+/// The same held within +-20.
+struct HeldLogRatio {
+    using needs = columns<col::logp, col::logp_old>;
+    template <class X>
+    value_t<X> operator()(const X& x) const {
+        return log_ratio<value_t<X>>(x[col::logp{}], x[col::logp_old{}]).value;
+    }
+};
 
 }  // namespace roars::detail

@@ -29,7 +29,7 @@ struct SequenceClip {
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch) const {
         detail::write<col::sequence_log_ratio>(batch,
-                                               detail::sequence_means(run.backend, batch, detail::log_ratios(batch)));
+                                               sequence_means(run.backend, batch, prepare_needs{}, detail::LogRatio{}));
     }
 
     template <class X>

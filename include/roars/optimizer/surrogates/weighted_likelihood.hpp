@@ -52,7 +52,7 @@ struct VariationalWeight {
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch) const {
         detail::write<col::sequence_log_ratio>(
-            batch, detail::sequence_sums(run.backend, batch, detail::held_log_ratios(batch)));
+            batch, sequence_sums(run.backend, batch, columns<col::logp, col::logp_old>{}, detail::HeldLogRatio{}));
     }
 
     template <class V>
@@ -88,7 +88,7 @@ struct TaperedWeight {
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch) const {
         detail::write<col::sequence_log_ratio>(
-            batch, detail::sequence_sums(run.backend, batch, detail::held_log_ratios(batch)));
+            batch, sequence_sums(run.backend, batch, columns<col::logp, col::logp_old>{}, detail::HeldLogRatio{}));
     }
 
     template <class X>
