@@ -117,5 +117,6 @@ void add_zero_shot(Registry& registry);
 void add_demonstration_regularized(Registry& registry);
 void add_dataset_perspective(Registry& registry);
 void add_metrics(Registry& registry);
+void add_rlax(Registry& registry);
 
 }  // namespace roars::golden

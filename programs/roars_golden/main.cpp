@@ -125,6 +125,7 @@ int main(int argc, char** argv) {
     roars::golden::add_demonstration_regularized(registry);
     roars::golden::add_dataset_perspective(registry);
     roars::golden::add_metrics(registry);
+    roars::golden::add_rlax(registry);
     Count count;
     try {
         for (const auto& path : paths)
