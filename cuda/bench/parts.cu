@@ -3,6 +3,7 @@
 
 #include "measure.cuh"
 #include "roars/cuda/algorithm.hpp"
+#include "roars/cuda/divergence.hpp"
 #include "roars/cuda/sampling.hpp"
 #include "roars/cuda/step.hpp"
 #include "roars/methods/grpo.hpp"
@@ -110,6 +111,25 @@ void logits(Gpu& device, const std::string& type, double copy) {
         seconds(device, [&] { objective.from_logits(run, state, batch, rows); }), 3.0 * pass, copy);
 }
 
+/// The whole divergence from a teacher: read three times each, the policy's rows overwritten.
+void divergence(Gpu& device, double copy) {
+    using T = __nv_bfloat16;
+    constexpr std::int64_t count = 4096, vocabulary = 151936;
+    Buffer<T, Gpu> policy(device, count * vocabulary), teacher(device, count * vocabulary);
+    fill(device, policy.data(), count * vocabulary, 4.0f);
+    fill(device, teacher.data(), count * vocabulary, 4.0f);
+    Buffer<float, Gpu> value(device, count);
+    Logits<T> rows(policy.data(), count, vocabulary);
+    Logits<const T> others(teacher.data(), count, vocabulary);
+    row("reverse KL to a teacher's logits (as seven passes), bfloat16",
+        seconds(device,
+                [&] {
+                    full_divergence_with_gradient(device, roars::divergence::ReverseKl{}, rows, others, 1.0,
+                                                  static_cast<const float*>(nullptr), value.data());
+                }),
+        7.0 * 2.0 * double(count) * double(vocabulary), copy);
+}
+
 void sampling(Gpu& device, double copy) {
     using T = __nv_bfloat16;
     constexpr std::int64_t drawn = 256, vocabulary = 151936;
@@ -146,6 +166,7 @@ int main(int argc, char** argv) {
         gpu::bench::tokens(device, std::int64_t{1000000} * (argc > 1 ? std::atoll(argv[1]) : 64), copy);
         gpu::bench::logits<__nv_bfloat16>(device, "bfloat16", copy);
         gpu::bench::logits<__half>(device, "half", copy);
+        gpu::bench::divergence(device, copy);
         gpu::bench::sampling(device, copy);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());

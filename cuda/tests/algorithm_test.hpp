@@ -97,6 +97,17 @@ TYPED_TEST(AlgorithmOnDevice, IsTheHosts) {
     expect_the_hosts<TypeParam, methods::Dapo, double>(methods::dapo, 1e-11);
     expect_the_hosts<TypeParam, methods::Gspo, double>(methods::gspo, 1e-11);
     expect_the_hosts<TypeParam, methods::Gmpo, double>(methods::gmpo, 1e-11);
+    auto with = [](const auto& surrogate) {
+        return Algorithm{
+            methods::grpo.sampler, methods::grpo.reward, methods::grpo.advantage, methods::grpo.regularizer,
+            optimizer::PolicyGradient<std::remove_cvref_t<decltype(surrogate)>, aggregate::TokenMean, step::Recipe>{
+                surrogate}};
+    };
+    auto vespo = with(surrogate::VariationalWeight{});
+    auto topr = with(surrogate::TaperedWeight{});
+    static_assert(runs_on_device<decltype(vespo)> && runs_on_device<decltype(topr)>);
+    expect_the_hosts<TypeParam, decltype(vespo), double>(vespo, 1e-11);
+    expect_the_hosts<TypeParam, decltype(topr), double>(topr, 1e-11);
     expect_the_hosts<TypeParam, methods::Ppo, double>(methods::ppo, 1e-11);
     expect_the_hosts<TypeParam, methods::ReinforcePlusPlus, double>(methods::reinforce_plus_plus, 1e-11);
     expect_the_hosts<TypeParam, methods::Disco, double>(methods::disco, 1e-11);

@@ -176,6 +176,7 @@ std::map<std::string, Json (*)(const Inputs&)> cases() {
          [](const Inputs& in) {
              return term_case<D>(in, surrogate::SquaredLogRatio{in.real("beta")}, aggregate::TokenMean{});
          }},
+        {"topr", [](const Inputs& in) { return term_case<D>(in, surrogate::TaperedWeight{}, aggregate::TokenMean{}); }},
         {"clipped_value",
          [](const Inputs& in) {
              return term_case<D>(in, critic::ClippedValue{.coefficient = 1.0, .clip = in.real("value_clip")},

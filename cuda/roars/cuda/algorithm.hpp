@@ -13,6 +13,7 @@
 #include "roars/cuda/on_host.hpp"
 #include "roars/optimizer/surrogates/geometric_mean.hpp"
 #include "roars/optimizer/surrogates/sequence_clip.hpp"
+#include "roars/optimizer/surrogates/weighted_likelihood.hpp"
 
 /// Whole algorithms on a device: the same types and values as on the host.
 ///
@@ -71,7 +72,22 @@ struct MeanOfLength {
         mean[i] = static_cast<Real>(length[i] > 0 ? sum[i] / static_cast<double>(length[i]) : sum[i]);
     }
 };
-/// Column_i = the mean of value(t) over the trainable tokens of sequence i; 0 where there are none.
+template <class Real>
+struct AsReal {
+    const double* sum;
+    Real* to;
+    ROARS_FN void operator()(std::int64_t i) const { to[i] = static_cast<Real>(sum[i]); }
+};
+/// Column_i = the sum of value(t) over the trainable tokens of sequence i; 0 where there are none.
+template <class D, class BatchType, class Value>
+void write_sequence_sums(D& device, BatchType& batch, const Value& value, typename BatchType::Real* to) {
+    using Real = typename BatchType::Real;
+    Frame<D> frame(device);
+    auto* sum = frame.template take<double>(batch.sequences());
+    segmented_sum_of(device, sequences_of(batch), AtTrainable<Value, Real>{value, mask_or_null<col::mask>(batch)}, sum);
+    for_each(device, batch.sequences(), AsReal<Real>{sum, to});
+}
+/// Column_i = the mean over the same tokens.
 template <class D, class BatchType, class Value>
 void write_sequence_means(D& device, BatchType& batch, const Value& value, typename BatchType::Real* to) {
     using Real = typename BatchType::Real;
@@ -101,7 +117,27 @@ struct Prepare<surrogate::SequenceClip> {
     }
 };
 template <class Real>
-struct HeldRatioAt {
+struct HeldLogRatioAt {
+    LogRatioAt<Real> ratio;
+    ROARS_FN double operator()(std::int64_t t) const { return log_ratio(ratio(t), 0.0).value; }
+};
+/// Surrogates that read the sum of a sequence's held log-ratios.
+template <class Term>
+struct PrepareHeldSum {
+    static constexpr bool on_device = true;
+    template <class D, class BatchType>
+    static void run(const Term&, D& device, BatchType& batch) {
+        HeldLogRatioAt<typename BatchType::Real> held{{batch[col::logp{}], batch[col::logp_old{}]}};
+        write_sequence_sums(device, batch, held, batch[col::sequence_log_ratio{}]);
+    }
+};
+template <>
+struct Prepare<surrogate::VariationalWeight> : PrepareHeldSum<surrogate::VariationalWeight> {};
+template <>
+struct Prepare<surrogate::TaperedWeight> : PrepareHeldSum<surrogate::TaperedWeight> {};
+
+template <class Real>
+struct GeometricHeldAt {
     surrogate::GeometricMean term;
     LogRatioAt<Real> ratio;
     const Real* advantage;
@@ -112,7 +148,7 @@ struct Prepare<surrogate::GeometricMean> {
     static constexpr bool on_device = true;
     template <class D, class BatchType>
     static void run(const surrogate::GeometricMean& term, D& device, BatchType& batch) {
-        HeldRatioAt<typename BatchType::Real> held{
+        GeometricHeldAt<typename BatchType::Real> held{
             term, {batch[col::logp{}], batch[col::logp_old{}]}, batch[col::advantage{}]};
         write_sequence_means(device, batch, held, batch[col::sequence_log_ratio{}]);
     }
