@@ -59,7 +59,7 @@ private:
 ROARS_FIELDS(QuantileHuber, kappa)
 
 /// Quantiles at fractions tau that are drawn anew for each row, uniform in (0, 1), from targets y_j at other drawn
-/// fractions: QuantileHuber with tau_i in the place of the fixed ones. The network reads tau through `features`.
+/// fractions: QuantileHuber with tau_i in the place of the fixed ones. network::ImplicitQuantiles is their critic.
 /// Shapes: theta, tau, grad [rows, N], y [rows, targets]. Source: IQN, arXiv 1806.06923, eq. 3 and 4.
 struct ImplicitQuantile {
     QuantileHuber rule{};
@@ -75,12 +75,6 @@ struct ImplicitQuantile {
                 theta[row], y[row], [&](std::size_t i) { return double(tau[row][i]); },
                 [&](std::size_t i, double slope) { grad[row][i] = static_cast<Real>(slope / rows); });
         });
-    }
-    /// feature_j = cos(pi j tau), j = 0, 1, ... Shapes: features [cosines].
-    template <class Real>
-    static void features(double tau, std::span<Real> features) {
-        for (std::size_t j = 0; j < features.size(); ++j)
-            features[j] = static_cast<Real>(std::cos(3.14159265358979323846 * double(j) * tau));
     }
 };
 ROARS_FIELDS(ImplicitQuantile, rule)
