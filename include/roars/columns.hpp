@@ -147,6 +147,10 @@ ROARS_COLUMN(balance, token, actor, real);         ///< improvement against cons
 ROARS_COLUMN(turn_outcome, turn, task, real);      ///< raw score of a turn
 // Control. Rows are wide columns; `next` is of the state after the step.
 ROARS_COLUMN(policy_logp, token, actor, real);            ///< log-probability of policy_action, which it moves with
+ROARS_COLUMN(policy_mean, token, actor, real);            ///< a row: the mean of the policy's distribution, now
+ROARS_COLUMN(policy_deviation, token, actor, real);       ///< a row: its standard deviation
+ROARS_COLUMN(policy_mean_old, token, actor, real);        ///< a row: the mean of the policy that began this update
+ROARS_COLUMN(policy_deviation_old, token, actor, real);   ///< a row: its standard deviation
 ROARS_COLUMN(q_gradient, token, actor, real);             ///< a row: d q / d policy_action
 ROARS_COLUMN(next_policy_action, token, actor, real);     ///< a row: an action of the policy
 ROARS_COLUMN(next_logp, token, actor, real);              ///< its log-probability

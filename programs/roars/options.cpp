@@ -37,6 +37,7 @@
 #include "roars/critic/value_loss.hpp"
 #include "roars/critic/value_transform.hpp"
 #include "roars/metrics/estimates.hpp"
+#include "roars/networks/implicit_quantiles.hpp"
 #include "roars/networks/variational.hpp"
 #include "roars/objective_linear.hpp"
 #include "roars/optimizer/aggregate.hpp"
@@ -63,6 +64,7 @@
 #include "roars/regularizer/adaptive.hpp"
 #include "roars/regularizer/dataset_constraint.hpp"
 #include "roars/regularizer/full_distribution.hpp"
+#include "roars/regularizer/gaussian_trust.hpp"
 #include "roars/regularizer/kl.hpp"
 #include "roars/regularizer/mean_discrepancy.hpp"
 #include "roars/regularizer/near_action.hpp"
@@ -308,7 +310,7 @@ constexpr Option options[] = {
     {rlax, "vmpo_loss: weights, temperature", PART(advantage::OnPolicyMaximumAPosteriori<advantage::Gae<>>)},
     {rlax, "mpo_loss, vmpo_loss: one KL constraint",
      PART(regularizer::LearnedMultiplier<regularizer::Kl<kl::FromReference<>, col::logp_old>>)},
-    {rlax, "mpo_loss, vmpo_loss: a KL constraint for each dimension", no_part},
+    {rlax, "mpo_loss, vmpo_loss: a KL constraint for each dimension", PART(regularizer::GaussianTrust<6>)},
     {rlax, "popart", PART(critic::PopArt)},
     {rlax, "signed_hyperbolic, signed_parabolic", PART(critic::transform::SignedHyperbolic)},
     {rlax, "transformed targets", PART(critic::TransformedTarget<>)},
@@ -316,8 +318,8 @@ constexpr Option options[] = {
 
     {d3rlpy, "DQN, DoubleDQN", PART(critic::DoubleQ)},
     {d3rlpy, "QRQFunctionFactory", PART(critic::QuantileHuber)},
-    {d3rlpy, "IQNQFunctionFactory: loss, cosines of the fractions", PART(critic::ImplicitQuantile)},
-    {d3rlpy, "IQNQFunctionFactory: network", no_part},
+    {d3rlpy, "IQNQFunctionFactory: loss", PART(critic::ImplicitQuantile)},
+    {d3rlpy, "IQNQFunctionFactory: network", PART(network::ImplicitQuantiles<float>)},
     {d3rlpy, "SAC", PART(critic::SoftActorCritic)},
     {d3rlpy, "TD3, DDPG", PART(critic::TwinDelayed)},
     {d3rlpy, "TD3PlusBC", PART(critic::BehaviourCloning)},
