@@ -17,6 +17,7 @@
 #include "roars/optimizer/step/adamw.hpp"
 #include "roars/optimizer/step/clipped.hpp"
 #include "roars/optimizer/step/lion.hpp"
+#include "roars/optimizer/step/muon.hpp"
 #include "roars/optimizer/step/sgd.hpp"
 #include "roars/optimizer/surrogate.hpp"
 #include "roars/optimizer/surrogates/clip_variants.hpp"
@@ -27,6 +28,8 @@
 #include "roars/optimizer/surrogates/weighted_likelihood.hpp"
 #include "roars/primitives/sampling.hpp"
 #include "roars/regularizer/kl.hpp"
+#include "roars/reward/length.hpp"
+#include "roars/reward/outcome.hpp"
 #include "roars/run.hpp"
 #include "roars/type_name.hpp"
 #include "rollouts.hpp"
@@ -94,6 +97,45 @@ void step_rule(benchmark::State& state, const Rule& rule, std::int64_t moments, 
     constexpr std::int64_t column = parameters * std::int64_t(sizeof(float));
     bench::against_copy(state, {(2 + moments + further_reads) * column, (1 + moments) * column}, parameters,
                         [&] { rule.step(memory, std::span(theta), std::span(gradient)); });
+}
+
+/// The rewards of many short answers.
+template <class Reward>
+void reward_of(benchmark::State& state, const Reward& part) {
+    constexpr std::int64_t answers = 1 << 20, size = 4;
+    using Needs = needs_of<Reward>;
+    auto batch = bench::rollouts<Batch<float, unite_t<Needs, columns<col::reward>>>>(answers, size);
+    backend::Host backend;
+    Run run{backend};
+    NoState none;
+    constexpr std::int64_t column = answers * std::int64_t(sizeof(float)), offsets = 2 * column;
+    constexpr std::int64_t read = contains_v<col::outcome, Needs> ? column + offsets : offsets;
+    bench::against_copy(state, {read, column}, answers, [&] { detail::call_score(part, run, none, batch); });
+}
+
+/// Muon's step of one matrix against its matrix products alone: for each iteration U U^T, its square, and their sum
+/// times U.
+void muon(benchmark::State& state) {
+    using Matrix = step::detail::Dense<float>;
+    constexpr std::int64_t rows = 512, wide = 1024;
+    std::vector<float> theta(rows * wide), gradient(rows * wide);
+    bench::fill_normal(std::span(theta), 1, 0.0, 1.0);
+    bench::fill_normal(std::span(gradient), 2, 0.0, 1e-3);
+    step::Muon<> rule;
+    typename step::Muon<>::State memory;
+    memory.matrices = {{0, rows, wide}};
+    Matrix x = Eigen::Map<const Matrix>(gradient.data(), rows, wide);
+    bench::Race race(
+        state,
+        [&] {
+            for (int k = 0; k < rule.iterations; ++k) {
+                Matrix gram = step::detail::product<float>(x, x.transpose());
+                Matrix square = step::detail::product(gram, gram);
+                benchmark::DoNotOptimize(step::detail::product(square, x).data());
+            }
+        },
+        [&] { rule.step(memory, std::span(theta), std::span(gradient)); }, [] {});
+    state.counters["share_of_products"] = race.first() / race.second();
 }
 
 /// A weight for each token, before the update.
@@ -227,6 +269,13 @@ void add_all() {
     rule("Lion", step::Lion{}, 1, 0);
     rule("AdamW", step::AdamW{.weight_decay = 0.1}, 2, 0);
     rule("Clipped<AdamW>", step::Clipped<step::AdamW>{}, 2, 1);
+    add("products/Muon", muon);
+    auto reward = [](const char* name, auto part) {
+        add(std::string("reward/") + name, [=](benchmark::State& state) { reward_of(state, part); });
+    };
+    reward("Verified", reward::Verified{});
+    reward("Sum<Verified, SoftOverlong>", reward::Sum<reward::Verified, reward::SoftOverlong>{});
+    reward("CosineLength", reward::CosineLength{});
     auto sample = [](const char* name, const Generation& generation) {
         add(std::string("sampler/") + name, [=](benchmark::State& state) { sampler(state, generation); });
     };

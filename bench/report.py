@@ -54,7 +54,8 @@ def main():
     context = measured(folder, "parts")["context"]
     pytorch = measured(folder, "pytorch")
     samplers = {name: run for name, run in parts.items() if name.startswith("sampler/")}
-    others = {name: run for name, run in parts.items() if name not in samplers}
+    products = {name: run for name, run in parts.items() if name.startswith("products/")}
+    others = {name: run for name, run in parts.items() if name not in samplers and name not in products}
 
     text = f"""# Speed on the CPU
 
@@ -82,8 +83,8 @@ The composed objective over the same loop written by hand with the same SIMD lib
 ## Against the limit of the memory
 
 Time of a copy that reads and writes as many bytes as the part does, over the time of the part: 1 is a copy's speed. A part
-that works in place, or that only writes, can be faster than a copy to another place. Parts below a tenth go through a batch
-a number at a time in double (corrections, preferences, what sorts tokens, returns); they are not written in lanes yet.
+that works in place, or that only writes, can be faster than a copy to another place. ClipCov, KlCov and TopEntropy choose
+among all tokens of a batch and so look at it several times, a number at a time.
 
 """ + shares(others) + """
 From logits, by the size of the vocabulary. The objective's copy reads the logits and writes as many gradients:
@@ -95,6 +96,11 @@ memory that the objective holds beside its inputs and gradients, as a share of t
 """ + table(["objective", "share of the products", "memory over logits"],
             [[f"`{name}`", f"{run['share_of_products']:.2f}", f"{run['extra_over_logits']:.3f}"]
              for name, run in linear.items()]) + """
+A step rule that is made of matrix products, against those products alone (512 x 1,024):
+
+""" + table(["rule", "share of the products"],
+            [[f"`{name.removeprefix('products/')}`", f"{run['share_of_products']:.2f}"]
+             for name, run in products.items()]) + """
 ## Samplers
 
 One token a row of 32,000 logits. Rows a second, the only numbers here that are no ratio:
