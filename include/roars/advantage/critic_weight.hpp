@@ -15,7 +15,7 @@ namespace roars::advantage {
 /// The advantage of the action taken over the policy's own, by the critics of (state, action), as a weight: Weight of
 /// Q(s, a) and Q(s, policy_action), Q the least of the critics, for -weight log pi(a|s). Masked rows get 0. Shapes: as
 /// ActionCritics; advantage [rows]. Sources, the value by one action of the policy: AWAC, arXiv 2006.09359, eq. 6
-/// (ExponentialWeight); CRR, arXiv 2006.15134, eq. 4 (ExponentialWeight, or BinaryWeight).
+/// (ExponentialWeight); CRR, arXiv 2006.15134 (ExponentialWeight, or BinaryWeight).
 template <class Weight>
 struct CriticWeightOf {
     ActionCritics<critic::PolicyActionTarget> critics{};

@@ -45,7 +45,7 @@ template <class Critic>
 ROARS_FIELDS_OF((ExponentialWeight<Critic>), temperature, cap, critic)
 
 /// 1 where q > value, else 0: only actions that are better than the policy's own are imitated. As the weight of
-/// CriticWeightOf. Source: CRR (binary), arXiv 2006.15134, eq. 4.
+/// CriticWeightOf. Source: CRR (binary), arXiv 2006.15134.
 struct BinaryWeight {
     double of(double q, double value) const { return double(q > value); }
 };

@@ -115,7 +115,7 @@ ROARS_FIELDS_OF((TemperatureState<Base>), base, temperature)
 ///     A_t = N softmax over the kept tokens of A_t / eta, 0 for the others,
 /// N the trainable tokens, so that a token mean of -A_t logp_t is the sum of the weights' own. Kept are the floor(share
 /// N) largest, at least one, and whatever equals the least of them. Masked tokens get 0. Shapes: advantage [tokens].
-/// Source: arXiv 1909.12238, eq. 3 and 4.
+/// Source: arXiv 1909.12238.
 template <AdvantagePart Base>
 struct OnPolicyMaximumAPosteriori {
     Base base{};

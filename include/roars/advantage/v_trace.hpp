@@ -24,7 +24,7 @@ struct Hard {
 };
 /// hard min(rho, limit) + (1 - hard) rho: what is cut off comes back in part, for less bias and more variance. hard = 1
 /// is Hard, 0 plain importance sampling. The second rho is held at e^20, so that no product overflows. Source: leaky
-/// V-trace, arXiv 2002.12928, eq. 6.
+/// V-trace, arXiv 2002.12928.
 struct Leaky {
     double hard = 0.9;
 

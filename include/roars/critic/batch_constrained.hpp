@@ -15,8 +15,8 @@ namespace roars::critic {
 /// y = r + gamma (1 - terminated) max_j (pessimism min_k q_k(s', a_j) + (1 - pessimism) max_k q_k(s', a_j)) over
 /// actions a_j that a model of the data drew: only what the data may hold is asked for, and where critics disagree the
 /// lower one counts more. One action a row, that of a policy in the model's code, is PLAS. Shapes: q [critics, rows
-/// samples], the samples of a row side by side, reward, terminated, target [rows]. Sources: BCQ, arXiv 1812.02900, eq.
-/// 11 and 12 of its algorithm; PLAS, arXiv 2011.07213. Errors: no critic, or numbers that are not so many for each row.
+/// samples], the samples of a row side by side, reward, terminated, target [rows]. Sources: BCQ, arXiv 1812.02900;
+/// PLAS, arXiv 2011.07213. Errors: no critic, or numbers that are not so many for each row.
 struct BatchConstrained {
     double gamma = 0.99;
     double pessimism = 0.75;

@@ -15,7 +15,7 @@ namespace roars::critic {
 /// target with a price for a policy's next action a' that is away from the one that the data took next. Beside it the
 /// policy's loss is surrogate::NormalisedClimb (alpha = 1) + regularizer::BehaviourCloning, whose mean over dimensions
 /// times their number is the paper's sum. Shapes: q1, q2, reward, terminated, target [rows], policy_action, next_action
-/// [rows, width]. Source: ReBRAC, arXiv 2305.09836, eq. 3.
+/// [rows, width]. Source: ReBRAC, arXiv 2305.09836.
 struct BehaviourRegularised {
     double gamma = 0.99;
     double beta = 0.01;

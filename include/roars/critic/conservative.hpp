@@ -54,7 +54,7 @@ ROARS_FIELDS(SampledConservative, temperature, alpha, threshold)
 /// The same, but a sampled action is never pushed below what a reference policy is known to reach from the state:
 /// max(q_j, floor_j) stands in the place of q_j, without a slope where the floor is the larger. As floor the return
 /// that followed in the data, for actions of the policy; -inf for actions drawn at random. Source: Cal-QL, arXiv
-/// 2303.05479, eq. 4.1.
+/// 2303.05479.
 struct CalibratedConservative {
     SampledConservative rule{};
 

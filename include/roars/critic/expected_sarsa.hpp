@@ -43,7 +43,7 @@ ROARS_FIELDS(ExpectedSarsa, gamma)
 
 /// y = r + gamma (1 - terminated) ((1 - persistence) max_a q(s', a) + persistence q(s', action)), action that of this
 /// row: what was chosen is worth more where it is kept, so that values of actions lie farther apart. Shapes: action
-/// [rows]. Source: persistent advantage learning, arXiv 1512.04860, eq. 9. Errors: an action that does not exist.
+/// [rows]. Source: persistent advantage learning, arXiv 1512.04860. Errors: an action that does not exist.
 struct PersistentQ {
     double gamma = 0.99;
     double persistence = 0.1;
