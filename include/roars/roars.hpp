@@ -158,4 +158,6 @@
 #include "roars/sampler/two_sources.hpp"
 #include "roars/sampler/widest_gap.hpp"
 #include "roars/stages.hpp"
+#include "roars/tasks/sessions.hpp"
 #include "roars/train/finite_learner.hpp"
+#include "roars/train/log_learner.hpp"
