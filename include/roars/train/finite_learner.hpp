@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "roars/concepts.hpp"
+#include "roars/critic/soft_planning.hpp"
 #include "roars/metrics/policy_evaluation.hpp"
 #include "roars/primitives/finite_horizon.hpp"
 #include "roars/sampler/widest_gap.hpp"
