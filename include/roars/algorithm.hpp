@@ -280,8 +280,9 @@ struct Algorithm {
                   "roars: the third part is not an AdvantagePart: it has no estimate(run, batch)");
     static_assert(RegularizerPart<Regularizer_>,
                   "roars: the fourth part is not a RegularizerPart: it has neither shape(run, batch) nor terms");
-    static_assert(OptimizerPart<Optimizer_>,
-                  "roars: the fifth part is not an OptimizerPart: it has no terms, aggregate and step");
+    static_assert(
+        OptimizerPart<Optimizer_>,
+        "roars: the fifth part is not an OptimizerPart: it has no terms, aggregate and step, and is no closed form");
 
     using Sampler = Sampler_;
     using Reward = Reward_;

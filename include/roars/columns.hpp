@@ -135,16 +135,18 @@ ROARS_COLUMN(chosen, sequence, task, real);  ///< 1 = the preferred one of a pai
 ROARS_COLUMN(mismatched, sequence, task, real);  ///< 1 = an answer to another prompt: it measures, and is never learnt
 ROARS_COLUMN(preference, sequence, task,
              real);  ///< of a pair's chosen answer: the probability that it is the better one
-ROARS_COLUMN(model_score, sequence, actor, real);  ///< what a learned reward model says of an answer
-ROARS_COLUMN(step_reward, token, task, real);      ///< reward of an environment's step
-ROARS_COLUMN(terminated, token, task, real);       ///< 1 = the episode ended here, nothing follows
-ROARS_COLUMN(done, token, task, real);             ///< 1 = terminated, or cut here for another reason
-ROARS_COLUMN(state, token, task, real);            ///< a row: what was observed before the step
-ROARS_COLUMN(action, token, task, real);           ///< a row: the action that was taken
-ROARS_COLUMN(next_state, token, task, real);       ///< a row: what was observed after the step
-ROARS_COLUMN(policy_action, token, actor, real);   ///< a row: the policy's own action in that state, now
-ROARS_COLUMN(balance, token, actor, real);         ///< improvement against constraint: an input of the policy
-ROARS_COLUMN(turn_outcome, turn, task, real);      ///< raw score of a turn
+ROARS_COLUMN(model_score, sequence, actor, real);   ///< what a learned reward model says of an answer
+ROARS_COLUMN(step_reward, token, task, real);       ///< reward of an environment's step
+ROARS_COLUMN(terminated, token, task, real);        ///< 1 = the episode ended here, nothing follows
+ROARS_COLUMN(done, token, task, real);              ///< 1 = terminated, or cut here for another reason
+ROARS_COLUMN(state, token, task, real);             ///< a row: what was observed before the step
+ROARS_COLUMN(action, token, task, real);            ///< a row: the action that was taken
+ROARS_COLUMN(next_state, token, task, real);        ///< a row: what was observed after the step
+ROARS_COLUMN(policy_action, token, actor, real);    ///< a row: the policy's own action in that state, now
+ROARS_COLUMN(balance, token, actor, real);          ///< improvement against constraint: an input of the policy
+ROARS_COLUMN(balanced_action, token, actor, real);  ///< a row: the policy's action by the balance chosen for the state
+ROARS_COLUMN(action_by_balance, token, actor, real);  ///< a row: how that action moves with that balance
+ROARS_COLUMN(turn_outcome, turn, task, real);         ///< raw score of a turn
 // Control. Rows are wide columns; `next` is of the state after the step.
 ROARS_COLUMN(policy_logp, token, actor, real);            ///< log-probability of policy_action, which it moves with
 ROARS_COLUMN(policy_mean, token, actor, real);            ///< a row: the mean of the policy's distribution, now
@@ -174,6 +176,10 @@ ROARS_COLUMN(model_q, token, actor, real);           ///< its action value
 ROARS_COLUMN(reconstruction, token, actor, real);    ///< a row: the action in the data, through a variational model
 ROARS_COLUMN(latent_mean, token, actor, real);       ///< a row: the mean of that model's code
 ROARS_COLUMN(latent_deviation, token, actor, real);  ///< a row: its standard deviation
+// A finite problem as tables, one row of each a batch: [horizon, states, actions].
+ROARS_COLUMN(problem_shape, batch, task, index);    ///< a row: horizon, states, actions
+ROARS_COLUMN(known_reward, batch, task, real);      ///< a row: the reward of every step, state and action
+ROARS_COLUMN(reference_policy, batch, part, real);  ///< a row: the probability of every action under a reference
 
 // What the parts make of it.
 ROARS_COLUMN(reward, sequence, part, real);              ///< shaped reward of a sequence

@@ -49,8 +49,8 @@ using EveryColumn =
             col::q_gradient, col::next_policy_action, col::next_logp, col::next_target_action, col::next_action_values,
             col::next_target_values, col::quantiles, col::next_target_quantiles, col::sampled_action, col::sampled_logp,
             col::next_bonus, col::target_quantiles, col::balance, col::reference_action, col::neighbour_action,
-            col::taken_q, col::model_action, col::model_q, col::reconstruction, col::latent_mean,
-            col::latent_deviation>;
+            col::taken_q, col::model_action, col::model_q, col::reconstruction, col::latent_mean, col::latent_deviation,
+            col::balanced_action, col::action_by_balance, col::problem_shape, col::known_reward, col::reference_policy>;
 }  // namespace detail
 
 template <class P>
@@ -164,11 +164,16 @@ concept StepPart = Part<P> && requires(const P& part, typename P::State& state, 
     part.step(state, parameters, gradients, scale);
 };
 
-/// The surrogate as terms, the aggregation over tokens, the step rule.
+/// The best policy is known without a step of a gradient, as soon as the advantage is.
 template <class P>
-concept OptimizerPart = Part<P> && HasTerms<P> && requires(const P& part) {
-    requires Aggregation<std::remove_cvref_t<decltype(part.aggregate)>>;
-    requires StepPart<std::remove_cvref_t<decltype(part.step)>>;
+concept ClosedFormPart = requires {
+    typename P::closed_form;
 };
+/// The surrogate as terms, the aggregation over tokens, the step rule; or a closed form.
+template <class P>
+concept OptimizerPart = Part<P> &&(ClosedFormPart<P> || (HasTerms<P> && requires(const P& part) {
+                                       requires Aggregation<std::remove_cvref_t<decltype(part.aggregate)>>;
+                                       requires StepPart<std::remove_cvref_t<decltype(part.step)>>;
+                                   }));
 
 }  // namespace roars

@@ -10,6 +10,7 @@
 #include "roars/environments/continuous_bandit.hpp"
 #include "roars/environments/grid_world.hpp"
 #include "roars/environments/mountain_car.hpp"
+#include "roars/environments/mujoco.hpp"
 #include "roars/environments/pendulum.hpp"
 #include "roars/environments/point_reach.hpp"
 
@@ -20,9 +21,12 @@ using LargeLake = std::remove_cvref_t<decltype(env::frozen_lake_8x8())>;
 using Cliff = std::remove_cvref_t<decltype(env::cliff_walking())>;
 
 struct ContinuousWorld : env::AnyWorld<env::Pendulum, env::MountainCarContinuous, env::PointReach, env::CliffBandit,
+#if defined(ROARS_MUJOCO)
+                                       env::Hopper<>, env::Walker2d<>, env::HalfCheetah, env::Ant<>,
+#endif
                                        env::TargetBandit<1>> {
     using AnyWorld::AnyWorld;
-    static constexpr int action_size = 2;
+    [[maybe_unused]] static constexpr int action_size = 1;  // the caller's, by sizes()
     /// The learner's actions are in [-1, 1]; what the environment's are is known when it is chosen.
     double action_low() const { return low; }
     double action_high() const { return high; }
@@ -41,6 +45,12 @@ void for_each_continuous(Visit&& visit) {
     visit("point-reach", env::PointReach{});
     visit("cliff-bandit", env::CliffBandit{});
     visit("target-bandit", env::TargetBandit<1>{});
+#if defined(ROARS_MUJOCO)
+    visit("hopper", env::Hopper<>{});
+    visit("walker2d", env::Walker2d<>{});
+    visit("half-cheetah", env::HalfCheetah{});
+    visit("ant", env::Ant<>{});
+#endif
 }
 template <class Visit>
 void for_each_discrete(Visit&& visit) {

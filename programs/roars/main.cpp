@@ -104,6 +104,7 @@ Programs all_programs() {
     add_rollout_methods(programs);
     add_offline_methods(programs);
     add_data_constraint_methods(programs);
+    add_session_methods(programs);
     [&]<std::size_t... part>(std::index_sequence<part...>) { (add_tabular<part>(programs), ...); }
     (std::make_index_sequence<tabular_parts>{});
     return programs;
@@ -177,7 +178,7 @@ int run(int argc, char** argv) {
     learn
         ->add_option("--task", request.task,
                      "random-calculation, calculation-domains, countdown, bandit, chain, digits, factorised, "
-                     "stop-time, or an environment: pendulum, "
+                     "stop-time, sessions, or an environment: pendulum, "
                      "cartpole, ...")
         ->default_val("random-calculation");
     learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")

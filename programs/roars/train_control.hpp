@@ -143,6 +143,7 @@ int train_control(const methods::Facts& facts, const Request& request) {
     });
     auto world = world_of<Head::continuous>(request.task);
     using World = decltype(world);
+    if constexpr (requires { method.advantage.actions; }) method.advantage.actions = env::world_sizes(world).action;
     train::ControlLearner<World, Head, value_head> learner(world, flags.control, request.seed);
     if constexpr (offline) learner.learn_from(data::load<float>(flags.data));
     if constexpr (imitates) learner.learn_from_demonstrations(data::load<float>(flags.demonstrations));

@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include "claim.hpp"
-#include "roars/critic/forward_backward_model.hpp"
-#include "roars/reward/task_inference.hpp"
+#include "roars/methods/zero_shot.hpp"
+#include "roars/train/control_learner.hpp"
 
 namespace roars::claims {
 namespace {
@@ -19,6 +22,27 @@ std::int32_t move(std::int32_t cell, std::int32_t action) {
     if (action == 3) column = std::max(column - 1, 0);
     return row * side + column;
 }
+
+/// The grid as a world. What is seen of a cell is its number, one-hot.
+struct Grid {
+    static constexpr int observation_size = cells, action_count = moves, max_steps = 25;
+    struct State {
+        std::int32_t cell;
+    };
+    void reset(State& state, RandomStream& random) const {
+        state.cell = static_cast<std::int32_t>(random.below(cells));
+    }
+    env::StepResult step(State& state, std::int32_t action, RandomStream&) const {
+        state.cell = move(state.cell, action);
+        return {0.0, false};
+    }
+    template <class Real>
+    void observe(const State& state, std::span<Real> to) const {
+        std::fill(to.begin(), to.end(), Real(0));
+        to[std::size_t(state.cell)] = Real(1);
+    }
+};
+using Learner = train::ControlLearner<Grid, actor::TaskValues>;
 
 /// Walks without an aim, begun anew every 25 steps; `low`: in each cell two of the four moves alone are ever made.
 struct Walks {
@@ -54,22 +78,39 @@ struct Walks {
     }
 };
 
-using Steps = Batch<float, columns<col::state, col::token, col::next_state, col::terminated>>;
+/// The walks as rows of a data set, without a reward.
+struct Rows {
+    std::int64_t observation_size = cells, action_size = 1;
+    std::vector<float> state, action, reward, next_state;
+    std::vector<std::uint8_t> terminated, truncated;
+    std::int64_t rows() const { return std::ssize(reward); }
 
-template <class Model>
-double goals_reached(const Model& model, typename Model::State& state, const Walks& data, std::uint64_t seed) {
-    std::vector<float> every(std::size_t(cells * cells)), q(std::size_t(cells * moves));
+    explicit Rows(const Walks& walks)
+        : action(walks.action.begin(), walks.action.end()),
+          reward(action.size()),
+          terminated(action.size()),
+          truncated(action.size()) {
+        for (std::size_t i = 0; i < action.size(); ++i) {
+            put(walks.cell[i], state);
+            put(move(walks.cell[i], walks.action[i]), next_state);
+        }
+    }
+
+private:
+    static void put(std::int32_t cell, std::vector<float>& to) {
+        to.resize(to.size() + cells);
+        to[to.size() - cells + std::size_t(cell)] = 1.0f;
+    }
+};
+
+double goals_reached(Learner& learner, const Walks& data) {
+    std::vector<float> every(std::size_t(cells * cells));
     for (std::int32_t cell = 0; cell < cells; ++cell) every[std::size_t(cell * cells + cell)] = 1.0f;
-    const critic::Rows<const float> one_hot{every, cells};
-    auto rows = model.template representations<float>(state, seed, one_hot);
-    const std::vector<float> all(rows.values.begin(), rows.values.end());
-    const critic::Rows<const float> representations{all, model.dimensions};
     const std::vector<char> connected = data.connected();
     double reached = 0, asked = 0;
     for (std::int32_t goal = 0; goal < cells; ++goal) {
-        auto task = reward::task_of_goal(representations[goal]);
-        const critic::Rows<float> values{q, moves};
-        model.template values<float>(state, seed, one_hot, task, values);
+        learner.pursue_goal(std::span<const float>(every).subspan(std::size_t(goal * cells), cells));
+        const critic::Rows<const float> values{learner.task_values(every), moves};
         for (std::int32_t start = 0; start < cells; ++start) {
             if (!connected[std::size_t(start * cells + goal)]) continue;
             std::int32_t at = start;
@@ -84,35 +125,27 @@ double goals_reached(const Model& model, typename Model::State& state, const Wal
 
 template <class Doubt>
 double learn(const Doubt& doubt, bool low, const Trial& trial) {
-    critic::ForwardBackwardModel<Doubt> model{.actions = moves,
-                                              .dimensions = 25,
-                                              .members = 1,
-                                              .forward = {.width = 128, .layers = 1},
-                                              .backward = {.layers = 0},
-                                              .loss = {.gamma = 0.9},
-                                              .doubt = doubt,
-                                              .step = {.learning_rate = 1e-3}};
-    typename critic::ForwardBackwardModel<Doubt>::State state;
+    using Method = methods::ZeroShot<Doubt>;
+    Method method{.sampler = {.batch_size = 128}};
+    method.advantage = {.actions = moves,
+                        .dimensions = 25,
+                        .members = 1,
+                        .forward = {.width = 128, .layers = 1},
+                        .backward = {.layers = 0},
+                        .loss = {.gamma = 0.9},
+                        .doubt = doubt,
+                        .step = {.learning_rate = 1e-3}};
     const Walks data(low, trial.seed);
+    Learner learner(Grid{}, {}, trial.seed);
+    learner.learn_from(Rows(data));
+    train::Trainer<Method, Learner> trainer(method, learner);
     backend::Host host;
-    Steps batch{Offsets(std::vector<std::int64_t>{0, 128})};
-    batch.set_width(col::state{}, cells);
-    batch.set_width(col::next_state{}, cells);
     for (std::int64_t i = 0; i < trial.updates; ++i) {
         stop_if_interrupted();
         Run run{host, Random(trial.seed).at(static_cast<std::uint32_t>(i)), Progress{i, trial.updates}};
-        RandomStream random(run.random.of(Purpose::resample));
-        for (auto column : {batch[col::state{}], batch[col::next_state{}]})
-            std::fill(column.begin(), column.end(), 0.0f);
-        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
-            auto row = static_cast<std::size_t>(random.below(std::ssize(data.cell)));
-            batch.row(col::state{}, t)[std::size_t(data.cell[row])] = 1.0f;
-            batch.row(col::next_state{}, t)[std::size_t(move(data.cell[row], data.action[row]))] = 1.0f;
-            batch[col::token{}][std::size_t(t)] = data.action[row];
-        }
-        model.learn(run, state, batch);
+        trainer.advance(run);
     }
-    return goals_reached(model, state, data, trial.seed);
+    return goals_reached(learner, data);
 }
 
 template <class Doubt>

@@ -1,53 +1,44 @@
-#include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "claim.hpp"
 #include "roars/critic/soft_planning.hpp"
+#include "roars/methods/demonstration_regularized.hpp"
 #include "roars/metrics/policy_evaluation.hpp"
-#include "roars/regularizer/cloned_policy.hpp"
 #include "roars/tasks/lock.hpp"
+#include "roars/train/finite_learner.hpp"
+#include "roars/train/trainer.hpp"
 
 namespace roars::claims {
 namespace {
 
 using Table = std::vector<double>;
+using Learner = train::FiniteLearner<tasks::Lock>;
 
-/// An episode by a policy's table: its states and actions.
-struct Episode {
-    std::vector<std::int64_t> state, action, next;
-};
-Episode play(const tasks::Lock& lock, const Table& policy, RandomStream& random) {
-    Episode episode;
-    std::int64_t s = 0;
-    auto actions = static_cast<std::size_t>(lock.shape.actions);
-    for (std::int64_t h = 0; h < lock.shape.horizon; ++h) {
-        std::int64_t a =
-            tasks::Lock::draw(std::span(policy).subspan(lock.shape.at(h, s, 0), actions), random.uniform());
-        std::int64_t to = lock.next(h, s, a, random);
-        episode.state.push_back(s), episode.action.push_back(a), episode.next.push_back(to);
-        s = to;
-    }
-    return episode;
-}
-
+/// A lock, and its best policy, which shows `demonstrations` episodes.
 class Study {
 public:
-    explicit Study(std::uint64_t seed)
-        : lock_({}, seed), uniform_(lock_.shape.step_actions(), 1.0 / double(lock_.shape.actions)) {
-        expert_ = critic::SoftPlanning{0.0}.plan(host_, lock_.shape, lock_.transition, lock_.reward, uniform_).policy;
-        best_ = worth(expert_);
+    Study(std::uint64_t seed, std::int64_t demonstrations)
+        : lock_({}, seed),
+          expert_(critic::SoftPlanning{0.0}
+                      .plan(host_, lock_.shape, lock_.transition, lock_.reward,
+                            Table(lock_.shape.step_actions(), 1.0 / double(lock_.shape.actions)))
+                      .policy),
+          learner(lock_) {
+        RandomStream random(Random(seed, Purpose::user));
+        learner.learn_from_demonstrations(expert_, demonstrations, random);
     }
-    /// How far a policy is from the best one.
-    double gap(const Table& policy) const { return best_ - worth(policy); }
+    /// How far a value is from the best one.
+    double gap(double value) const { return learner.worth(expert_) - value; }
 
-    Table clone(std::int64_t demonstrations, RandomStream& random) const {
-        std::vector<std::int64_t> state, action;
-        for (std::int64_t i = 0; i < demonstrations; ++i) {
-            Episode shown = play(lock_, expert_, random);
-            state.insert(state.end(), shown.state.begin(), shown.state.end());
-            action.insert(action.end(), shown.action.begin(), shown.action.end());
-        }
-        return regularizer::ClonedPolicy{}.clone(lock_.shape, state, action);
+    Table clone() const {
+        Batch<double, columns<col::state, col::token, col::next_state, col::mask, col::problem_shape>> shown;
+        learner.all_rows(shown);
+        Run run{host_};
+        regularizer::ClonedPolicy::State cloned;
+        regularizer::ClonedPolicy{}.on_dataset(run, cloned, shown);
+        return cloned.policy;
     }
     /// The expert's divergence from a reference along its own episodes.
     double divergence(const Table& reference) const {
@@ -55,58 +46,42 @@ public:
             .trajectory_kl[0];
     }
 
-    /// Optimistic episodes, each behind a plan of its own; the gap of the plan without a bonus behind some of them.
-    Numbers learn(const Table& reference, double kl_coefficient, std::int64_t episodes, RandomStream& random) {
-        critic::OptimisticPlanning optimistic{.kl_coefficient = kl_coefficient, .bonus_scale = 0, .bonus_flat = 0.1};
-        Table counts(lock_.shape.transitions());
-        Numbers numbers;
-        for (std::int64_t i = 1; i <= episodes; ++i) {
-            stop_if_interrupted();
-            auto plan = optimistic.plan(host_, lock_.shape, counts, lock_.reward, reference);
-            Episode episode = play(lock_, plan.policy, random);
-            for (std::int64_t h = 0; h < lock_.shape.horizon; ++h) {
-                auto t = static_cast<std::size_t>(h);
-                counts[lock_.shape.at(h, episode.state[t], episode.action[t], episode.next[t])] += 1;
-            }
-            if (i == 25 || i == 50 || i == 100 || i == episodes) {
-                auto model = critic::empirical_model(lock_.shape, counts);
-                auto output =
-                    critic::SoftPlanning{kl_coefficient}.plan(host_, lock_.shape, model, lock_.reward, reference);
-                numbers["gap@" + std::to_string(i)] = gap(output.policy);
-                numbers["gap"] = numbers["gap@" + std::to_string(i)];
-            }
-        }
-        return numbers;
-    }
-
 private:
-    double worth(const Table& policy) const {
-        return metrics::evaluate_policy(lock_.shape, lock_.transition, lock_.reward, policy, uniform_).value[0];
-    }
-
-    backend::Host host_;
+    mutable backend::Host host_;
     tasks::Lock lock_;
-    Table uniform_, expert_;
-    double best_ = 0.0;
+    Table expert_;
+
+public:
+    Learner learner;
 };
 
+/// Optimistic episodes, each behind a plan of its own; the gap of the plan without a bonus behind some of them.
 Arm learner(std::string name, std::int64_t demonstrations, double kl_coefficient) {
     return {std::move(name), [=](const Trial& trial) {
-                Study study(trial.seed);
-                RandomStream shown(Random(trial.seed, Purpose::user)), played(Random(trial.seed, Purpose::environment));
-                Table reference = study.clone(demonstrations, shown);
-                Numbers numbers = study.learn(reference, kl_coefficient, trial.updates, played);
-                numbers["episodes"] = double(trial.updates);
+                Study study(trial.seed, demonstrations);
+                auto method = methods::demonstration_regularised;
+                method.sampler.explore = false;
+                method.advantage.planning.kl_coefficient = kl_coefficient;
+                train::Trainer<methods::DemonstrationRegularised, Learner> trainer(method, study.learner);
+                backend::Host host;
+                Numbers numbers{{"episodes", double(trial.updates)}};
+                for (std::int64_t i = 0; i <= trial.updates; ++i) {
+                    stop_if_interrupted();
+                    Run run{host, Random(trial.seed), Progress{i, trial.updates + 1}};
+                    trainer.advance(run);  // the first iteration plans and plays nothing
+                    if (i == 25 || i == 50 || i == 100 || i == trial.updates)
+                        numbers["gap@" + std::to_string(i)] = numbers["gap"] =
+                            study.gap(study.learner.evaluate(run).output);
+                }
                 return numbers;
             }};
 }
 /// Cloning alone, and how near it brings the expert: sums over demonstrations of 1 / n are what the divergence follows.
 Arm cloned(std::string name, std::int64_t demonstrations) {
     return {std::move(name), [=](const Trial& trial) {
-                Study study(trial.seed);
-                RandomStream shown(Random(trial.seed, Purpose::user));
-                Table reference = study.clone(demonstrations, shown);
-                double gap = study.gap(reference), kl = study.divergence(reference);
+                const Study study(trial.seed, demonstrations);
+                const Table reference = study.clone();
+                double gap = study.gap(study.learner.worth(reference)), kl = study.divergence(reference);
                 return Numbers{{"gap@25", gap},  {"gap@50", gap},
                                {"gap@100", gap}, {"gap", gap},
                                {"kl", kl},       {"kl times demonstrations", kl * double(demonstrations)}};

@@ -85,6 +85,7 @@ void add_demonstrations(std::vector<Experiment>& all);       // 22
 void add_dual_rl(std::vector<Experiment>& all);              // 34
 void add_famo2o(std::vector<Experiment>& all);               // 23
 void add_tscac(std::vector<Experiment>& all);                // 35
+void add_residual(std::vector<Experiment>& all);             // 56
 void add_snapshot_rl(std::vector<Experiment>& all);          // 59
 void add_zero_shot(std::vector<Experiment>& all);            // 12
 

@@ -49,6 +49,7 @@ std::vector<Experiment> all_experiments() {
                      add_dual_rl,
                      add_famo2o,
                      add_tscac,
+                     add_residual,
                      add_snapshot_rl})
         add(all);
     return all;

@@ -4,10 +4,13 @@
 
 #include "../advantage/random_batch.hpp"
 #include "roars/critic/soft_planning.hpp"
+#include "roars/methods/demonstration_regularized.hpp"
 #include "roars/metrics/policy_evaluation.hpp"
 #include "roars/regularizer/cloned_policy.hpp"
 #include "roars/sampler/widest_gap.hpp"
 #include "roars/tasks/lock.hpp"
+#include "roars/train/finite_learner.hpp"
+#include "roars/train/trainer.hpp"
 
 namespace {
 
@@ -266,6 +269,130 @@ TEST(Lock, Draws) {
     EXPECT_EQ(tasks::Lock::draw(chances, 0.25), 2);
     EXPECT_EQ(tasks::Lock::draw(chances, 1.0), 2);
     EXPECT_THROW(tasks::Lock({.horizon = 0}), Error);
+}
+
+using FiniteLearner = train::FiniteLearner<tasks::Lock>;
+using FiniteTrainer = train::Trainer<methods::DemonstrationRegularised, FiniteLearner>;
+
+Values best_policy(const tasks::Lock& lock) {
+    backend::Host host;
+    const Values uniform(lock.shape.step_actions(), 1.0 / double(lock.shape.actions));
+    return critic::SoftPlanning{0.0}.plan(host, lock.shape, lock.transition, lock.reward, uniform).policy;
+}
+roars::Run<backend::Host> iteration(backend::Host& host, int i) { return {host, Random(3), Progress{i, 100}}; }
+
+TEST(DemonstrationRegularised, TheTrainerPlaysWhatIsPlannedFromWhatWasPlayed) {
+    tasks::Lock lock({.horizon = 4}, 2);
+    FiniteLearner learner(lock);
+    RandomStream shown{Random(5)};
+    learner.learn_from_demonstrations(best_policy(lock), 10, shown);
+    auto method = methods::demonstration_regularised;
+    FiniteTrainer trainer(method, learner);
+    backend::Host host;
+    Values counts(lock.shape.transitions());
+    for (int i = 0; i < 30; ++i) {
+        auto run = iteration(host, i);
+        trainer.advance(run);
+        const auto& batch = trainer.batch();
+        ASSERT_EQ(batch.sequences(), i == 0 ? 0 : 1) << "the first plan comes before the first episode";
+        ASSERT_EQ(batch.tokens(), i == 0 ? 0 : lock.shape.horizon);
+        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+            auto at = std::size_t(t);
+            counts[lock.shape.at(t, std::int64_t(batch[col::state{}][at]), batch[col::token{}][at],
+                                 std::int64_t(batch[col::next_state{}][at]))] += 1;
+        }
+        EXPECT_EQ(trainer.state.advantage.counts, counts);
+        auto plan =
+            method.advantage.planning.plan(host, lock.shape, counts, lock.reward, trainer.state.regularizer.policy);
+        EXPECT_EQ(trainer.state.advantage.plan.policy, plan.policy);
+    }
+    EXPECT_EQ(learner.position.episodes, 29);
+}
+/// With nothing seen every upper value is what is left of the horizon, so the first plan is the clone itself.
+TEST(DemonstrationRegularised, ItBeginsAsItsCloneAndEndsBetterThanIt) {
+    tasks::Lock lock({}, 1);
+    const Values best = best_policy(lock);
+    auto gap_after = [&](std::int64_t demonstrations, int episodes, double& at_first) {
+        FiniteLearner learner(lock);
+        RandomStream shown{Random(5)};
+        learner.learn_from_demonstrations(best, demonstrations, shown);
+        FiniteTrainer trainer(methods::demonstration_regularised, learner);
+        backend::Host host;
+        auto run = iteration(host, 0);
+        EXPECT_LT(learner.evaluate(run).played, learner.worth(best)) << "before any plan it is uniform";
+        trainer.advance(run);
+        auto again = iteration(host, 0);
+        trainer.advance(again);  // hands the plan over, and plays it
+        at_first = learner.worth(best) - learner.worth(trainer.state.regularizer.policy);
+        for (int i = 2; i <= episodes; ++i) {
+            auto next = iteration(host, i);
+            trainer.advance(next);
+        }
+        auto last = iteration(host, episodes);
+        return learner.worth(best) - learner.evaluate(last).output;
+    };
+    double clone_of_20 = 0, clone_of_none = 0;
+    const double with = gap_after(20, 40, clone_of_20), without = gap_after(0, 10, clone_of_none);
+    EXPECT_LT(with, 0.05);
+    EXPECT_LT(with, 0.5 * clone_of_20);
+    EXPECT_LT(clone_of_20, clone_of_none);
+    EXPECT_GT(without, with);
+}
+/// A clone of many demonstrations knows one way. Exploration leaves it at one step of an episode.
+TEST(DemonstrationRegularised, ExplorationSeesActionsThatThePlanDoesNotTake) {
+    tasks::Lock lock({.horizon = 5, .hold = 1.0}, 4);
+    auto seen = [&](bool explore) {
+        FiniteLearner learner(lock);
+        RandomStream shown{Random(5)};
+        learner.learn_from_demonstrations(best_policy(lock), 3000, shown);
+        auto method = methods::demonstration_regularised;
+        method.sampler.explore = explore;
+        method.advantage.planning.kl_coefficient = 50;
+        FiniteTrainer trainer(method, learner);
+        backend::Host host;
+        for (int i = 0; i < 40; ++i) {
+            auto run = iteration(host, i);
+            trainer.advance(run);
+        }
+        int pairs = 0;
+        for (std::int64_t h = 0; h < lock.shape.horizon; ++h)
+            for (std::int64_t a = 0; a < lock.shape.actions; ++a) {
+                double visits = 0;
+                for (std::int64_t to = 0; to < lock.shape.states; ++to)
+                    visits += trainer.state.advantage.counts[lock.shape.at(h, 0, a, to)];
+                pairs += visits > 0;
+            }
+        return pairs;
+    };
+    EXPECT_EQ(seen(false), 5) << "the key of every step";
+    EXPECT_GE(seen(true), 10);
+}
+TEST(DemonstrationRegularised, EpisodesAndDemonstrationsOfAnotherLengthAreRefused) {
+    using Rows = Batch<double, columns<col::state, col::token, col::next_state, col::mask, col::problem_shape,
+                                       col::known_reward, col::reference_policy>>;
+    Rows rows{Offsets(Wholes{0, 3})};
+    rows.set_width(col::problem_shape{}, 3);
+    std::size_t k = 0;
+    for (int size : {2, 2, 2}) rows[col::problem_shape{}][k++] = size;
+    rows.set_width(col::known_reward{}, 8);
+    rows.set_width(col::reference_policy{}, 8);
+    std::fill(rows[col::reference_policy{}].begin(), rows[col::reference_policy{}].end(), 0.5);
+    backend::Host host;
+    roars::Run run{host};
+    regularizer::ClonedPolicy::State cloned;
+    EXPECT_THROW(regularizer::ClonedPolicy{}.on_dataset(run, cloned, rows), Error);
+    advantage::RegularisedPlan::State planned;
+    EXPECT_THROW(advantage::RegularisedPlan{}.learn(run, planned, rows), Error);
+    Rows of_two{Offsets(Wholes{0, 2})};
+    of_two.set_width(col::problem_shape{}, 3);
+    k = 0;
+    for (int size : {2, 2, 2}) of_two[col::problem_shape{}][k++] = size;
+    of_two.set_width(col::known_reward{}, 8);
+    of_two.set_width(col::reference_policy{}, 8);
+    std::fill(of_two[col::reference_policy{}].begin(), of_two[col::reference_policy{}].end(), 0.5);
+    EXPECT_NO_THROW(advantage::RegularisedPlan{}.learn(run, planned, of_two));
+    of_two[col::next_state{}][1] = 2;
+    EXPECT_THROW(advantage::RegularisedPlan{}.learn(run, planned, of_two), Error);
 }
 
 }  // namespace

@@ -192,7 +192,7 @@ TEST(Famo2o, TheOnlineStageGoesOnWithTheCritics) {
 
 /// The whole offline algorithm: rows that differ in their balance alone differ in their weight alone.
 TEST(Famo2o, TheCriticsDoNotSeeTheBalance) {
-    auto part = methods::balanced_implicit_q;
+    auto part = methods::state_balanced_q.base;
     part.network = {.width = 4, .layers = 1};
     using Rows = Batch<double, unite_t<needs_of<methods::BalancedImplicitQ>, columns<col::advantage>>>;
     auto rows = [](double balance) {

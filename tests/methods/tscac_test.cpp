@@ -1,5 +1,6 @@
 #include "rows.hpp"
 
+#include <array>
 #include <numeric>
 
 #include "roars/advantage/multi_critic.hpp"
@@ -11,6 +12,9 @@
 #include "roars/optimizer/surrogates/towards_references.hpp"
 #include "roars/regularizer/near_references.hpp"
 #include "roars/reward/step_reward.hpp"
+#include "roars/tasks/sessions.hpp"
+#include "roars/train/log_learner.hpp"
+#include "roars/train/trainer.hpp"
 
 namespace {
 
@@ -327,6 +331,49 @@ TEST(Tscac, TheStagesAreAlgorithmsOfOneResponseEach) {
     }
     EXPECT_NEAR(result.term_loss[0], expected, 1e-9);
     EXPECT_NEAR(result.term_loss[1], error, 1e-12);
+}
+
+/// Both stages on a log with five responses a step: the main response rises, and a larger multiplier keeps the
+/// auxiliary ones better.
+TEST(Tscac, TwoStagesOnALogOfFiveResponses) {
+    tasks::Sessions task({.users = 3, .items = 6, .rows = 6000}, 1);
+    std::array<double, 5> logged{};
+    for (const auto& row : task.log())
+        for (std::size_t m = 0; m < 5; ++m) logged[m] += double(row.response[m]) / double(task.log().size());
+    auto as_logged = task.worth([&](std::int64_t u) { return task.behaviour().subspan(std::size_t(u * 6), 6); });
+    for (std::size_t m = 0; m < 5; ++m) EXPECT_NEAR(logged[m], as_logged[m], 0.03 + 0.05 * std::abs(as_logged[m]));
+
+    backend::Host host;
+    auto learn = [&](auto method, train::LogLearner& learner, int iterations, std::uint64_t seed) {
+        method.sampler.batch_size = 256;
+        method.optimizer.step = {.learning_rate = 0.05, .weight_decay = 0};
+        train::Trainer<decltype(method), train::LogLearner> trainer(method, learner);
+        for (int i = 0; i < iterations; ++i) {
+            roars::Run run{host, Random(seed).at(std::uint32_t(i)), Progress{i, iterations}};
+            trainer.iterate(run);
+        }
+    };
+    auto two_stages = [&](double multiplier) {
+        train::LogLearner learner(task);
+        auto second = methods::tscac;
+        expect_error([&] { learn(second, learner, 1, 9); }, "no policy is frozen");
+        for (std::int64_t k = 1; k < 5; ++k) {
+            auto first = methods::tscac_response;
+            first.reward.index = k;
+            learn(first, learner, 100, std::uint64_t(k));
+            EXPECT_GT(learner.worth()[std::size_t(k)], as_logged[std::size_t(k)]) << "a policy of response " << k;
+            learner.freeze();
+        }
+        EXPECT_EQ(learner.frozen().size(), 4u);
+        second.optimizer.surrogate.multiplier.fill(multiplier);
+        learn(second, learner, 200, 7);
+        return learner.worth();
+    };
+    const auto near = two_stages(1.0), far = two_stages(0.1);
+    EXPECT_GT(far[0], 1.15 * as_logged[0]) << "the main response";
+    EXPECT_GT(far[0], near[0] + 0.1);
+    EXPECT_GT(near[1], far[1] + 0.01) << "clicks";
+    EXPECT_GT(near[1], as_logged[1]);
 }
 
 }  // namespace

@@ -54,3 +54,5 @@ compare priorities 5 14 --method prioritised-dqn --task cartpole --seed 7 --iter
     --checkpoint_every 3 --control.evaluation_episodes 2
 compare rollouts 6 20 --method ppo-control --task cartpole --seed 8 --iterations 30 --updates 1 --checkpoint_every 4 \
     --control.evaluation_episodes 2 --sampler.steps 64
+compare stages 130 900 --method tscac --task sessions --seed 9 --warm_start 400 --iterations 800 --checkpoint_every 70 \
+    --evaluate_every 500

@@ -342,4 +342,8 @@ struct ActionValues {
     }
 };
 
+/// Action values that a critic says, for a task that may change: no network of its own. The learner is guided by the
+/// advantage (advantage::... with `values` and `representations`).
+struct TaskValues : ActionValues {};
+
 }  // namespace roars::actor

@@ -106,6 +106,10 @@ struct ForwardBackwardModel {
         step_on(run, own, batch);
     }
 
+    /// No signal for a policy: the greedy action of the values is one.
+    template <class RunType, class Real, class BatchType>
+    void estimate(RunType&, ForwardBackwardState<Real>&, BatchType&) const {}
+
     /// q_a = min_k F_k(state, a, task)^T task of every state. Shapes: state [rows, width], task [d], q [rows, actions].
     template <class Real>
     void values(ForwardBackwardState<Real>& own, std::uint64_t seed, Rows<const Real> state, std::span<const Real> task,

@@ -9,6 +9,7 @@
 #include "roars/methods/control_policy_gradient.hpp"
 #include "roars/methods/copo.hpp"
 #include "roars/methods/dapo.hpp"
+#include "roars/methods/demonstration_regularized.hpp"
 #include "roars/methods/direct_advantage.hpp"
 #include "roars/methods/disco.hpp"
 #include "roars/methods/dler.hpp"
@@ -43,6 +44,7 @@
 #include "roars/methods/supervised.hpp"
 #include "roars/methods/td3.hpp"
 #include "roars/methods/tscac.hpp"
+#include "roars/methods/zero_shot.hpp"
 #include "roars/pack.hpp"
 
 /// All methods: a compile-time map from name to type, settings and facts. The program's list, the tests and the tables
@@ -237,6 +239,20 @@ inline constexpr List all{
     Entry{Facts{"famo2o-conservative", "FamO2O on a conservative critic", "offline to online", "2310.17966", 2023,
                 "23-famo2o"},
           famo2o_conservative},
+    Entry{Facts{"famo2o-conservative-online", "Its online stage", "offline to online", "2310.17966", 2023, "23-famo2o"},
+          famo2o_conservative_online},
+    Entry{Facts{"forward-backward", "FB: values of any task from rows without a reward", "zero-shot", "2508.16496",
+                2025, "12-zero-shot-rl"},
+          forward_backward},
+    Entry{Facts{"forward-backward-values", "VC-FB: values of actions that the data lacks are held down", "zero-shot",
+                "2508.16496", 2025, "12-zero-shot-rl"},
+          value_conservative},
+    Entry{Facts{"forward-backward-measures", "MC-FB: measures of actions that the data lacks are held down",
+                "zero-shot", "2508.16496", 2025, "12-zero-shot-rl"},
+          measure_conservative},
+    Entry{Facts{"demonstration-regularised", "Demonstrations are cloned, plans pay for leaving the clone",
+                "demonstrations", "2310.17303", 2023, "22-demo-regularized-rl"},
+          demonstration_regularised},
     Entry{Facts{"tscac", "TSCAC, second stage: the main response, near policies of the others", "constrained",
                 "2302.01680", 2023, "35-tscac"},
           tscac},

@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
-#include "roars/fields.hpp"
+#include "roars/concepts.hpp"
 #include "roars/primitives/finite_horizon.hpp"
 
 namespace roars::regularizer {
@@ -15,9 +16,42 @@ namespace roars::regularizer {
 /// from ever excluding an action:
 ///     reference_h(a|s) = (n_h(s, a) + weight) / (n_h(s) + weight A),
 /// the minimiser of sum over demonstrations ln 1 / pi_h(a|s) + weight sum_{s,a} ln 1 / pi_h(a|s). Uniform in a state
-/// that no demonstration visits. Source: arXiv 2310.17303, eq. 1 (weight 1).
+/// that no demonstration visits. As the regularizer of an algorithm it counts the data's episodes once, and says the
+/// reference to whoever plans against it: the divergence is paid there, exactly. Shapes: data of sequences of `horizon`
+/// tokens, state, token [tokens]; problem_shape [3] -> reference_policy [horizon, states, actions]. Source: arXiv
+/// 2310.17303, eq. 1 (weight 1).
 struct ClonedPolicy {
     double weight = 1.0;
+
+    using needs = columns<col::problem_shape>;
+    using gives = columns<col::reference_policy>;
+    struct State {
+        std::vector<double> policy;
+        friend constexpr auto roars_fields(const State*) { return std::make_tuple(Field{"policy", &State::policy}); }
+    };
+
+    template <class RunType, class BatchType>
+    void on_dataset(RunType&, State& own, const BatchType& data) const {
+        const FiniteHorizon shape = shape_of(data);
+        std::vector<std::int64_t> state(data[col::state{}].begin(), data[col::state{}].end()),
+            action(data[col::token{}].begin(), data[col::token{}].end());
+        auto offsets = data.token_offsets();
+        for (std::size_t i = 0; i + 1 < offsets.size(); ++i)
+            expect(offsets[i + 1] - offsets[i] == shape.horizon, [&] {
+                return "demonstrations: demonstration " + std::to_string(i) + " has " +
+                       std::to_string(offsets[i + 1] - offsets[i]) + " steps, expected " +
+                       std::to_string(shape.horizon);
+            });
+        own.policy = clone(shape, state, action);
+    }
+    template <class RunType, class BatchType>
+    void shape(RunType&, State& own, BatchType& batch) const {
+        if (own.policy.empty()) own.policy = clone(shape_of(batch), {}, {});
+        if (batch.width(col::reference_policy{}) != std::ssize(own.policy))
+            batch.set_width(col::reference_policy{}, std::ssize(own.policy));
+        auto to = batch[col::reference_policy{}];
+        for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<typename BatchType::Real>(own.policy[i]);
+    }
 
     /// Shapes: state, action [demonstrations, horizon] -> [horizon, states, actions]. Errors: a weight that is not
     /// above 0, a demonstration of another length, a state or an action that does not exist.
@@ -48,6 +82,12 @@ struct ClonedPolicy {
     }
 
 private:
+    template <class BatchType>
+    static FiniteHorizon shape_of(const BatchType& batch) {
+        auto sizes = batch[col::problem_shape{}];
+        expect(sizes.size() == 3, "cloned policy: the problem's shape is horizon, states, actions");
+        return {sizes[0], sizes[1], sizes[2]};
+    }
     static std::size_t place(const FiniteHorizon& shape, std::span<const std::int64_t> state,
                              std::span<const std::int64_t> action, std::size_t i) {
         return shape.at(static_cast<std::int64_t>(i) % shape.horizon, state[i], action[i]);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -18,6 +19,7 @@
 #include "roars/critic/target_network.hpp"
 #include "roars/environments/environment.hpp"
 #include "roars/networks/perceptron.hpp"
+#include "roars/reward/task_inference.hpp"
 #include "roars/sampler/balance.hpp"
 #include "roars/train/trainer.hpp"
 
@@ -34,20 +36,23 @@ struct ControlSettings {
     double noise = 0.1;             ///< deviation of the noise on a deterministic action, of half the action's range
     double epsilon_start = 1.0;     ///< share of random actions of a greedy policy at the first step,
     double epsilon_end = 0.05;      ///< and from step
-    std::int64_t epsilon_steps = 10000;   ///< on
-    std::int64_t quantiles = 1;           ///< of the return of each action; 1: its mean alone
-    bool dueling = false;                 ///< action values are a state's value and advantages (arXiv 1511.06581)
-    double target_tau = 0.005;            ///< how far the target network follows; 1: it is copied,
-    std::int64_t target_every = 1;        ///< in every so-manieth update
-    std::int64_t sampled_actions = 10;    ///< of each of three kinds, where a critic compares actions
-    double balance = 11.0;                ///< by which a policy that reads one acts and is measured
-    std::int64_t balance_dimensions = 6;  ///< of its encoding, an even number
-    double balance_base = 10000.0;        ///< of the encoding's wave lengths
+    std::int64_t epsilon_steps = 10000;    ///< on
+    std::int64_t quantiles = 1;            ///< of the return of each action; 1: its mean alone
+    bool dueling = false;                  ///< action values are a state's value and advantages (arXiv 1511.06581)
+    double target_tau = 0.005;             ///< how far the target network follows; 1: it is copied,
+    std::int64_t target_every = 1;         ///< in every so-manieth update
+    std::int64_t sampled_actions = 10;     ///< of each of three kinds, where a critic compares actions
+    double random_range = 1.0;             ///< actions of the random steps lie within +- this
+    bool balance_by_state = true;          ///< a policy that reads a balance acts by what the advantage chooses for the
+    double balance = 11.0;                 ///< state, where it does; else by this one
+    std::int64_t balance_dimensions = 6;   ///< of its encoding, an even number
+    double balance_base = 10000.0;         ///< of the encoding's wave lengths
+    std::int64_t labelled_states = 10000;  ///< rows of the data whose rewards say what the task is, for TaskValues
     std::int64_t evaluation_episodes = 10;
 };
 ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, output_gain, noise, epsilon_start,
-             epsilon_end, epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions, balance,
-             balance_dimensions, balance_base, evaluation_episodes)
+             epsilon_end, epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions, random_range,
+             balance_by_state, balance, balance_dimensions, balance_base, labelled_states, evaluation_episodes)
 
 /// The returns of whole episodes.
 struct Returns {
@@ -73,10 +78,13 @@ template <>
 struct head_columns<actor::DeterministicAction> {
     using type = columns<col::policy_action, col::next_policy_action, col::next_target_action>;
 };
-/// What is said of the batch's own states alone: the balance of the next state is nobody's.
 template <class Head>
 struct head_columns<actor::Balanced<Head>> {
-    using type = columns<col::logp, col::logp_old>;
+    using type = unite_t<typename head_columns<Head>::type, columns<col::balanced_action, col::action_by_balance>>;
+};
+template <>
+struct head_columns<actor::TaskValues> {
+    using type = columns<>;
 };
 template <>
 struct head_columns<actor::Categorical> {
@@ -89,7 +97,10 @@ struct head_columns<actor::ActionValues> {
 };
 
 template <class Head>
-inline constexpr bool is_action_values = std::is_same_v<Head, actor::ActionValues>;
+inline constexpr bool is_action_values = std::is_base_of_v<actor::ActionValues, Head>;
+/// A policy without a network: the advantage says what it does.
+template <class Head>
+inline constexpr bool is_told = std::is_same_v<Head, actor::TaskValues>;
 template <class Head>
 inline constexpr bool is_diagonal = false;
 template <bool bounded>
@@ -100,6 +111,8 @@ template <class Head>
 inline constexpr bool reads_balance = false;
 template <class Head>
 inline constexpr bool reads_balance<actor::Balanced<Head>> = true;
+template <class Head>
+inline constexpr bool is_squashed = std::is_base_of_v<actor::SquashedGaussian, Head>;
 
 }  // namespace detail
 
@@ -107,7 +120,9 @@ inline constexpr bool reads_balance<actor::Balanced<Head>> = true;
 /// objective into the gradient of its parameters, and measures itself. Only the columns of the algorithm's batch are
 /// computed. A transition is a token; actions of continuous environments are scaled to [-1, 1] in the batch. With
 /// `value_head` a network of values stands beside the policy's and is trained by the same objective. An
-/// actor::Balanced head reads the balance of each row beside the state; it acts and is measured by settings.balance.
+/// actor::Balanced head reads the balance of each row beside the state; it acts and is measured by the balance that the
+/// advantage chooses for the state, or by settings.balance. An actor::TaskValues head has no network: the greedy action
+/// of the advantage's values for a task is taken.
 template <env::Environment Environment, class Head, bool value_head = false>
 class ControlLearner {
 public:
@@ -136,9 +151,11 @@ public:
                        settings.balance_base > 0 && std::isfinite(settings.balance),
                    "control settings: balance_dimensions is an even number, 2 or more, balance_base above 0, balance "
                    "finite");
-        policy_ =
-            network::Perceptron<Real>(shape(policy_inputs(), head_.outputs(), Head::output, settings.output_gain));
-        add_tensors("policy.", policy_);
+        if constexpr (!detail::is_told<Head>) {
+            policy_ =
+                network::Perceptron<Real>(shape(policy_inputs(), head_.outputs(), Head::output, settings.output_gain));
+            add_tensors("policy.", policy_);
+        }
         free_at_ = parameters_.size();
         if (head_.free_parameters() > 0) parameters_.add("policy.log_deviation", {head_.free_parameters()});
         if constexpr (value_head) {
@@ -147,7 +164,7 @@ public:
             add_tensors("value.", value_);
             value_.initialise(part(parameters_.values(), value_at_, value_), seed, 1);
         }
-        policy_.initialise(part(parameters_.values(), 0, policy_), seed, 0);
+        if constexpr (!detail::is_told<Head>) policy_.initialise(part(parameters_.values(), 0, policy_), seed, 0);
         auto values = std::as_const(parameters_).values();
         target_.assign(values.begin(), values.begin() + policy_.parameters());
         for (std::int64_t e = 0; e < settings.environments; ++e) {
@@ -165,6 +182,66 @@ public:
     void act_by(double balance) requires detail::reads_balance<Head> {
         expect(std::isfinite(balance), "control: the balance to act by is not finite");
         settings_.balance = balance;
+        settings_.balance_by_state = false;
+    }
+    void act_by_state() requires detail::reads_balance<Head> { settings_.balance_by_state = true; }
+
+    /// From now on it acts by what the advantage has learnt, where its head asks for that.
+    template <class RunType, class Advantage, class State>
+    void guided_by([[maybe_unused]] RunType& run, [[maybe_unused]] const Advantage& advantage,
+                   [[maybe_unused]] State& state) {
+        [[maybe_unused]] const std::uint64_t seed = run.random.seed();
+        if constexpr (detail::is_told<Head>) {
+            expect(advantage.actions == head_.width, [&] {
+                return "control: the advantage values " + std::to_string(advantage.actions) +
+                       " actions, expected the world's " + std::to_string(head_.width);
+            });
+            values_of_ = [&, seed, width = observation_size_](std::span<const Real> states, std::span<const Real> task,
+                                                              std::span<Real> q) {
+                advantage.template values<Real>(state, seed, {states, width}, task, {q, advantage.actions});
+            };
+            represent_ = [&, seed, width = observation_size_](std::span<const Real> states) {
+                return advantage.template representations<Real>(state, seed, {states, width});
+            };
+        } else if constexpr (detail::reads_balance<Head>) {
+            if constexpr (requires(std::span<const Real> states, std::span<Real> to) {
+                              advantage.guide(state, seed, states, observation_size_, to);
+                          }) {
+                balance_to_act_ = [&, seed, width = observation_size_](std::span<const Real> states,
+                                                                       std::span<Real> to) {
+                    advantage.guide(state, seed, states, width, to);
+                };
+                balance_to_learn_ = [&, random = run.random, progress = run.progress, host = &run.backend,
+                                     width = observation_size_](std::span<const Real> states, std::span<Real> to) {
+                    Run again{*host, random, progress};
+                    advantage.draw(again, state, states, width, to);
+                };
+            }
+        }
+    }
+
+    /// The task from now on, a vector of norm sqrt(d); that of a goal to be reached, by its observation; that of the
+    /// data's rewards, each at the state that was reached. Before the first iteration there is nothing to ask.
+    void pursue(std::span<const Real> task) requires detail::is_told<Head> { task_.assign(task.begin(), task.end()); }
+    void pursue_goal(std::span<const Real> observation) requires detail::is_told<Head> {
+        expect(represent_ != nullptr, "control: a task is asked for before the first iteration");
+        pursue(reward::task_of_goal(represent_(observation)[0]));
+    }
+    void pursue_rewards() requires detail::is_told<Head> {
+        expect(represent_ != nullptr, "control: a task is asked for before the first iteration");
+        const auto rows =
+            static_cast<std::size_t>(std::min<std::int64_t>(settings_.labelled_states, std::ssize(data_.reward)));
+        auto states = std::span<const Real>(data_.next_state).first(rows * std::size_t(observation_size_));
+        backend::Host host;
+        pursue(reward::task_of_rewards(host, represent_(states), std::span<const Real>(data_.reward).first(rows)));
+    }
+    /// What the advantage says of every action for the task. Shapes: states [rows x observation] -> [rows x actions].
+    std::span<const Real> task_values(std::span<const Real> states) requires detail::is_told<Head> {
+        told_.assign(
+            states.size() / static_cast<std::size_t>(observation_size_) * static_cast<std::size_t>(head_.width),
+            Real(0));
+        if (values_of_ != nullptr && !task_.empty()) values_of_(states, task_, told_);
+        return told_;
     }
 
     /// What it has done, saved in the checkpoint.
@@ -233,6 +310,13 @@ public:
     void demonstrate(RunType& run, BatchType& batch, std::int64_t count, std::int64_t horizon = 1) {
         draw_from(demonstrations_, 1, run, batch, count, horizon);
     }
+    /// Gives every row of a batch the balance that the advantage draws for its state.
+    template <class BatchType>
+    void choose_balance(BatchType& batch) requires detail::reads_balance<Head> {
+        expect(balance_to_learn_ != nullptr,
+               "control: no advantage chooses a balance, expected advantage::StateBalance");
+        balance_to_learn_(std::as_const(batch)[col::state{}], batch[col::balance{}]);
+    }
     /// All rows of the data, in their order, as one sequence.
     template <class BatchType>
     void all_rows(BatchType& batch) const {
@@ -253,6 +337,7 @@ public:
         fill_next(run, batch);
         if constexpr (value_head) fill_values(batch);
         if constexpr (BatchType::template has<col::sampled_action>) fill_samples(run, batch);
+        if constexpr (BatchType::template has<col::balanced_action>) fill_balanced(run, batch);
         constexpr bool old = BatchType::template has<col::logp_old>, acts = BatchType::template has<col::policy_action>;
         if (!due) return;
         constexpr bool values = BatchType::template has<col::quantiles> ||
@@ -310,6 +395,13 @@ public:
     template <class RunType>
     Returns evaluate(RunType& run) {
         const std::int64_t count = settings_.evaluation_episodes;
+        if constexpr (detail::is_told<Head>)
+            if (task_.empty() && represent_ != nullptr) {
+                pursue_rewards();
+                auto returns = evaluate(run);
+                task_.clear();
+                return returns;
+            }
         const Original& world = env::original(environment_);
         std::vector<env::Episode<Original>> worlds;
         for (std::int64_t e = 0; e < count; ++e) {
@@ -324,7 +416,7 @@ public:
         for (std::int64_t t = 0; t < longest; ++t) {
             for (std::size_t e = 0; e < worlds.size(); ++e)
                 world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size_, observation_size_));
-            auto out = policy_.forward(policy_values(), policy_reads(std::span<const Real>(seen)));
+            auto out = says(std::span<const Real>(seen));
             bool any = false;
             for (std::size_t e = 0; e < worlds.size(); ++e) {
                 if (!living[e]) continue;
@@ -396,12 +488,24 @@ private:
             return batch[col::state{}];
         }
     }
-    /// The same of states to act in.
+    /// The same of states to act in, or that come next.
     std::span<const Real> policy_reads(std::span<const Real> states) {
-        if constexpr (detail::reads_balance<Head>)
-            return with_balance(states, [&](std::size_t) { return settings_.balance; });
-        else
+        if constexpr (detail::reads_balance<Head>) {
+            if (!settings_.balance_by_state || balance_to_act_ == nullptr)
+                return with_balance(states, [&](std::size_t) { return settings_.balance; });
+            chosen_.resize(states.size() / static_cast<std::size_t>(observation_size_));
+            balance_to_act_(states, chosen_);
+            return with_balance(states, [&](std::size_t r) { return double(chosen_[r]); });
+        } else {
             return states;
+        }
+    }
+    /// What the policy's network says of states to act in, or the advantage in its place.
+    std::span<const Real> says(std::span<const Real> states) {
+        if constexpr (detail::is_told<Head>)
+            return task_values(states);
+        else
+            return policy_.forward(policy_values(), policy_reads(states));
     }
     template <class BalanceOf>
     std::span<const Real> with_balance(std::span<const Real> states, BalanceOf&& balance_of) {
@@ -447,6 +551,8 @@ private:
         if constexpr (continuous) {
             set(col::action{}, head_.width);
             set(col::policy_action{}, head_.width);
+            set(col::balanced_action{}, head_.width);
+            set(col::action_by_balance{}, head_.width);
             set(col::next_policy_action{}, head_.width);
             set(col::next_target_action{}, head_.width);
             set(col::sampled_action{}, 3 * settings_.sampled_actions * head_.width);
@@ -474,11 +580,11 @@ private:
             actions_.resize(copies * std::size_t(head_.width));
             if (at_random) {
                 for (std::size_t i = 0; i < actions_.size(); ++i)
-                    actions_[i] = Real(2) * random.uniform<Real>(sequence, std::uint32_t(i)) - Real(1);
+                    actions_[i] = static_cast<Real>(settings_.random_range) *
+                                  (Real(2) * random.uniform<Real>(sequence, std::uint32_t(i)) - Real(1));
                 return;
             }
-            auto out =
-                std::span<const Real>(policy_.forward(policy_values(), policy_reads(std::span<const Real>(seen_))));
+            auto out = std::span<const Real>(says(std::span<const Real>(seen_)));
             noise_.resize(actions_.size());
             fill_normal(random, sequence, std::span<Real>(noise_));
             if constexpr (std::is_same_v<Head, actor::DeterministicAction>) {
@@ -491,8 +597,7 @@ private:
             }
         } else {
             tokens_.resize(copies);
-            auto out =
-                std::span<const Real>(policy_.forward(policy_values(), policy_reads(std::span<const Real>(seen_))));
+            auto out = std::span<const Real>(says(std::span<const Real>(seen_)));
             for (std::size_t e = 0; e < copies; ++e) tokens_[e] = choose_one(out, e, random, sequence, at_random);
             if constexpr (std::is_same_v<Head, actor::Categorical>)
                 head_.log_probability(out, free_values(), std::span<const std::int32_t>(tokens_),
@@ -536,6 +641,53 @@ private:
             for (std::size_t j = 0; j < to.size(); ++j)
                 to[j] = low + (high - low) * Real(0.5) * (std::clamp(action[j], Real(-1), Real(1)) + Real(1));
         }
+    }
+
+    /// The balance that the advantage draws for each state, the action by it, and how that action moves with it.
+    template <class RunType, class BatchType>
+    void fill_balanced(RunType& run, BatchType& batch) {
+        const auto& read = std::as_const(batch);
+        const auto rows = static_cast<std::size_t>(batch.tokens()), width = static_cast<std::size_t>(head_.width),
+                   own = static_cast<std::size_t>(observation_size_),
+                   encoded = static_cast<std::size_t>(settings_.balance_dimensions);
+        expect(balance_to_learn_ != nullptr,
+               "control: no advantage chooses a balance, expected advantage::StateBalance");
+        drawn_balance_.resize(rows);
+        balance_to_learn_(read[col::state{}], drawn_balance_);
+        auto said =
+            policy_.forward(policy_values(),
+                            with_balance(read[col::state{}], [&](std::size_t r) { return double(drawn_balance_[r]); }));
+        out_copy_.assign(said.begin(), said.end());
+        std::span<const Real> out(out_copy_);
+        auto action = batch[col::balanced_action{}], moves = batch[col::action_by_balance{}];
+        noise_.resize(action.size());
+        logp_.resize(rows);
+        fill_normal(run.random.of(Purpose::noise), 3, std::span<Real>(noise_));
+        head_.sample(out, free_values(), std::span<const Real>(noise_), action, std::span<Real>(logp_));
+        std::vector<Real> one(action.size()), by_out(out.size()), by_read(rows * (own + encoded)), slope(encoded);
+        for (std::size_t j = 0; j < width; ++j) {
+            std::fill(one.begin(), one.end(), Real(0));
+            for (std::size_t r = 0; r < rows; ++r) one[r * width + j] = Real(1);
+            std::fill(by_out.begin(), by_out.end(), Real(0));
+            if constexpr (detail::is_squashed<Head>)
+                head_.d_sample(out, free_values(), std::span<const Real>(noise_), std::span<const Real>(action),
+                               std::span<const Real>(one), std::span<const Real>(), std::span<Real>(by_out),
+                               free_gradients());
+            else  // the mean moves the action as far as it moves
+                std::copy(one.begin(), one.end(), by_out.begin());
+            policy_.backward_inputs(policy_values(), by_out, by_read);
+            for (std::size_t r = 0; r < rows; ++r) {
+                sampler::encoded_balance_slope(double(drawn_balance_[r]), settings_.balance_base, std::span(slope));
+                Real sum = 0;
+                for (std::size_t i = 0; i < encoded; ++i) sum += by_read[r * (own + encoded) + own + i] * slope[i];
+                moves[r * width + j] = sum;
+            }
+        }
+        if constexpr (detail::is_diagonal<Head>)  // what is clipped does not move
+            for (std::size_t i = 0; i < action.size(); ++i) {
+                if (action[i] < Real(-1) || action[i] > Real(1)) moves[i] = Real(0);
+                action[i] = std::clamp(action[i], Real(-1), Real(1));
+            }
     }
 
     struct Rows {
@@ -700,7 +852,7 @@ private:
         [[maybe_unused]] const auto& read = std::as_const(batch);
         learnt_ = true;
         if constexpr (BatchType::template has<col::next_policy_action>) {
-            auto out = std::span<const Real>(policy_.forward(policy_values(), read[col::next_state{}]));
+            auto out = std::span<const Real>(says(read[col::next_state{}]));
             auto action = batch[col::next_policy_action{}];
             if constexpr (std::is_same_v<Head, actor::DeterministicAction>) {
                 head_.mode(out, action);
@@ -789,8 +941,8 @@ private:
                     action[(r * 3 * each + k) * width + j] =
                         Real(2) * random.uniform<Real>(std::uint32_t(r), std::uint32_t(1 + k * width + j)) - Real(1);
             }
-        auto draw = [&](std::span<const Real> states, std::size_t kind) {
-            auto out = std::span<const Real>(policy_.forward(policy_values(), states));
+        auto draw = [&](std::span<const Real> reads, std::size_t kind) {
+            auto out = std::span<const Real>(policy_.forward(policy_values(), reads));
             noise_.resize(rows * width);
             drawn_.resize(rows * width);
             logp_.resize(rows);
@@ -806,8 +958,8 @@ private:
                 }
             }
         };
-        draw(std::as_const(batch)[col::state{}], 1);
-        draw(std::as_const(batch)[col::next_state{}], 2);
+        draw(policy_reads(std::as_const(batch)), 1);
+        draw(policy_reads(std::as_const(batch)[col::next_state{}]), 2);
     }
 
     /// From the gradients of the policy's output to those of the parameters.
@@ -908,6 +1060,10 @@ private:
 
     Rows data_, demonstrations_;
     std::vector<Real> read_;  ///< states and encoded balances
+    std::vector<Real> task_, told_, chosen_, drawn_balance_, out_copy_;
+    std::function<void(std::span<const Real>, std::span<const Real>, std::span<Real>)> values_of_;
+    std::function<critic::Rows<const Real>(std::span<const Real>)> represent_;
+    std::function<void(std::span<const Real>, std::span<Real>)> balance_to_act_, balance_to_learn_;
 
     std::span<Real> out_;
     std::vector<std::int64_t> offsets_, taken_;

@@ -66,6 +66,7 @@ public:
     template <class RunType>
     void advance(RunType& run) {
         show_data(run);
+        guide(run);
         if constexpr (!keeps_batch) batch_ = BatchType();
         auto score = [&](auto& drawn) { algorithm_.score(run, state, drawn); };
         algorithm_.sampler.collect(run, state.sampler, *learner_, batch_, score);
@@ -110,6 +111,16 @@ private:
             shown_ = true;
         }
     }
+    /// A learner may act by what the advantage has learnt (a plan, a critic's best action, a balance for each state):
+    /// guided_by(run, advantage, state), before anything else in every iteration. Both outlive the learner's use.
+    template <class RunType>
+    void guide(RunType& run) {
+        if constexpr (requires { learner_->guided_by(run, algorithm_.advantage, state.advantage); })
+            learner_->guided_by(run, algorithm_.advantage, state.advantage);
+        else
+            static_assert(!ClosedFormPart<typename A::Optimizer>,
+                          "roars: the optimizer is a closed form, and this learner does not act by the advantage");
+    }
     void carry_out(const Reset& reset) {
         if constexpr (requires { learner_->set_reference(); })
             if (reset.reference) learner_->set_reference();
@@ -147,7 +158,11 @@ private:
     }
 
     template <class RunType>
-    void update(RunType& run, BatchType& batch) {
+    void update([[maybe_unused]] RunType& run, [[maybe_unused]] BatchType& batch) {
+        if constexpr (!ClosedFormPart<typename A::Optimizer>) learn_policy(run, batch);
+    }
+    template <class RunType>
+    void learn_policy(RunType& run, BatchType& batch) {
         const std::int64_t units = cuts_tokens ? batch.tokens() : batch.units();
         if (units == 0) return;
         const auto& optimizer = algorithm_.optimizer;
