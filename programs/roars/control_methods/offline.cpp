@@ -7,8 +7,8 @@ void add_offline_methods(Programs& programs) {
     add_control<actor::DiagonalGaussian<true>, false, methods::ImplicitQLearning, methods::AdvantageWeighted,
                 methods::Fdvl, methods::FdvlVariation>(programs);
     add_control<actor::Balanced<actor::DiagonalGaussian<true>>, false, methods::Famo2o>(programs);
-    add_control<actor::SquashedGaussian, false, methods::ConservativeQ, methods::Recoil, methods::RecoilStabilised>(
-        programs);
+    add_control<actor::SquashedGaussian, false, methods::ConservativeQ, methods::ConservativeQLagrangian,
+                methods::Recoil, methods::RecoilStabilised>(programs);
 }
 
 }  // namespace roars::program
