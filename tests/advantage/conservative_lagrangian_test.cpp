@@ -115,20 +115,40 @@ TEST(ConservativeLagrangian, TheMultiplierRisesAboveTheThresholdAndFallsBelowIt)
     EXPECT_LT(change(0.5), 0.0);
 }
 
-/// What the critics and the multiplier settle at is the threshold, from a gap that is far above it and from one that is
-/// far below it.
-TEST(ConservativeLagrangian, TheGapMeetsTheThreshold) {
-    for (double threshold : {-3.0, 1.5}) {
-        Critics critics;
+/// One state, an action a row that pays 0, 1, ... 6, all of them sampled: the table of values that the data says has the
+/// gap log sum_j e^j - 3, and no table has a smaller one than log 7.
+TEST(ConservativeLagrangian, TheGapComesDownToTheThresholdAndAMultiplierWithoutWorkVanishes) {
+    Critics critics;
+    Rows& batch = critics.batch;
+    batch.set_width(col::sampled_action{}, rows), batch.set_width(col::sampled_logp{}, rows);
+    double sum = 0;
+    for (std::size_t t = 0; t < std::size_t(rows); ++t) {
+        batch[col::state{}][2 * t] = batch[col::state{}][2 * t + 1] = 0;
+        batch[col::action{}][t] = double(t) / 3 - 1;
+        batch[col::token_reward{}][t] = double(t);
+        batch[col::terminated{}][t] = 1;
+        for (std::size_t j = 0; j < std::size_t(rows); ++j) {
+            batch[col::sampled_action{}][std::size_t(rows) * t + j] = double(j) / 3 - 1;
+            batch[col::sampled_logp{}][std::size_t(rows) * t + j] = 0;
+        }
+        sum += std::exp(double(t));
+    }
+    const double of_the_data = std::log(sum) - 3;
+    auto settle = [&](double threshold) {
+        critics.state = {};
+        critics.part.network.width = 16;
         critics.part.step.learning_rate = 3e-3;
         critics.part.penalty.gap.weight = 1.0;
         critics.part.penalty.multiplier = {.target = threshold, .step = {.learning_rate = 3e-3}};
-        critics.part.polyak.tau = 0.0;  // a target that stays
-        critics.learn();
-        const double begun = critics.state.penalty.gap;
         for (int i = 0; i < 6000; ++i) critics.learn();
-        EXPECT_NEAR(critics.state.penalty.gap, threshold, 0.1) << "from " << begun;
-    }
+        return critics.state.penalty.gap;
+    };
+    ASSERT_GT(of_the_data, 3.4);
+    EXPECT_NEAR(settle(2.5), 2.5, 0.02);
+    EXPECT_GT(critics.part.penalty.multiplier.weight(critics.state.penalty.multiplier), 0.05);
+    EXPECT_NEAR(settle(3.0), 3.0, 0.02);
+    EXPECT_NEAR(settle(4.0), of_the_data, 0.02);
+    EXPECT_LT(critics.part.penalty.multiplier.weight(critics.state.penalty.multiplier), 1e-3);
 }
 
 }  // namespace
