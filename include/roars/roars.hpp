@@ -6,6 +6,7 @@
 #include "roars/advantage/action_value_target.hpp"
 #include "roars/advantage/balanced_weight.hpp"
 #include "roars/advantage/best_minus_second.hpp"
+#include "roars/advantage/conservative_lagrangian.hpp"
 #include "roars/advantage/contrastive_q.hpp"
 #include "roars/advantage/critic_weight.hpp"
 #include "roars/advantage/decoupled_components.hpp"

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -132,6 +133,31 @@ Contestant contestant(const Programs& programs, const std::string& method, const
     return found;
 }
 
+/// METHOD, or LABEL=METHOD; behind it its own settings, each as :SETTING=VALUE.
+Contestant contestant_of(const Programs& programs, const std::string& text, const std::string& task) {
+    std::vector<std::string> words;
+    for (std::size_t at = 0; at <= text.size();) {
+        std::size_t end = std::min(text.find(':', at), text.size());
+        words.push_back(text.substr(at, end - at));
+        at = end + 1;
+    }
+    auto cut = [&](const std::string& word) {
+        auto equals = word.find('=');
+        expect(equals != std::string::npos && equals > 0, [&] {
+            return "--methods: '" + word + "' of '" + text + "': expected SETTING=VALUE behind a colon";
+        });
+        return std::pair(word.substr(0, equals), word.substr(equals + 1));
+    };
+    std::string label = words.front(), method = label;
+    if (label.find('=') != std::string::npos) std::tie(label, method) = cut(words.front());
+    expect(label.find('/') == std::string::npos && !label.starts_with('.'),
+           [&] { return "--methods: '" + label + "' is to name a folder, expected no / and no . in front"; });
+    Contestant found = contestant(programs, method, task);
+    found.label = label;
+    for (std::size_t k = 1; k < words.size(); ++k) found.settings.push_back(cut(words[k]));
+    return found;
+}
+
 void listen_to_interrupts() {
     std::signal(SIGINT, interrupt);
     std::signal(SIGTERM, interrupt);
@@ -139,9 +165,9 @@ void listen_to_interrupts() {
 
 int train(Request request, const std::vector<std::string>& words) {
     request.settings = settings_of(words);
-    auto [facts, train_it] = contestant(all_programs(), request.method, request.task);
+    const Contestant alone = contestant(all_programs(), request.method, request.task);
     listen_to_interrupts();
-    return train_it(*facts, request);
+    return alone.train(*alone.facts, request);
 }
 
 int compare(Request request, const std::vector<std::string>& methods, std::int64_t seeds,
@@ -149,10 +175,12 @@ int compare(Request request, const std::vector<std::string>& methods, std::int64
     request.settings = settings_of(words);
     const Programs programs = all_programs();
     std::vector<Contestant> contestants;
-    for (const std::string& method : methods) {
-        contestants.push_back(contestant(programs, method, request.task));
-        expect(std::count(methods.begin(), methods.end(), method) == 1,
-               [&] { return "--methods: " + method + " is named twice"; });
+    for (const std::string& text : methods) {
+        contestants.push_back(contestant_of(programs, text, request.task));
+        const std::string& label = contestants.back().label;
+        expect(std::count_if(contestants.begin(), contestants.end(), [&](const auto& c) { return c.label == label; }) ==
+                   1,
+               [&] { return "--methods: " + label + " is named twice"; });
     }
     listen_to_interrupts();
     return compare_methods(contestants, request, seeds);
@@ -191,7 +219,8 @@ int run(int argc, char** argv) {
     std::int64_t seeds = 5;
     auto* versus =
         app.add_subcommand("compare", "trains several methods at equal budget; settings are flags as of train");
-    versus->add_option("--methods", methods, "with commas between them; differences are to the first")
+    versus->add_option("--methods", methods, "with commas between them; differences are to the first. LABEL=NAME:SETTING=VALUE:... "
+                     "gives one of them a name and settings of its own")
         ->required()
         ->delimiter(',');
     versus->add_option("--task", request.task, "as of train")->default_val("random-calculation");

@@ -6,6 +6,7 @@
 
 #include "roars/advantage/action_critics.hpp"
 #include "roars/advantage/best_minus_second.hpp"
+#include "roars/advantage/conservative_lagrangian.hpp"
 #include "roars/advantage/critic_weight.hpp"
 #include "roars/advantage/decoupled_components.hpp"
 #include "roars/advantage/exponential_weight.hpp"
@@ -327,6 +328,8 @@ constexpr Option options[] = {
     {d3rlpy, "IQL: weight_temp, max_weight", PART(advantage::ExponentialWeight<>)},
     {d3rlpy, "AWAC", PART(advantage::ExponentialWeight<>)},
     {d3rlpy, "CQL", PART(critic::SampledConservative)},
+    {d3rlpy, "CQL: alpha_threshold, initial_alpha, alpha_learning_rate",
+     PART(advantage::penalty::ConservativeLagrangian)},
     {d3rlpy, "DiscreteCQL", FUNCTION(critic::conservative_penalty)},
     {d3rlpy, "BC", PART(surrogate::Likelihood)},
     {d3rlpy, "FIFOBuffer", PART(sampler::Replay<sampler::Groups, sampler::draw::Uniform>)},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -67,6 +68,11 @@ private:
         if (double mean = 0; learner_.take_recent_return(mean)) record.emplace_back("episode_return", mean);
         if constexpr (requires { trainer_.state.advantage.loss; })
             record.emplace_back("critic_loss", trainer_.state.advantage.loss);
+        if constexpr (requires { trainer_.state.advantage.penalty.gap; }) {
+            const auto& penalty = trainer_.state.advantage.penalty;
+            record.emplace_back("gap", penalty.gap);
+            record.emplace_back("gap_weight", std::exp(penalty.multiplier.log_weight));
+        }
         return record;
     }
     void evaluated(Run<backend::Host>& run, double score) override { trainer_.evaluated(run, score); }
@@ -147,6 +153,7 @@ int train_control(const methods::Facts& facts, const Request& request) {
     train::ControlLearner<World, Head, value_head> learner(world, flags.control, request.seed);
     if constexpr (offline) learner.learn_from(data::load<float>(flags.data));
     if constexpr (imitates) learner.learn_from_demonstrations(data::load<float>(flags.demonstrations));
+    if (request.only_check) return 0;
     Json settings = to_json(flags);
     settings["method"] = to_json(method);
     Yardstick yardstick{"mean return of " + std::to_string(flags.control.evaluation_episodes) + " episodes",

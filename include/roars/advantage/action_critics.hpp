@@ -18,15 +18,18 @@
 
 namespace roars::advantage {
 
-/// What critics of (state, action) have learnt, and their memory between two batches, which is not saved.
-template <class Real>
+/// What critics of (state, action) and their penalty have learnt, and their memory between two batches, which is not
+/// saved.
+template <class Real, class PenaltyState = NoState>
 struct ActionCriticsState {
     critic::Ensemble<Real> networks;
     double loss = 0;  ///< of the last step
+    [[no_unique_address]] PenaltyState penalty;
 
     friend constexpr auto roars_fields(const ActionCriticsState*) {
         return std::make_tuple(Field{"networks", &ActionCriticsState::networks},
-                               Field{"loss", &ActionCriticsState::loss});
+                               Field{"loss", &ActionCriticsState::loss},
+                               Field{"penalty", &ActionCriticsState::penalty});
     }
 
     std::vector<Real> next_action, next_rows, rows, least, y, grad, grad_rows, sampled_rows, sampled_q, sampled_grad;
@@ -51,6 +54,12 @@ struct Conservative {
     template <class RunType, class State, class BatchType, class Real>
     double add(RunType& run, State& state, const BatchType& batch, std::int64_t member, std::span<const Real> q,
                std::vector<Real>& grad) const {
+        return weight * add_gap(run, state, batch, member, q, grad, weight);
+    }
+    /// The same with `scale` in the place of the weight; returns what the weight multiplies.
+    template <class RunType, class State, class BatchType, class Real>
+    double add_gap(RunType& run, State& state, const BatchType& batch, std::int64_t member, std::span<const Real> q,
+                   std::vector<Real>& grad, double scale) const {
         const std::int64_t samples = batch.width(col::sampled_logp{}), states = batch.width(col::state{}),
                            width = batch.width(col::sampled_action{}) / samples;
         state.sampled_rows.resize(static_cast<std::size_t>(batch.tokens() * samples * (states + width)));
@@ -64,13 +73,13 @@ struct Conservative {
         state.sampled_q.assign(sampled.begin(), sampled.end());
         state.sampled_grad.resize(state.sampled_q.size());
         critic::SampledConservative rule{.temperature = temperature};
-        double penalty = rule.penalty(run.backend, critic::Rows<const Real>{state.sampled_q, samples},
-                                      critic::Rows<const Real>{batch[col::sampled_logp{}], samples}, q,
-                                      critic::Rows<Real>{state.sampled_grad, samples});
-        for (Real& each : state.sampled_grad) each *= static_cast<Real>(weight);
+        double gap = rule.penalty(run.backend, critic::Rows<const Real>{state.sampled_q, samples},
+                                  critic::Rows<const Real>{batch[col::sampled_logp{}], samples}, q,
+                                  critic::Rows<Real>{state.sampled_grad, samples});
+        for (Real& each : state.sampled_grad) each *= static_cast<Real>(scale);
         state.networks.backward(member, state.sampled_grad);
-        for (Real& each : grad) each -= static_cast<Real>(weight / double(batch.tokens()));
-        return weight * penalty;
+        for (Real& each : grad) each -= static_cast<Real>(scale / double(batch.tokens()));
+        return gap;
     }
 };
 ROARS_FIELDS(Conservative, weight, temperature)
@@ -101,12 +110,12 @@ struct ActionCritics {
         needs_of<Target>, needs_of<Penalty>>;
     using gives = columns<col::q, col::q_gradient>;
     template <class Real>
-    using StateOf = ActionCriticsState<Real>;
+    using StateOf = ActionCriticsState<Real, state_of<Penalty>>;
     using State = StateOf<float>;
 
-    /// The critics' own step.
+    /// The critics' own step, and behind it the penalty's.
     template <class RunType, class Real, class BatchType>
-    void learn(RunType& run, ActionCriticsState<Real>& state, BatchType& batch) const {
+    void learn(RunType& run, ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch) const {
         if (batch.tokens() == 0) return;
         open(run, state, batch);
         find_target(run, state, batch);
@@ -127,11 +136,12 @@ struct ActionCritics {
             state.networks.backward(k, state.grad);
         }
         state.networks.step(step);
+        if constexpr (!std::is_same_v<state_of<Penalty>, NoState>) penalty.adapt(state.penalty);
         if constexpr (!Target::follows_with_policy) state.networks.follow(run.backend, polyak);
     }
 
     template <class RunType, class Real, class BatchType>
-    void estimate(RunType& run, ActionCriticsState<Real>& state, BatchType& batch) const {
+    void estimate(RunType& run, ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch) const {
         const std::int64_t width = batch.width(col::policy_action{});
         if (batch.width(col::q_gradient{}) != width) batch.set_width(col::q_gradient{}, width);
         if (batch.tokens() == 0) return;
@@ -150,13 +160,13 @@ struct ActionCritics {
 
 private:
     template <class RunType, class Real, class BatchType>
-    void open(RunType& run, ActionCriticsState<Real>& state, const BatchType& batch) const {
+    void open(RunType& run, ActionCriticsState<Real, state_of<Penalty>>& state, const BatchType& batch) const {
         state.networks.open(network, critics, shown.inputs(batch.width(col::state{}), batch.width(col::action{})), 1,
                             run.random.seed(), 1000);
     }
 
     template <class RunType, class Real, class BatchType>
-    void find_target(RunType& run, ActionCriticsState<Real>& state, const BatchType& batch) const {
+    void find_target(RunType& run, ActionCriticsState<Real, state_of<Penalty>>& state, const BatchType& batch) const {
         auto action = target.next_action(run, batch, state.next_action);
         auto rows = shown.template rows<Real>(batch[col::next_state{}], batch.width(col::next_state{}), action,
                                               batch.width(col::action{}), state.next_rows);
@@ -194,7 +204,7 @@ private:
 
     /// Adds dQ / d policy_action to q_gradient, or sets it.
     template <bool add, class Real, class BatchType>
-    void take_action_part(const ActionCriticsState<Real>& state, BatchType& batch, std::int64_t inputs) const {
+    void take_action_part(const ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch, std::int64_t inputs) const {
         const std::int64_t width = batch.width(col::q_gradient{});
         Real* to = batch[col::q_gradient{}].data();
         for (std::int64_t t = 0; t < batch.tokens(); ++t) {
@@ -208,7 +218,7 @@ private:
         }
     }
     template <bool add, class Real, class BatchType>
-    void climb_member(ActionCriticsState<Real>& state, BatchType& batch, std::int64_t member,
+    void climb_member(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch, std::int64_t member,
                       std::span<const Real> rows) const {
         state.grad_rows.resize(rows.size());
         state.networks.backward_inputs(member, state.grad, state.grad_rows);
@@ -216,7 +226,7 @@ private:
     }
 
     template <class Real, class BatchType>
-    void climb_first(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) const {
+    void climb_first(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch, std::span<const Real> rows) const {
         auto q = state.networks.forward(0, rows);
         std::copy(q.begin(), q.end(), batch[col::q{}].begin());
         state.grad.assign(q.size(), Real(1));
@@ -224,7 +234,7 @@ private:
     }
     /// Of equal ones the first.
     template <class Real, class BatchType>
-    void climb_least(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) const {
+    void climb_least(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch, std::span<const Real> rows) const {
         auto least = batch[col::q{}];
         state.chosen.assign(least.size(), 0);
         for (std::int64_t k = 0; k < state.networks.members(); ++k) {
@@ -245,7 +255,7 @@ private:
         }
     }
     template <class Real, class BatchType>
-    void climb_mean(ActionCriticsState<Real>& state, BatchType& batch, std::span<const Real> rows) const {
+    void climb_mean(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch, std::span<const Real> rows) const {
         auto mean = batch[col::q{}];
         const Real share = Real(1) / static_cast<Real>(state.networks.members());
         for (std::int64_t k = 0; k < state.networks.members(); ++k) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "roars/advantage/action_critics.hpp"
+#include "roars/advantage/conservative_lagrangian.hpp"
 #include "roars/advantage/critic_weight.hpp"
 #include "roars/advantage/implicit_q.hpp"
 #include "roars/advantage/none.hpp"
@@ -76,6 +77,21 @@ using ConservativeQ =
 inline constexpr ConservativeQ cql{
     .sampler = {.batch_size = 256},
     .advantage = {.critics = 2, .step = {.learning_rate = 3e-4}, .penalty = {.weight = 5.0}},
+    .regularizer = {.step = {.learning_rate = 1e-4}},
+    .optimizer = {.step = {.learning_rate = 1e-4}}};
+
+/// CQL whose penalty has a learned weight: the gap is held near a threshold.
+using ConservativeQLagrangian =
+    Algorithm<sampler::DataRows,                                                                         // its rows
+              reward::StepReward,                                                                        // its pay
+              advantage::ActionCritics<critic::SoftTarget, advantage::penalty::ConservativeLagrangian>,  // doubt
+              regularizer::EntropyTemperature,  // a learned temperature
+              optimizer::PolicyGradient<surrogate::Climb, aggregate::TokenMean, step::AdamW>>;
+inline constexpr ConservativeQLagrangian cql_lagrange{
+    .sampler = {.batch_size = 256},
+    .advantage = {.critics = 2,
+                  .step = {.learning_rate = 3e-4},
+                  .penalty = {.gap = {.weight = 5.0}, .multiplier = {.target = 10.0}}},
     .regularizer = {.step = {.learning_rate = 1e-4}},
     .optimizer = {.step = {.learning_rate = 1e-4}}};
 

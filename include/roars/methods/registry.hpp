@@ -300,6 +300,9 @@ inline constexpr List all{
           awac},
     Entry{Facts{"cql", "CQL: critics that value what the data lacks low", "offline", "2006.04779", 2020, "00-peers"},
           cql},
+    Entry{Facts{"cql-lagrange", "CQL whose penalty's weight is learned from a threshold", "offline", "2006.04779", 2020,
+                "00-peers"},
+          cql_lagrange},
 };
 
 /// Calls visit(entry) for each method, in order.

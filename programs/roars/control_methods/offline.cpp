@@ -10,8 +10,8 @@ void add_offline_methods(Programs& programs) {
         programs);
     add_control<actor::Balanced<actor::SquashedGaussian>, false, methods::Famo2oConservative,
                 methods::Famo2oConservativeOnline>(programs);
-    add_control<actor::SquashedGaussian, false, methods::ConservativeQ, methods::Recoil, methods::RecoilStabilised>(
-        programs);
+    add_control<actor::SquashedGaussian, false, methods::ConservativeQ, methods::ConservativeQLagrangian,
+                methods::Recoil, methods::RecoilStabilised>(programs);
 }
 
 }  // namespace roars::program
