@@ -107,9 +107,8 @@ std::string table(const std::vector<Outcome>& outcomes) {
     auto mean = [](const std::vector<double>& x) { return metrics::mean_interval(x).mean; };
     const Outcome& first = outcomes.front();
     const bool share = first.measured.share,
-               diverges = std::any_of(outcomes.begin(), outcomes.end(), [](const Outcome& x) {
-                   return !x.divergence.empty();
-               });
+               diverges =
+                   std::any_of(outcomes.begin(), outcomes.end(), [](const Outcome&x) { return !x.divergence.empty(); });
     const double unit = share ? 100 : 1;
     const std::string sign = share ? ", %" : "";
     std::string text = "| method | before" + sign + " | after" + sign + " | lowest to highest | along the way" + sign +
@@ -196,7 +195,8 @@ int compare_methods(const std::vector<Contestant>& contestants, const Request& r
     }
     const std::string title = "methods on " + request.task + ", " + std::to_string(seeds) + " seeds";
     const std::string text = table(outcomes);
-    folder.write("compare.json", Json{{"task", request.task}, {"methods", json_of(contestants, outcomes)}}.dump(2) + "\n");
+    folder.write("compare.json",
+                 Json{{"task", request.task}, {"methods", json_of(contestants, outcomes)}}.dump(2) + "\n");
     folder.write("compare.md", text);
     if (!picture(outcomes, title, folder.file("compare.svg")))
         std::fprintf(stderr, "no picture: gnuplot was not found (Debian: gnuplot-nox), or had nothing to draw\n");

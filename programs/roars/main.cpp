@@ -142,9 +142,8 @@ Contestant contestant_of(const Programs& programs, const std::string& text, cons
     }
     auto cut = [&](const std::string& word) {
         auto equals = word.find('=');
-        expect(equals != std::string::npos && equals > 0, [&] {
-            return "--methods: '" + word + "' of '" + text + "': expected SETTING=VALUE behind a colon";
-        });
+        expect(equals != std::string::npos && equals > 0,
+               [&] { return "--methods: '" + word + "' of '" + text + "': expected SETTING=VALUE behind a colon"; });
         return std::pair(word.substr(0, equals), word.substr(equals + 1));
     };
     std::string label = words.front(), method = label;
@@ -177,9 +176,9 @@ int compare(Request request, const std::vector<std::string>& methods, std::int64
     for (const std::string& text : methods) {
         contestants.push_back(contestant_of(programs, text, request.task));
         const std::string& label = contestants.back().label;
-        expect(std::count_if(contestants.begin(), contestants.end(), [&](const auto& c) { return c.label == label; }) ==
-                   1,
-               [&] { return "--methods: " + label + " is named twice"; });
+        expect(
+            std::count_if(contestants.begin(), contestants.end(), [&](const auto& c) { return c.label == label; }) == 1,
+            [&] { return "--methods: " + label + " is named twice"; });
     }
     listen_to_interrupts();
     return compare_methods(contestants, request, seeds);
@@ -218,7 +217,9 @@ int run(int argc, char** argv) {
     std::int64_t seeds = 5;
     auto* versus =
         app.add_subcommand("compare", "trains several methods at equal budget; settings are flags as of train");
-    versus->add_option("--methods", methods, "with commas between them; differences are to the first. LABEL=NAME:SETTING=VALUE:... "
+    versus
+        ->add_option("--methods", methods,
+                     "with commas between them; differences are to the first. LABEL=NAME:SETTING=VALUE:... "
                      "gives one of them a name and settings of its own")
         ->required()
         ->delimiter(',');

@@ -53,13 +53,12 @@ inline bool draw_bands(const std::vector<Band>& bands, const std::string& title,
                        const std::string& x, const CurveOf& curve) {
     std::FILE* gnuplot = popen("gnuplot 2>/dev/null", "w");
     if (!gnuplot) return false;
-    std::fprintf(
-        gnuplot,
-        "set terminal svg size 760,460 enhanced background rgb 'white' font 'sans,13'\n"
-        "set output '%s'\nset title '%s' noenhanced\nset xlabel '%s'\nset ylabel '%s'\n%s"
-        "set grid\nset key outside right top noenhanced\nset style fill transparent solid 0.18 "
-        "noborder\n",
-        file.c_str(), title.c_str(), x.c_str(), curve.axis.c_str(), curve.share ? "set yrange [0:1]\n" : "");
+    std::fprintf(gnuplot,
+                 "set terminal svg size 760,460 enhanced background rgb 'white' font 'sans,13'\n"
+                 "set output '%s'\nset title '%s' noenhanced\nset xlabel '%s'\nset ylabel '%s'\n%s"
+                 "set grid\nset key outside right top noenhanced\nset style fill transparent solid 0.18 "
+                 "noborder\n",
+                 file.c_str(), title.c_str(), x.c_str(), curve.axis.c_str(), curve.share ? "set yrange [0:1]\n" : "");
     std::string plots;
     for (std::size_t k = 0; k < bands.size(); ++k) {
         const std::string data = "$band" + std::to_string(k), color = " lc " + std::to_string(k + 1);

@@ -74,9 +74,7 @@ TEST(ConservativeLagrangian, TheCriticsGradientIsThatOfTheLossAtAConstantMultipl
     const auto& first = critics.state.networks.moments.first;  // 1 - beta1 of the gradient, behind one step
     const double h = 1e-6;
     for (std::size_t i = 0; i < first.size(); ++i) {
-        auto at = [&](double by) {
-            return critics.loss_with([&](State& state) { state.networks.online[i] += by; });
-        };
+        auto at = [&](double by) { return critics.loss_with([&](State& state) { state.networks.online[i] += by; }); };
         EXPECT_NEAR(first[i] / (1 - critics.part.step.beta1), (at(h) - at(-h)) / (2 * h), 1e-5) << i;
     }
 }
@@ -115,8 +113,8 @@ TEST(ConservativeLagrangian, TheMultiplierRisesAboveTheThresholdAndFallsBelowIt)
     EXPECT_LT(change(0.5), 0.0);
 }
 
-/// One state, an action a row that pays 0, 1, ... 6, all of them sampled: the table of values that the data says has the
-/// gap log sum_j e^j - 3, and no table has a smaller one than log 7.
+/// One state, an action a row that pays 0, 1, ... 6, all of them sampled: the table of values that the data says has
+/// the gap log sum_j e^j - 3, and no table has a smaller one than log 7.
 TEST(ConservativeLagrangian, TheGapComesDownToTheThresholdAndAMultiplierWithoutWorkVanishes) {
     Critics critics;
     Rows& batch = critics.batch;

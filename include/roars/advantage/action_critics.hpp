@@ -204,7 +204,8 @@ private:
 
     /// Adds dQ / d policy_action to q_gradient, or sets it.
     template <bool add, class Real, class BatchType>
-    void take_action_part(const ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch, std::int64_t inputs) const {
+    void take_action_part(const ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch,
+                          std::int64_t inputs) const {
         const std::int64_t width = batch.width(col::q_gradient{});
         Real* to = batch[col::q_gradient{}].data();
         for (std::int64_t t = 0; t < batch.tokens(); ++t) {
@@ -226,7 +227,8 @@ private:
     }
 
     template <class Real, class BatchType>
-    void climb_first(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch, std::span<const Real> rows) const {
+    void climb_first(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch,
+                     std::span<const Real> rows) const {
         auto q = state.networks.forward(0, rows);
         std::copy(q.begin(), q.end(), batch[col::q{}].begin());
         state.grad.assign(q.size(), Real(1));
@@ -234,7 +236,8 @@ private:
     }
     /// Of equal ones the first.
     template <class Real, class BatchType>
-    void climb_least(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch, std::span<const Real> rows) const {
+    void climb_least(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch,
+                     std::span<const Real> rows) const {
         auto least = batch[col::q{}];
         state.chosen.assign(least.size(), 0);
         for (std::int64_t k = 0; k < state.networks.members(); ++k) {
@@ -255,7 +258,8 @@ private:
         }
     }
     template <class Real, class BatchType>
-    void climb_mean(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch, std::span<const Real> rows) const {
+    void climb_mean(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch,
+                    std::span<const Real> rows) const {
         auto mean = batch[col::q{}];
         const Real share = Real(1) / static_cast<Real>(state.networks.members());
         for (std::int64_t k = 0; k < state.networks.members(); ++k) {
