@@ -96,8 +96,10 @@ private:
     train::Trainer<Method, Learner> trainer_;
 };
 
-/// The papers' settings are for millions of steps. These are for worlds of a few numbers, and networks of 64 units.
-template <class Method>
+/// The papers' settings are for millions of steps. These are for worlds of a few numbers, and networks of 64 units. A
+/// network of action values has more of them, normalised, at a rate that falls to 0: what one step of Q-learning takes
+/// to keep what it has found (docs/methods/dqn.md).
+template <class Method, class Head>
 void control_settings(Method& method, ControlFlags& flags) {
     set_everywhere(method, ".learning_rate", 1e-3);
     set_everywhere(method, "network.width", 64);
@@ -107,14 +109,23 @@ void control_settings(Method& method, ControlFlags& flags) {
         method.sampler.batch_size = 100;
         method.sampler.random_steps = method.sampler.warm_up = 200;
         method.sampler.steps = 1;
-        set_everywhere(method, ".delta", 100);
-        flags.control.epsilon_steps = 5000;
+        set_everywhere(method, ".delta", 10);
+        set_everywhere(method, ".kappa", 10);
     } else if constexpr (requires { method.sampler.steps; }) {
         flags.control.tanh = true;
         flags.control.environments = 8;
         const bool many = method.optimizer.epochs > 1;
         flags.run.updates = many ? 5 : 200;
         if (many) method.sampler.steps = 256;
+    }
+    if constexpr (std::is_same_v<Head, actor::ActionValues>) {
+        flags.run.iterations = 50;
+        flags.control.width = 128;
+        flags.control.layer_norm = true;
+        set_everywhere(method, ".max_norm", 1e4);
+        set_everywhere(method, ".decay.last", 0);
+        set_everywhere(method, ".total_steps", 0);
+        if constexpr (requires { method.optimizer.surrogate.rule; }) flags.control.quantiles = 11;
     }
 }
 
@@ -125,9 +136,7 @@ int train_control(const methods::Facts& facts, const Request& request) {
     constexpr bool offline = !requires(const Method& method) { method.sampler.steps; };
     Method method = registered<Method>(facts);
     ControlFlags flags;
-    control_settings(method, flags);
-    if constexpr (std::is_same_v<Head, actor::ActionValues> && requires { method.optimizer.surrogate.rule; })
-        flags.control.quantiles = 21;
+    control_settings<Method, Head>(method, flags);
     for (const auto& [flag, text] : request.settings)
         expect(set_setting(flags.run, flag, text) || set_setting(flags, flag, text) || set_setting(method, flag, text),
                [&, &name = flag] {
@@ -138,6 +147,9 @@ int train_control(const methods::Facts& facts, const Request& request) {
                flags.run.checkpoint_every > 0 && flags.control.evaluation_episodes > 0,
            "--iterations, --updates, --evaluate_every, --checkpoint_every and --control.evaluation_episodes: expected "
            "1 or more");
+    if constexpr (requires { method.optimizer.step.schedule.total_steps; })
+        if (auto& total = method.optimizer.step.schedule.total_steps; total == 0)  // a schedule as long as the run
+            total = flags.run.iterations * flags.run.updates;
     expect(offline == !flags.data.empty(), [&] {
         return offline ? request.method + " learns from data: expected --data FILE"
                        : "--data: " + request.method + " takes steps of its own and reads no data";

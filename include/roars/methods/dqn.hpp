@@ -19,7 +19,7 @@ using DeepQOf = Algorithm<sampler::StepReplay<Places>,           // steps, new o
                           reward::StepReward,                    // what the environment pays
                           advantage::ActionValueTarget<Choice>,  // rewards, and the best of the state behind them
                           regularizer::None,                     // the target network holds it
-                          optimizer::PolicyGradient<Surrogate, aggregate::TokenMean, step::Recipe>>;
+                          optimizer::PolicyGradient<Surrogate, aggregate::TokenMean, step::DecayingRecipe>>;
 
 using ControlDeepQ = DeepQOf<advantage::choice::Target, sampler::places::Uniform, critic::HuberOf<col::q>>;
 /// Double DQN (arXiv 1509.06461): the network that learns chooses, the target network values.
@@ -31,12 +31,12 @@ using PrioritisedDeepQ =
 using QuantileDeepQ =
     Algorithm<sampler::StepReplay<sampler::places::Uniform>, reward::StepReward, advantage::QuantileTarget,
               regularizer::None,
-              optimizer::PolicyGradient<surrogate::QuantileRegression, aggregate::TokenMean, step::Recipe>>;
+              optimizer::PolicyGradient<surrogate::QuantileRegression, aggregate::TokenMean, step::DecayingRecipe>>;
 
 inline constexpr ControlDeepQ dqn{
     .sampler = {.capacity = 1000000, .batch_size = 32, .random_steps = 1000, .warm_up = 1000, .steps = 4},
     .advantage = {.gamma = 0.99},
-    .optimizer = {.surrogate = {.coefficient = 1.0}, .step = step::recipe({.learning_rate = 1e-4}, 0, 10.0)}};
+    .optimizer = {.surrogate = {.coefficient = 1.0}, .step = step::constant_recipe({.learning_rate = 1e-4}, 10.0)}};
 inline constexpr DoubleDeepQ double_dqn{
     .sampler = dqn.sampler, .advantage = {.gamma = 0.99}, .optimizer = dqn.optimizer};
 inline constexpr PrioritisedDeepQ prioritised_dqn{
@@ -48,9 +48,10 @@ inline constexpr PrioritisedDeepQ prioritised_dqn{
                 .horizon = 3,
                 .places = {.alpha = 0.5, .beta = 0.4}},
     .advantage = {.gamma = 0.99, .n = 3},
-    .optimizer = {.surrogate = {.base = {.coefficient = 1.0}}, .step = step::recipe({.learning_rate = 1e-4}, 0, 10.0)}};
+    .optimizer = {.surrogate = {.base = {.coefficient = 1.0}},
+                  .step = step::constant_recipe({.learning_rate = 1e-4}, 10.0)}};
 inline constexpr QuantileDeepQ qr_dqn{.sampler = dqn.sampler,
                                       .advantage = {.gamma = 0.99},
-                                      .optimizer = {.step = step::recipe({.learning_rate = 5e-5}, 0, 10.0)}};
+                                      .optimizer = {.step = step::constant_recipe({.learning_rate = 5e-5}, 10.0)}};
 
 }  // namespace roars::methods

@@ -17,4 +17,12 @@ constexpr Recipe recipe(const AdamW& adamw, std::int64_t warmup_steps = 0, doubl
     return {.base = {.base = adamw, .max_norm = max_norm}, .schedule = {.warmup_steps = warmup_steps}};
 }
 
+/// The same whose rate then falls in a straight line, to 0 in `total_steps` if one says so.
+using DecayingRecipe = Scheduled<Clipped<AdamW>, WarmUp<decay::Linear>>;
+
+/// DecayingRecipe with its rate constant, until its schedule is given another end than 1.
+constexpr DecayingRecipe constant_recipe(const AdamW& adamw, double max_norm = 1.0) {
+    return {.base = {.base = adamw, .max_norm = max_norm}, .schedule = {.decay = {.last = 1.0}}};
+}
+
 }  // namespace roars::step
