@@ -102,8 +102,8 @@ private:
 
     template <class Visit>
     void for_each_counted(Visit&& visit) const {
-        std::size_t k = 0, m = 0;
-        auto one = [&]<class T>(std::type_identity<T>) {
+        [[maybe_unused]] std::size_t k = 0, m = 0;
+        [[maybe_unused]] auto one = [&]<class T>(std::type_identity<T>) {
             std::int64_t count = std::is_same_v<mask_of<T>, first_mask> ? tokens : own_tokens[k];
             visit(T::name, term_loss[k++], count);
             for (std::string_view name : metrics_of<T>)
