@@ -97,11 +97,16 @@ TYPED_TEST(AlgorithmOnDevice, IsTheHosts) {
     expect_the_hosts<TypeParam, methods::Dapo, double>(methods::dapo, 1e-11);
     expect_the_hosts<TypeParam, methods::Gspo, double>(methods::gspo, 1e-11);
     expect_the_hosts<TypeParam, methods::Gmpo, double>(methods::gmpo, 1e-11);
-    auto with = [](const auto& surrogate) {
-        return Algorithm{
-            methods::grpo.sampler, methods::grpo.reward, methods::grpo.advantage, methods::grpo.regularizer,
-            optimizer::PolicyGradient<std::remove_cvref_t<decltype(surrogate)>, aggregate::TokenMean, step::Recipe>{
-                surrogate}};
+    // GRPO with another surrogate.
+    auto with = []<class Surrogate>(const Surrogate& surrogate) {
+        using G = methods::Grpo;
+        return Algorithm<G::Sampler, G::Reward, G::Advantage, G::Regularizer,
+                         optimizer::PolicyGradient<Surrogate, aggregate::TokenMean, step::Recipe>>{
+            methods::grpo.sampler,
+            methods::grpo.reward,
+            methods::grpo.advantage,
+            methods::grpo.regularizer,
+            {surrogate}};
     };
     auto vespo = with(surrogate::VariationalWeight{});
     auto topr = with(surrogate::TaperedWeight{});
