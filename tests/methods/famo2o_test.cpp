@@ -2,6 +2,7 @@
 
 #include "roars/advantage/balanced_weight.hpp"
 #include "roars/critic/balance_policy.hpp"
+#include "roars/critic/least_climb.hpp"
 #include "roars/methods/famo2o.hpp"
 #include "roars/objective.hpp"
 #include "roars/optimizer/aggregate.hpp"
@@ -178,9 +179,12 @@ TEST(Famo2o, ALargeBalanceWeighsTheCriticMore) {
         EXPECT_NEAR(gradient[c], -double(c / 2) * batch[col::q_gradient{}][c] / 3, 1e-15);
 }
 
-// Offline the sampler gives the balance, online the actor does; the second stage takes the critics over.
-static_assert(!contains_v<col::balance, methods::Famo2o::Inputs> &&
-              contains_v<col::balance, methods::Famo2oOnline::Inputs>);
+// The sampler gives the balance of a row, the actor the action by a balance that is drawn for its state; the second
+// stage takes critics and balance policy over.
+static_assert(contains_v<col::balance, methods::Famo2oOnline::Sampler::gives> &&
+              !contains_v<col::balance, methods::Famo2oOnline::Inputs> &&
+              contains_v<col::balanced_action, methods::Famo2o::Inputs> &&
+              contains_v<col::action_by_balance, methods::Famo2oOnline::Inputs>);
 static_assert(contains_v<col::balance, methods::Famo2oConservative::Columns>);
 TEST(Famo2o, TheOnlineStageGoesOnWithTheCritics) {
     methods::Famo2o::State offline;
@@ -188,6 +192,37 @@ TEST(Famo2o, TheOnlineStageGoesOnWithTheCritics) {
     auto online = Stage<methods::Famo2oOnline, take::Advantage, take::Optimizer>::begin(offline);
     EXPECT_EQ(online.advantage.loss, 3.0);
     EXPECT_EQ(methods::famo2o_stages(10, 20).at(10).stage, 1u);
+}
+
+RC_GTEST_PROP(Famo2o, TheSlopeOfAnEncodingIsItsFiniteDifference, (std::uint32_t seed)) {
+    Numbers numbers(seed);
+    const double balance = numbers.real(-20, 20), step = 1e-6;
+    Values slope(6), above(6), below(6);
+    sampler::encoded_balance_slope(balance, 10000, std::span(slope));
+    sampler::encode_balance(balance + step, 10000, std::span(above));
+    sampler::encode_balance(balance - step, 10000, std::span(below));
+    for (std::size_t i = 0; i < 6; ++i) RC_ASSERT(std::abs((above[i] - below[i]) / (2 * step) - slope[i]) < 1e-8);
+}
+RC_GTEST_PROP(Famo2o, TheClimbOfTheLeastCriticHasItsSlope, (std::uint32_t seed)) {
+    Numbers numbers(seed);
+    critic::Ensemble<double> critics;
+    critics.open({.width = 6, .layers = 1}, 2, 5, 1, seed, 0);
+    Values state = numbers.reals(12, -1, 1), action = numbers.reals(8, -1, 1), q(4), slope(8), above(4), below(4),
+           unused(8);
+    critic::LeastClimbMemory<double> memory;
+    auto climb = [&](Values& values, Values& by_action) {
+        critic::least_climb<double>(critics, state, 3, action, 2, values, by_action, memory);
+    };
+    climb(q, slope);
+    for (std::size_t c = 0; c < 8; ++c) {
+        const double kept = action[c], step = 1e-7;
+        action[c] = kept + step, climb(above, unused);
+        action[c] = kept - step, climb(below, unused);
+        action[c] = kept;
+        const double by = (above[c / 2] - below[c / 2]) / (2 * step);
+        // Where two critics cross, or a unit bends, a slope is one of two.
+        RC_ASSERT(std::abs(by - slope[c]) < 1e-5 || std::abs(above[c / 2] + below[c / 2] - 2 * q[c / 2]) > 1e-12);
+    }
 }
 
 /// The whole offline algorithm: rows that differ in their balance alone differ in their weight alone.
