@@ -289,7 +289,7 @@ std::string page_of(const std::vector<Verdict>& verdicts, const Plan& plan) {
         "interval is on the claimed side of 0, and the mean reaches what is asked; *the same*: the whole interval is\n"
         "within the bound. The column \"seeds\" counts those whose own effect is as claimed. There is no search where\n"
         "nothing that is compared is trained (survey-variance, survey-hacking), where training goes on to its end\n"
-        "(survey-margin), where the baseline is the policy before training (survey-rows), and in the experiments on\n"
+        "(survey-margin), where the baseline is the policy before training (survey-rows), and in most experiments on\n"
         "control and offline data, which keep the rates of their design.\n\n" +
         std::to_string(shown_count) + " of " + std::to_string(verdicts.size()) +
         " rows are shown.\n\n![The first claim of each experiment: means with 95 % intervals](claims.svg)\n\n";
