@@ -29,7 +29,6 @@ class LogSession final : public TrainSession {
     using Trainer = train::Trainer<Method, train::LogLearner>;
     using FirstStage = train::Trainer<methods::TscacResponse, train::LogLearner>;
     static constexpr std::int64_t auxiliaries = tasks::Sessions::responses - 1;
-    static constexpr bool has_first_stage = contains_v<col::logp_ref, typename Method::Inputs>;
 
 public:
     LogSession(const methods::Facts& facts, const Request& request, const Json& settings, const RunSettings& run,
