@@ -213,11 +213,8 @@ void check_widths(const BatchType& batch, columns<Column...>) {
 /// Errors: settings by which not even the only token of a batch has a finite weight (a length of 0).
 template <class Aggregate>
 void check_aggregate(const Aggregate& aggregate) {
-    double weight = aggregate.weight(Counts{1, 1, 1, 1}, 1);
-    expect(std::isfinite(weight), [&] {
-        return "aggregate: the weight of a token is " + std::to_string(weight) +
-               ", expected a finite one: max_length or normalizer other than 0";
-    });
+    expect(std::isfinite(aggregate.weight(Counts{1, 1, 1, 1}, 1)),
+           "aggregate: the weight of a token is not finite, expected max_length or normalizer other than 0");
 }
 
 /// One pass over a batch for a fixed list of terms. Tokens are walked in blocks that fit the first-level cache: values
