@@ -84,8 +84,9 @@ TEST(Demonstrations, OnePolicyOfAllBalancesClonesAtZeroAndImprovesAtALargeOne) {
     auto method = methods::famo2o;
     method.sampler.first.batch_size = 64;
     method.sampler.second.range = {.low = 0, .high = 20};
-    method.advantage.network = {.width = 32, .layers = 1};
-    method.advantage.step.learning_rate = method.optimizer.step.learning_rate = 5e-3;
+    method.advantage.base.network = method.advantage.network = {.width = 32, .layers = 1};
+    method.advantage.base.step.learning_rate = method.advantage.step.learning_rate = 5e-3;
+    method.optimizer.step.learning_rate = 5e-3;
     train::Trainer<methods::Famo2o, Family> trainer(method, learner);
     backend::Host host;
     for (int i = 0; i < 3000; ++i) {
