@@ -1,6 +1,10 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 #include "roars/config.hpp"
@@ -170,6 +174,26 @@ ROARS_FN ROARS_INLINE constexpr V load(const Scalar<V>* from) {
 template <class V>
 ROARS_FN ROARS_INLINE constexpr void store(Scalar<V>* to, const V& x) {
     Functions<V>::store(to, x);
+}
+/// The first `used` lanes from memory, zeros behind them; and the first `used` to memory.
+template <class V>
+V load_first(const Scalar<V>* from, std::int64_t used) {
+    alignas(64) std::array<Scalar<V>, static_cast<std::size_t>(lanes<V>)> values{};
+    std::copy(from, from + used, values.begin());
+    return load<V>(values.data());
+}
+template <class V>
+void store_first(Scalar<V>* to, const V& x, std::int64_t used) {
+    alignas(64) std::array<Scalar<V>, static_cast<std::size_t>(lanes<V>)> values;
+    store(values.data(), x);
+    std::copy(values.begin(), values.begin() + used, to);
+}
+/// 1 in the first `used` lanes, 0 behind them.
+template <class V>
+V first_ones(std::int64_t used) {
+    alignas(64) std::array<Scalar<V>, static_cast<std::size_t>(lanes<V>)> ones{};
+    std::fill(ones.begin(), ones.begin() + used, Scalar<V>(1));
+    return load<V>(ones.data());
 }
 /// lanes<V> flags (bool or a byte, not 0 = true) as a mask.
 template <class V, class Flag>

@@ -578,19 +578,11 @@ private:
         template <class C>
         static ROARS_INLINE V load(const Loop& loop, std::int64_t i, std::int64_t used) {
             if constexpr (contains_v<C, Absent>) {
-                return used == lanes ? V(Real(1)) : partial_ones(used);
+                return used == lanes ? V(Real(1)) : math::first_ones<V>(used);
             } else {
                 const Real* from = static_cast<const Source<C>&>(loop.source).from + i;
-                if (used == lanes) return math::load<V>(from);
-                alignas(64) std::array<Real, lanes> rest{};
-                std::copy(from, from + used, rest.begin());
-                return math::load<V>(rest.data());
+                return used == lanes ? math::load<V>(from) : math::load_first<V>(from, used);
             }
-        }
-        static V partial_ones(std::int64_t used) {
-            alignas(64) std::array<Real, lanes> ones{};
-            std::fill(ones.begin(), ones.begin() + used, Real(1));
-            return math::load<V>(ones.data());
         }
 
         template <class X, std::size_t... k>
@@ -656,9 +648,7 @@ private:
                 if constexpr (BatchType::template has<col::grad<C>>) {
                     Real* to = loop.gradient[position<C>] + i;
                     if (used == lanes) return math::store(to, slope[position<C>]);
-                    alignas(64) std::array<Real, lanes> rest;
-                    math::store(rest.data(), slope[position<C>]);
-                    std::copy(rest.begin(), rest.begin() + used, to);
+                    math::store_first(to, slope[position<C>], used);
                 }
             };
             (one(Column{}), ...);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <type_traits>
@@ -13,6 +12,17 @@
 /// The tokens of a batch, a SIMD lane each, for what stands before the objective: sums over sequences, weights of
 /// tokens. What they compute is written over V, as a term is.
 namespace roars {
+
+/// First - Second: what is most often summed or weighed.
+template <class First, class Second>
+struct ColumnDifference {
+    using needs = columns<First, Second>;
+    template <class X>
+    value_t<X> operator()(const X& x) const {
+        return x[First{}] - x[Second{}];
+    }
+};
+
 namespace detail {
 
 /// Some real columns of a batch and its mask; where it has no mask, every token is selected.
@@ -62,27 +72,20 @@ public:
                 result = V(value(x));
             result = math::select(counts, result, V(Real(0)));
             if (used == lanes) return math::store(to + t, result);
-            alignas(64) std::array<Real, static_cast<std::size_t>(lanes)> last;
-            math::store(last.data(), result);
-            std::copy(last.begin(), last.begin() + used, to + t);
+            math::store_first(to + t, result, used);
         });
     }
 
 private:
     static constexpr bool masked = BatchType::template has<Mask>;
 
-    static V partial(const Real* from, std::int64_t used) {
-        alignas(64) std::array<Real, static_cast<std::size_t>(lanes)> values{};
-        std::copy(from, from + used, values.begin());
-        return math::load<V>(values.data());
-    }
     template <std::size_t... k>
     ROARS_INLINE X tokens([[maybe_unused]] std::int64_t t, std::index_sequence<k...>) const {
         return {{math::load<V>(from_[k] + t)}...};
     }
     template <std::size_t... k>
     X tokens([[maybe_unused]] std::int64_t t, [[maybe_unused]] std::int64_t used, std::index_sequence<k...>) const {
-        return {{partial(from_[k] + t, used)}...};
+        return {{math::load_first<V>(from_[k] + t, used)}...};
     }
     ROARS_INLINE math::Mask<V> selected(std::int64_t t) const {
         if constexpr (masked)
@@ -91,10 +94,10 @@ private:
             return V(Real(0)) == V(Real(0));
     }
     math::Mask<V> selected(std::int64_t t, std::int64_t used) const {
-        if constexpr (masked) return partial(mask_ + t, used) != V(Real(0));
-        alignas(64) std::array<Real, static_cast<std::size_t>(lanes)> ones{};
-        std::fill(ones.begin(), ones.begin() + used, Real(1));
-        return math::load<V>(ones.data()) != V(Real(0));
+        if constexpr (masked)
+            return math::load_first<V>(mask_ + t, used) != V(Real(0));
+        else
+            return math::first_ones<V>(used) != V(Real(0));
     }
 
     std::array<const Real*, sizeof...(Column)> from_;

@@ -21,8 +21,6 @@ namespace roars::correction {
 
 namespace detail {
 
-using Engines = columns<col::logp_old, col::logp_behaviour>;
-
 /// x within +-20; a NaN stays what it is.
 template <class V>
 V held(const V& x) {
@@ -30,12 +28,7 @@ V held(const V& x) {
     return math::select(x != x, x, math::clamp(x, V(Real(-20)), V(Real(20))));
 }
 /// x_t, and w_t.
-struct Difference {
-    template <class X>
-    value_t<X> operator()(const X& x) const {
-        return x[col::logp_old{}] - x[col::logp_behaviour{}];
-    }
-};
+using Difference = ColumnDifference<col::logp_old, col::logp_behaviour>;
 template <class X>
 value_t<X> token_weight(const X& x) {
     return math::exp(held(Difference{}(x)));
@@ -78,7 +71,7 @@ struct TokenWeight {
 
     template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        map_tokens<col::importance_weight>(run.backend, batch, detail::Engines{},
+        map_tokens<col::importance_weight>(run.backend, batch, detail::Difference::needs{},
                                            [&](const auto& x) { return bound(detail::token_weight(x)); });
     }
 };
@@ -95,7 +88,7 @@ struct SequenceWeight {
 
     template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        std::vector<double> sum = sequence_sums(run.backend, batch, detail::Engines{}, detail::Difference{});
+        std::vector<double> sum = sequence_sums(run.backend, batch, detail::Difference::needs{}, detail::Difference{});
         map_sequences<col::importance_weight>(run.backend, batch, columns<>{}, [&](std::size_t i) {
             return [weight = bound(std::exp(detail::held(sum[i])))]<class X>(const X&) {
                 return static_cast<math::Scalar<value_t<X>>>(weight);
@@ -116,9 +109,9 @@ struct GeometricMask {
 
     template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        std::vector<double> mean = sequence_means(run.backend, batch, detail::Engines{},
+        std::vector<double> mean = sequence_means(run.backend, batch, detail::Difference::needs{},
                                                   [](const auto& x) { return detail::held(detail::Difference{}(x)); });
-        map_sequences<col::importance_weight>(run.backend, batch, detail::Engines{}, [&](std::size_t i) {
+        map_sequences<col::importance_weight>(run.backend, batch, detail::Difference::needs{}, [&](std::size_t i) {
             double geometric = std::exp(mean[i]);
             bool within = low <= geometric && geometric <= high;
             return [within, truncate = bound::Truncate{high}]<class X>(const X& x) {
@@ -140,11 +133,11 @@ struct Normalised {
     template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
     void shape(RunType& run, BatchType& batch) const {
         auto truncated = [&](const auto& x) { return bound::Truncate{high}(detail::token_weight(x)); };
-        std::vector<double> sums = sequence_sums(run.backend, batch, detail::Engines{}, truncated);
+        std::vector<double> sums = sequence_sums(run.backend, batch, detail::Difference::needs{}, truncated);
         std::int64_t tokens = count(run.backend, batch).tokens;
         double mean = tokens > 0 ? total(run.backend, std::span<const double>(sums)) / double(tokens) : 0.0;
         double scale = mean > 1e-8 ? 1.0 / mean : 1.0;
-        map_tokens<col::importance_weight>(run.backend, batch, detail::Engines{}, [&]<class X>(const X& x) {
+        map_tokens<col::importance_weight>(run.backend, batch, detail::Difference::needs{}, [&]<class X>(const X& x) {
             return truncated(x) * value_t<X>(static_cast<math::Scalar<value_t<X>>>(scale));
         });
     }

@@ -40,8 +40,8 @@ struct KlHinge {
 
     template <class RunType, class BatchType>
     Sums reduce(RunType& run, const BatchType& batch) const {
-        std::vector<double> sums = sequence_sums(run.backend, batch, columns<col::logp, col::logp_old>{},
-                                                 [](const auto& x) { return x[col::logp_old{}] - x[col::logp{}]; });
+        std::vector<double> sums =
+            sequence_sums(run.backend, batch, needs{}, ColumnDifference<col::logp_old, col::logp>{});
         return {total(run.backend, std::span<const double>(sums)), count(run.backend, batch).tokens};
     }
     KlHinge with(const Sums& sums) const {

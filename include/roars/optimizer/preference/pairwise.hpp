@@ -18,13 +18,7 @@ namespace roars {
 /// What is compared of an answer, summed over its trainable tokens.
 namespace summary {
 /// logp - logp_ref
-struct LogRatio {
-    using needs = columns<col::logp, col::logp_ref>;
-    template <class X>
-    value_t<X> operator()(const X& x) const {
-        return x[col::logp{}] - x[col::logp_ref{}];
-    }
-};
+struct LogRatio : ColumnDifference<col::logp, col::logp_ref> {};
 /// logp: no reference policy.
 struct LogLikelihood {
     using needs = columns<col::logp>;

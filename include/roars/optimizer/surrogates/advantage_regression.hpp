@@ -41,7 +41,7 @@ struct AdvantageRegression {
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         using Real = typename BatchType::Real;
         std::vector<double> u = sequence_sums(run.backend, batch, columns<col::logp, col::logp_ref>{},
-                                              [](const auto& x) { return x[col::logp{}] - x[col::logp_ref{}]; });
+                                              ColumnDifference<col::logp, col::logp_ref>{});
         std::vector<std::int64_t> length = detail::trainable_lengths<col::mask>(run.backend, batch);
         for (std::size_t i = 0; i < u.size(); ++i) {
             bool counts = batch[col::selected{}][i] != 0 && length[i] > 0;

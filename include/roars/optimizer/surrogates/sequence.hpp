@@ -33,14 +33,7 @@ void for_each_trainable(backend::Host& backend, const BatchType& batch, Prepare&
     });
 }
 
-/// logp - logp_old.
-struct LogRatio {
-    using needs = columns<col::logp, col::logp_old>;
-    template <class X>
-    value_t<X> operator()(const X& x) const {
-        return x[col::logp{}] - x[col::logp_old{}];
-    }
-};
+using LogRatio = ColumnDifference<col::logp, col::logp_old>;
 /// The same held within +-20.
 struct HeldLogRatio {
     using needs = columns<col::logp, col::logp_old>;
