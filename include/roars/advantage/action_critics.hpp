@@ -14,6 +14,7 @@
 #include "roars/critic/action_targets.hpp"
 #include "roars/critic/conservative.hpp"
 #include "roars/critic/ensemble.hpp"
+#include "roars/critic/least_climb.hpp"
 #include "roars/critic/shown.hpp"
 
 namespace roars::advantage {
@@ -115,7 +116,7 @@ struct ActionCritics {
 
     /// The critics' own step, and behind it the penalty's.
     template <class RunType, class Real, class BatchType>
-    void learn(RunType& run, ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch) const {
+    void learn(RunType& run, StateOf<Real>& state, BatchType& batch) const {
         if (batch.tokens() == 0) return;
         open(run, state, batch);
         find_target(run, state, batch);
@@ -141,7 +142,7 @@ struct ActionCritics {
     }
 
     template <class RunType, class Real, class BatchType>
-    void estimate(RunType& run, ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch) const {
+    void estimate(RunType& run, StateOf<Real>& state, BatchType& batch) const {
         const std::int64_t width = batch.width(col::policy_action{});
         if (batch.width(col::q_gradient{}) != width) batch.set_width(col::q_gradient{}, width);
         if (batch.tokens() == 0) return;
@@ -160,13 +161,13 @@ struct ActionCritics {
 
 private:
     template <class RunType, class Real, class BatchType>
-    void open(RunType& run, ActionCriticsState<Real, state_of<Penalty>>& state, const BatchType& batch) const {
+    void open(RunType& run, StateOf<Real>& state, const BatchType& batch) const {
         state.networks.open(network, critics, shown.inputs(batch.width(col::state{}), batch.width(col::action{})), 1,
                             run.random.seed(), 1000);
     }
 
     template <class RunType, class Real, class BatchType>
-    void find_target(RunType& run, ActionCriticsState<Real, state_of<Penalty>>& state, const BatchType& batch) const {
+    void find_target(RunType& run, StateOf<Real>& state, const BatchType& batch) const {
         auto action = target.next_action(run, batch, state.next_action);
         auto rows = shown.template rows<Real>(batch[col::next_state{}], batch.width(col::next_state{}), action,
                                               batch.width(col::action{}), state.next_rows);
@@ -204,8 +205,7 @@ private:
 
     /// Adds dQ / d policy_action to q_gradient, or sets it.
     template <bool add, class Real, class BatchType>
-    void take_action_part(const ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch,
-                          std::int64_t inputs) const {
+    void take_action_part(const StateOf<Real>& state, BatchType& batch, std::int64_t inputs) const {
         const std::int64_t width = batch.width(col::q_gradient{});
         Real* to = batch[col::q_gradient{}].data();
         for (std::int64_t t = 0; t < batch.tokens(); ++t) {
@@ -219,16 +219,14 @@ private:
         }
     }
     template <bool add, class Real, class BatchType>
-    void climb_member(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch, std::int64_t member,
-                      std::span<const Real> rows) const {
+    void climb_member(StateOf<Real>& state, BatchType& batch, std::int64_t member, std::span<const Real> rows) const {
         state.grad_rows.resize(rows.size());
         state.networks.backward_inputs(member, state.grad, state.grad_rows);
         take_action_part<add>(state, batch, std::ssize(rows) / batch.tokens());
     }
 
     template <class Real, class BatchType>
-    void climb_first(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch,
-                     std::span<const Real> rows) const {
+    void climb_first(StateOf<Real>& state, BatchType& batch, std::span<const Real> rows) const {
         auto q = state.networks.forward(0, rows);
         std::copy(q.begin(), q.end(), batch[col::q{}].begin());
         state.grad.assign(q.size(), Real(1));
@@ -236,30 +234,16 @@ private:
     }
     /// Of equal ones the first.
     template <class Real, class BatchType>
-    void climb_least(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch,
-                     std::span<const Real> rows) const {
-        auto least = batch[col::q{}];
-        state.chosen.assign(least.size(), 0);
-        for (std::int64_t k = 0; k < state.networks.members(); ++k) {
-            auto q = state.networks.forward(k, rows);
-            for (std::size_t t = 0; t < q.size(); ++t)
-                if (k == 0 || q[t] < least[t]) {
-                    least[t] = q[t];
-                    state.chosen[t] = k;
-                }
-        }
-        for (std::int64_t k = 0; k < state.networks.members(); ++k) {
-            state.grad.resize(least.size());
-            for (std::size_t t = 0; t < least.size(); ++t) state.grad[t] = Real(state.chosen[t] == k);
+    void climb_least(StateOf<Real>& state, BatchType& batch, std::span<const Real> rows) const {
+        critic::climb_least<Real>(state.networks, rows, batch[col::q{}], state.chosen, state.grad, [&](std::int64_t k) {
             if (k == 0)
                 climb_member<false>(state, batch, k, rows);
             else
                 climb_member<true>(state, batch, k, rows);
-        }
+        });
     }
     template <class Real, class BatchType>
-    void climb_mean(ActionCriticsState<Real, state_of<Penalty>>& state, BatchType& batch,
-                    std::span<const Real> rows) const {
+    void climb_mean(StateOf<Real>& state, BatchType& batch, std::span<const Real> rows) const {
         auto mean = batch[col::q{}];
         const Real share = Real(1) / static_cast<Real>(state.networks.members());
         for (std::int64_t k = 0; k < state.networks.members(); ++k) {
