@@ -36,9 +36,7 @@ struct RegularisedPlan {
 
     template <class RunType, class BatchType>
     void learn(RunType& run, State& own, const BatchType& batch) const {
-        auto sizes = batch[col::problem_shape{}];
-        expect(sizes.size() == 3, "regularised plan: the problem's shape is horizon, states, actions");
-        own.shape = {sizes[0], sizes[1], sizes[2]};
+        own.shape = FiniteHorizon::of("regularised plan", batch[col::problem_shape{}]);
         own.reward.assign(batch[col::known_reward{}].begin(), batch[col::known_reward{}].end());
         own.reference.assign(batch[col::reference_policy{}].begin(), batch[col::reference_policy{}].end());
         own.counts.resize(own.shape.transitions());

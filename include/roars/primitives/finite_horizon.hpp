@@ -15,6 +15,14 @@ struct FiniteHorizon {
     std::int64_t states = 0;
     std::int64_t actions = 0;
 
+    /// Errors: not three sizes.
+    template <class Sizes>
+    static FiniteHorizon of(const char* whose, const Sizes& sizes) {
+        expect(sizes.size() == 3,
+               [&] { return std::string(whose) + ": the problem's shape is horizon, states, actions"; });
+        return {sizes[0], sizes[1], sizes[2]};
+    }
+
     std::size_t step_states() const { return static_cast<std::size_t>(horizon * states); }
     std::size_t step_actions() const { return step_states() * static_cast<std::size_t>(actions); }
     std::size_t transitions() const { return step_actions() * static_cast<std::size_t>(states); }

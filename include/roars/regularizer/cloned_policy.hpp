@@ -84,9 +84,7 @@ struct ClonedPolicy {
 private:
     template <class BatchType>
     static FiniteHorizon shape_of(const BatchType& batch) {
-        auto sizes = batch[col::problem_shape{}];
-        expect(sizes.size() == 3, "cloned policy: the problem's shape is horizon, states, actions");
-        return {sizes[0], sizes[1], sizes[2]};
+        return FiniteHorizon::of("cloned policy", batch[col::problem_shape{}]);
     }
     static std::size_t place(const FiniteHorizon& shape, std::span<const std::int64_t> state,
                              std::span<const std::int64_t> action, std::size_t i) {

@@ -13,6 +13,7 @@
 #include "roars/error.hpp"
 #include "roars/fields.hpp"
 #include "roars/random.hpp"
+#include "roars/tasks/lock.hpp"
 
 namespace roars::tasks {
 
@@ -97,10 +98,8 @@ private:
         std::int64_t user = random.below(settings_.users);
         for (std::int64_t k = 0; k < settings_.rows; ++k) {
             const auto first = static_cast<std::size_t>(user * settings_.items);
-            std::size_t item = 0;
-            for (double left = random.uniform();
-                 item + 1 < static_cast<std::size_t>(settings_.items) && left >= behaviour_[first + item]; ++item)
-                left -= behaviour_[first + item];
+            const auto item = static_cast<std::size_t>(Lock::draw(
+                std::span(behaviour_).subspan(first, static_cast<std::size_t>(settings_.items)), random.uniform()));
             Row row{static_cast<std::int32_t>(user),
                     static_cast<std::int32_t>(item),
                     0,
