@@ -33,7 +33,7 @@ class LogSession final : public TrainSession {
 public:
     LogSession(const methods::Facts& facts, const Request& request, const Json& settings, const RunSettings& run,
                Yardstick yardstick, const Method& method, train::LogLearner& learner)
-        : TrainSession(facts, request, settings, run, std::move(yardstick)),
+        : TrainSession(facts, request, settings, run, std::move(yardstick), method),
           learner_(learner),
           trainer_(method, learner),
           each_(run.warm_start / auxiliaries) {

@@ -44,12 +44,10 @@ public:
                        {.iterations = run.iterations,
                         .evaluate_every = run.evaluate_every,
                         .checkpoint_every = run.checkpoint_every},
-                       std::move(yardstick)),
+                       std::move(yardstick), method),
           updates_(run.updates),
           learner_(learner),
-          trainer_(method, learner) {
-        say_cautions(method);
-    }
+          trainer_(method, learner) {}
 
 private:
     train::Record warm_start(Run<backend::Host>&) override { return {}; }

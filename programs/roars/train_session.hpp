@@ -36,14 +36,20 @@ struct Yardstick {
 /// picture. Knows neither method nor learner: they are behind the functions below, once an iteration or less.
 class TrainSession {
 public:
+    /// Says on the error stream which settings of the method are allowed but seldom meant.
+    template <class Method>
     TrainSession(const methods::Facts& facts, const Request& request, const Json& settings, const RunSettings& run,
-                 Yardstick yardstick)
+                 Yardstick yardstick, const Method& method)
         : facts_(facts),
           request_(request),
           run_(run),
           folder_(request.out),
           asked_{{"method", facts.name}, {"task", request.task}, {"seed", request.seed}, {"settings", settings}},
-          yardstick_(std::move(yardstick)) {}
+          yardstick_(std::move(yardstick)) {
+        for_each_caution(method, [](const std::string& path, std::string_view words) {
+            std::fprintf(stderr, "roars: caution: --%s: %.*s\n", path.c_str(), int(words.size()), words.data());
+        });
+    }
     virtual ~TrainSession() = default;
 
     /// The exit code: 0, or 130 for a run that was interrupted and can go on.
@@ -83,14 +89,6 @@ private:
     double accuracy_ = 0, accuracy_before_ = 0;
 };
 
-/// Says on the error stream which settings are allowed but seldom meant.
-template <class Method>
-void say_cautions(const Method& method) {
-    for_each_caution(method, [](const std::string& path, std::string_view words) {
-        std::fprintf(stderr, "roars: caution: --%s: %.*s\n", path.c_str(), int(words.size()), words.data());
-    });
-}
-
 /// The session of one method and one learner, which the caller keeps.
 template <class Method, class Learner>
 class MethodSession final : public TrainSession {
@@ -99,12 +97,10 @@ class MethodSession final : public TrainSession {
 public:
     MethodSession(const methods::Facts& facts, const Request& request, const Json& settings, const RunSettings& run,
                   Yardstick yardstick, const Method& method, Learner& learner)
-        : TrainSession(facts, request, settings, run, std::move(yardstick)),
+        : TrainSession(facts, request, settings, run, std::move(yardstick), method),
           learner_(learner),
           warm_start_(warm_start_of(run), learner),
-          trainer_(method, learner) {
-        say_cautions(method);
-    }
+          trainer_(method, learner) {}
 
 private:
     static WarmStart warm_start_of(const RunSettings& run) {
