@@ -664,7 +664,9 @@ private:
         logp_.resize(rows);
         fill_normal(run.random.of(Purpose::noise), 3, std::span<Real>(noise_));
         head_.sample(out, free_values(), std::span<const Real>(noise_), action, std::span<Real>(logp_));
-        std::vector<Real> one(action.size()), by_out(out.size()), by_read(rows * (own + encoded)), slope(encoded);
+        auto& [one, by_out, by_read, slope] = balanced_;
+        one.resize(action.size()), by_out.resize(out.size());
+        by_read.resize(rows * (own + encoded)), slope.resize(encoded);
         for (std::size_t j = 0; j < width; ++j) {
             std::fill(one.begin(), one.end(), Real(0));
             for (std::size_t r = 0; r < rows; ++r) one[r * width + j] = Real(1);
@@ -1061,6 +1063,7 @@ private:
     Rows data_, demonstrations_;
     std::vector<Real> read_;  ///< states and encoded balances
     std::vector<Real> task_, told_, chosen_, drawn_balance_, out_copy_;
+    std::array<std::vector<Real>, 4> balanced_;  ///< one action, what it moves, and the encoding's slope
     std::function<void(std::span<const Real>, std::span<const Real>, std::span<Real>)> values_of_;
     std::function<critic::Rows<const Real>(std::span<const Real>)> represent_;
     std::function<void(std::span<const Real>, std::span<Real>)> balance_to_act_, balance_to_learn_;
