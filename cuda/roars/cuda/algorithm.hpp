@@ -72,20 +72,11 @@ struct MeanOfLength {
         mean[i] = static_cast<Real>(length[i] > 0 ? sum[i] / static_cast<double>(length[i]) : sum[i]);
     }
 };
-template <class Real>
-struct AsReal {
-    const double* sum;
-    Real* to;
-    ROARS_FN void operator()(std::int64_t i) const { to[i] = static_cast<Real>(sum[i]); }
-};
 /// Column_i = the sum of value(t) over the trainable tokens of sequence i; 0 where there are none.
 template <class D, class BatchType, class Value>
 void write_sequence_sums(D& device, BatchType& batch, const Value& value, typename BatchType::Real* to) {
     using Real = typename BatchType::Real;
-    Frame<D> frame(device);
-    auto* sum = frame.template take<double>(batch.sequences());
-    segmented_sum_of(device, sequences_of(batch), AtTrainable<Value, Real>{value, mask_or_null<col::mask>(batch)}, sum);
-    for_each(device, batch.sequences(), AsReal<Real>{sum, to});
+    segmented_sum_of(device, sequences_of(batch), AtTrainable<Value, Real>{value, mask_or_null<col::mask>(batch)}, to);
 }
 /// Column_i = the mean over the same tokens.
 template <class D, class BatchType, class Value>
@@ -122,19 +113,18 @@ struct HeldLogRatioAt {
     ROARS_FN double operator()(std::int64_t t) const { return log_ratio(ratio(t), 0.0).value; }
 };
 /// Surrogates that read the sum of a sequence's held log-ratios.
-template <class Term>
 struct PrepareHeldSum {
     static constexpr bool on_device = true;
-    template <class D, class BatchType>
+    template <class Term, class D, class BatchType>
     static void run(const Term&, D& device, BatchType& batch) {
         HeldLogRatioAt<typename BatchType::Real> held{{batch[col::logp{}], batch[col::logp_old{}]}};
         write_sequence_sums(device, batch, held, batch[col::sequence_log_ratio{}]);
     }
 };
 template <>
-struct Prepare<surrogate::VariationalWeight> : PrepareHeldSum<surrogate::VariationalWeight> {};
+struct Prepare<surrogate::VariationalWeight> : PrepareHeldSum {};
 template <>
-struct Prepare<surrogate::TaperedWeight> : PrepareHeldSum<surrogate::TaperedWeight> {};
+struct Prepare<surrogate::TaperedWeight> : PrepareHeldSum {};
 
 template <class Real>
 struct GeometricHeldAt {

@@ -35,12 +35,11 @@ struct ActionSums {
 };
 
 /// divergence::*: two log-sum-exps, the parts of all actions, and the slopes where they are wanted.
-template <class T, class S, class Divergence>
+template <class S, class Divergence>
 class RowRule {
 public:
-    static constexpr int sums = 2;  ///< value, pull
     static constexpr bool needs_softmax = true;
-    using Sums = ActionSums<S, sums>;
+    using Sums = ActionSums<S, 2>;  ///< value, pull
 
     ROARS_FN RowRule(const Divergence& divergence, double temperature, const RowSums<S>& policy,
                      const RowSums<S>& teacher)
@@ -49,10 +48,10 @@ public:
           shift_(log_sum_exp(policy, temperature)),
           teacher_shift_(log_sum_exp(teacher, temperature)) {}
 
-    ROARS_FN void add(Sums& sums_, S z, S t) const {
+    ROARS_FN void add(Sums& sums, S z, S t) const {
         auto part = this->part(z, t);
-        sums_.of[0] += part.value;
-        sums_.of[1] += part.pull;
+        sums.of[0] += part.value;
+        sums.of[1] += part.pull;
     }
     ROARS_FN static S value(const Sums& all) { return all.of[0]; }
     ROARS_FN static bool has_slopes(const Sums& all) { return !std::isinf(all.of[1]); }
@@ -73,20 +72,19 @@ private:
     Divergence divergence_;
     S scale_, shift_, teacher_shift_;
 };
-template <class T, class S>
-class RowRule<T, S, roars::divergence::Cosine> {
+template <class S>
+class RowRule<S, roars::divergence::Cosine> {
 public:
-    static constexpr int sums = 3;  ///< x y, x x, y y
     static constexpr bool needs_softmax = false;
-    using Sums = ActionSums<S, sums>;
+    using Sums = ActionSums<S, 3>;  ///< x y, x x, y y
 
     ROARS_FN RowRule(const roars::divergence::Cosine&, double, const RowSums<S>&, const RowSums<S>&) {}
 
-    ROARS_FN void add(Sums& sums_, S z, S t) const {
+    ROARS_FN void add(Sums& sums, S z, S t) const {
         if (left_out(z, t)) return;
-        sums_.of[0] += z * t;
-        sums_.of[1] += z * z;
-        sums_.of[2] += t * t;
+        sums.of[0] += z * t;
+        sums.of[1] += z * z;
+        sums.of[2] += t * t;
     }
     ROARS_FN static S value(const Sums& all) {
         S size = std::sqrt(all.of[1]) * std::sqrt(all.of[2]);
@@ -111,7 +109,7 @@ template <class T, class Real, class Divergence, bool with_gradient>
 struct DivergeRows {
     static constexpr int threads = 512;
     using S = SumOf<T>;
-    using Rule = RowRule<T, S, Divergence>;
+    using Rule = RowRule<S, Divergence>;
     struct Shared {
         RowSums<S> policy[threads], teacher[threads];
         typename Rule::Sums sums[threads];
