@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "roars/data/transitions.hpp"
 #include "roars/environments/continuous_bandit.hpp"
 #include "roars/environments/point_reach.hpp"
 #include "roars/methods/dual_rl.hpp"
@@ -18,16 +19,12 @@ namespace {
 
 using namespace roars;
 
-struct Rows {
-    std::int64_t observation_size = 1, action_size = 1;
-    std::vector<float> state, action, reward, next_state;
-    std::vector<std::uint8_t> terminated, truncated;
-    std::int64_t rows() const { return std::ssize(reward); }
-};
+using Rows = data::Transitions<float>;
 /// One-step rows of a cliff; choose(random) is the action.
 template <class Choose>
 Rows cliff_rows(int count, std::uint64_t seed, Choose&& choose) {
     Rows rows;
+    rows.observation_size = rows.action_size = 1;
     env::CliffBandit world;
     auto episode = env::Episode<env::CliffBandit>::of(seed);
     RandomStream random{Random(seed)};

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "roars/data/transitions.hpp"
 #include "roars/environments/continuous_bandit.hpp"
 #include "roars/methods/famo2o.hpp"
 #include "roars/methods/zero_shot.hpp"
@@ -16,12 +17,13 @@ namespace {
 
 using namespace roars;
 
-struct Rows {
-    std::int64_t observation_size = 1, action_size = 1;
-    std::vector<float> state, action, reward, next_state;
-    std::vector<std::uint8_t> terminated, truncated;
-    std::int64_t rows() const { return std::ssize(reward); }
-};
+using Rows = data::Transitions<float>;
+/// None yet, of so many numbers a state and one an action.
+Rows rows_of(std::int64_t observation_size) {
+    Rows rows;
+    rows.observation_size = observation_size, rows.action_size = 1;
+    return rows;
+}
 roars::Run<backend::Host> iteration(backend::Host& host, int i, int total) {
     return {host, Random(1).at(std::uint32_t(i)), Progress{i, total}};
 }
@@ -49,8 +51,7 @@ std::vector<float> seen_at(int cell) {
     return seen;
 }
 Rows any_steps(int count) {
-    Rows rows;
-    rows.observation_size = 5;
+    Rows rows = rows_of(5);
     RandomStream random{Random(7)};
     for (int i = 0; i < count; ++i) {
         Corridor::State at{int(random.below(5))};
@@ -112,7 +113,7 @@ TEST(Guided, TheModelHasTheWorldsActions) {
 
 /// One-step rows of a cliff.
 Rows cliff_rows(int count) {
-    Rows rows;
+    Rows rows = rows_of(1);
     env::CliffBandit world;
     auto episode = env::Episode<env::CliffBandit>::of(9);
     RandomStream random{Random(9)};
