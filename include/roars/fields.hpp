@@ -1,11 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 
 /// Reflection of settings and states, written once a type and without a price: this header only lists members. Flags,
-/// printing, JSON and checkpoints come from roars/reflect.hpp, which makes every such type a Boost.Hana Struct.
+/// printing, JSON and checkpoints come from roars/reflect.hpp; roars/hana.hpp makes every such type a Boost.Hana
+/// Struct.
 ///
 ///     ROARS_FIELDS(Clip, low, high)                                    // behind the struct, in its namespace
 ///     template <class Base> ROARS_FIELDS_OF((Weighted<Base>), base, limit)
@@ -24,6 +26,9 @@ template <class T>
 concept HasFields = requires(const T* object) {
     roars_fields(object);
 };
+
+template <HasFields T>
+inline constexpr std::size_t field_count_v = std::tuple_size_v<decltype(roars_fields(static_cast<const T*>(nullptr)))>;
 
 /// Calls visit(name, member) for each listed member of `object`, in order.
 template <HasFields T, class Visit>

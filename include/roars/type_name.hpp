@@ -1,6 +1,7 @@
 #pragma once
 
-#include <cctype>
+#include <array>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -15,30 +16,56 @@ constexpr std::string_view raw_type_name() {
     if (std::size_t semicolon = function.find(';', begin); semicolon != std::string_view::npos) end = semicolon;
     return function.substr(begin, end - begin);
 }
-}  // namespace detail
 
-/// A type as a person writes it inside the library: advantage::Normalise<center::GroupMean, scale::GroupSpread>.
-template <class T>
-std::string type_name() {
-    std::string name(detail::raw_type_name<T>());
+inline std::string without_our_namespace(std::string_view raw) {
+    std::string name(raw);
     for (std::size_t at; (at = name.find("roars::")) != std::string::npos;) name.erase(at, 7);
     for (std::size_t at; (at = name.find(" >")) != std::string::npos;) name.erase(at, 1);
     return name;
 }
 
-/// The name of a type alone, as a word of a flag: reward::SoftOverlong -> soft_overlong, regularizer::Kl<K3> -> kl.
+}  // namespace detail
+
+/// A type as a person writes it inside the library: advantage::Normalise<center::GroupMean, scale::GroupSpread>.
 template <class T>
-std::string short_name() {
-    std::string name = type_name<T>();
-    name = name.substr(0, name.find('<'));
-    if (std::size_t colons = name.rfind("::"); colons != std::string::npos) name = name.substr(colons + 2);
-    std::string words;
+std::string type_name() {
+    return detail::without_our_namespace(detail::raw_type_name<T>());
+}
+
+namespace detail {
+
+/// A word in small letters with _ before each new one, as long as the compiler needs it.
+template <std::size_t capacity>
+struct Words {
+    std::array<char, capacity> letters{};
+    std::size_t size = 0;
+};
+
+template <class T>
+constexpr auto words_of_name() {
+    constexpr std::string_view name = [] {
+        std::string_view all = raw_type_name<T>();
+        all = all.substr(0, all.find('<'));
+        std::size_t colons = all.rfind("::");
+        return colons == std::string_view::npos ? all : all.substr(colons + 2);
+    }();
+    Words<2 * name.size()> words;
     for (std::size_t i = 0; i < name.size(); ++i) {
-        auto letter = static_cast<unsigned char>(name[i]);
-        if (std::isupper(letter) && i > 0) words += '_';
-        words += static_cast<char>(std::tolower(letter));
+        const bool capital = name[i] >= 'A' && name[i] <= 'Z';
+        if (capital && i > 0) words.letters[words.size++] = '_';
+        words.letters[words.size++] = static_cast<char>(capital ? name[i] - 'A' + 'a' : name[i]);
     }
     return words;
+}
+template <class T>
+inline constexpr auto words_of = words_of_name<T>();
+
+}  // namespace detail
+
+/// The name of a type alone, as a word of a flag: reward::SoftOverlong -> soft_overlong, regularizer::Kl<K3> -> kl.
+template <class T>
+constexpr std::string_view short_name() {
+    return {detail::words_of<T>.letters.data(), detail::words_of<T>.size};
 }
 
 }  // namespace roars

@@ -1,6 +1,7 @@
 // roars list | show NAME | options | train --method NAME --task TASK ... | compare --methods A,B --task TASK ...
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -27,20 +28,32 @@ bool of_archive(const methods::Facts& facts) {
 
 void list() {
     std::printf("%-14s %-12s %-28s %s\n", "name", "family", "paper", "what it is");
-    methods::for_each([](const auto& entry) {
-        const auto& facts = entry.facts;
+    for (const methods::Listed& method : methods::listed) {
+        const auto& facts = *method.facts;
         std::string paper = of_archive(facts) ? "arXiv " + std::string(facts.paper) : std::string(facts.paper);
         if (facts.year) paper += " (" + std::to_string(facts.year) + ")";
         std::printf("%-14.*s %-12.*s %-28s %.*s\n", int(facts.name.size()), facts.name.data(), int(facts.family.size()),
                     facts.family.data(), paper.c_str(), int(facts.title.size()), facts.title.data());
-    });
+    }
+}
+
+/// The registry's facts of the method of that name, or an Error that lists what there is.
+const methods::Facts& facts_of(const std::string& name) {
+    std::string known;
+    for (const methods::Listed& method : methods::listed) {
+        if (method.facts->name == name) return *method.facts;
+        known += " " + std::string(method.facts->name);
+    }
+    throw Error("no method is named '" + name + "', expected one of:" + known);
 }
 
 template <class Part, class Stage>
-void show_part(const char* slot) {
-    std::printf("%-12s %s\n", slot, type_name<Part>().c_str());
-    std::printf("%-12s   reads %s; gives %s\n", "", column_names(typename Stage::needs{}).c_str(),
-                column_names(typename Stage::gives{}).c_str());
+std::array<std::string, 3> part_of() {
+    return {type_name<Part>(), column_names(typename Stage::needs{}), column_names(typename Stage::gives{})};
+}
+void show_part(const char* slot, const std::array<std::string, 3>& part) {
+    std::printf("%-12s %s\n", slot, part[0].c_str());
+    std::printf("%-12s   reads %s; gives %s\n", "", part[1].c_str(), part[2].c_str());
 }
 
 template <class M>
@@ -48,30 +61,22 @@ void show_method(const methods::Entry<M>& entry) {
     const auto& facts = entry.facts;
     std::printf("%.*s\n%s%.*s\n\n", int(facts.title.size()), facts.title.data(), of_archive(facts) ? "arXiv " : "",
                 int(facts.paper.size()), facts.paper.data());
-    show_part<typename M::Sampler, typename M::SamplerStage>("sampler");
-    show_part<typename M::Reward, typename M::RewardStage>("reward");
-    show_part<typename M::Regularizer, typename M::ShapeStage>("regularizer");
-    show_part<typename M::Advantage, typename M::AdvantageStage>("advantage");
-    show_part<typename M::Optimizer, typename M::ObjectiveStage>("optimizer");
+    show_part("sampler", part_of<typename M::Sampler, typename M::SamplerStage>());
+    show_part("reward", part_of<typename M::Reward, typename M::RewardStage>());
+    show_part("regularizer", part_of<typename M::Regularizer, typename M::ShapeStage>());
+    show_part("advantage", part_of<typename M::Advantage, typename M::AdvantageStage>());
+    show_part("optimizer", part_of<typename M::Optimizer, typename M::ObjectiveStage>());
     std::printf("\nfrom actor and task: %s\ngradients: %s\n\nsettings (the paper's):\n",
                 column_names(typename M::Inputs{}).c_str(), column_names(typename M::Gradients{}).c_str());
-    for_each_flag(entry.method, [](const std::string& path, const auto& value) {
-        std::printf("  --%s %s\n", path.c_str(), to_json(value).dump().c_str());
-    });
+    for (const auto& [flag, setting] : flags_in(entry.method))
+        std::printf("  --%s %s\n", flag.c_str(), setting.json().dump().c_str());
 }
 
-/// The entry of that name, or an Error that lists what there is.
-template <class Use>
-void with_method(const std::string& name, Use&& use) {
-    bool found = false;
-    std::string known;
+void show(const std::string& name) {
+    const methods::Facts* asked = &facts_of(name);
     methods::for_each([&](const auto& entry) {
-        known += " " + std::string(entry.facts.name);
-        if (entry.facts.name != name) return;
-        found = true;
-        use(entry);
+        if (&entry.facts == asked) show_method(entry);
     });
-    expect(found, [&] { return "no method is named '" + name + "', expected one of:" + known; });
 }
 
 /// --a.b 1 and --a.b=1, which no one listed beforehand.
@@ -119,18 +124,15 @@ Contestant contestant(const Programs& programs, const std::string& method, const
         for (const auto& each : programs) known += " " + std::string(each.first);
         return "no task is named '" + task + "', expected one of:" + known;
     });
-    Contestant found{};
-    with_method(method, [&](const auto& entry) {
-        auto program = of_task->second.find(entry.facts.name);
-        const bool listed = program != of_task->second.end();
-        expect(!listed || program->second.missing.empty(), [&] {
-            return method + " cannot be trained on " + task + ": it asks for " + program->second.missing +
-                   ", which neither this task nor its policy brings";
-        });
-        expect(listed && program->second.train, [&] { return method + " has no training program for " + task; });
-        found = {&entry.facts, program->second.train};
+    const methods::Facts& facts = facts_of(method);
+    auto program = of_task->second.find(facts.name);
+    const bool listed = program != of_task->second.end();
+    expect(!listed || program->second.missing.empty(), [&] {
+        return method + " cannot be trained on " + task + ": it asks for " + program->second.missing +
+               ", which neither this task nor its policy brings";
     });
-    return found;
+    expect(listed && program->second.train, [&] { return method + " has no training program for " + task; });
+    return {&facts, program->second.train};
 }
 
 /// METHOD, or LABEL=METHOD; behind it its own settings, each as :SETTING=VALUE.
@@ -191,9 +193,9 @@ int run(int argc, char** argv) {
     app.add_subcommand("list", "all methods, with paper and family")->callback(list);
 
     std::string name;
-    auto* show =
+    auto* shown =
         app.add_subcommand("show", "a method's five parts, the columns between them, its settings, its source");
-    show->add_option("name", name, "as `roars list` prints it")->required();
+    shown->add_option("name", name, "as `roars list` prints it")->required();
 
     bool markdown = false;
     auto* options = app.add_subcommand("options", "which part an option of another library is");
@@ -232,7 +234,7 @@ int run(int argc, char** argv) {
 
     try {
         app.parse(argc, argv);
-        if (*show) with_method(name, [](const auto& entry) { show_method(entry); });
+        if (*shown) show(name);
         if (*options) print_options(markdown);
         if (*versus) return compare(request, methods, seeds, versus->remaining());
         return *learn ? train(request, learn->remaining()) : 0;

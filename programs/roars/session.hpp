@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <string_view>
@@ -54,6 +55,8 @@ struct Program {
 };
 /// Task -> method -> its program, filled by the translation units that instantiate them.
 using Programs = std::map<std::string_view, std::map<std::string_view, Program>>;
+void add_program(Programs& programs, std::string_view task, const std::vector<std::string_view>& methods,
+                 const Program& program);
 void add_baselines(Programs& programs);
 void add_sequence_methods(Programs& programs);
 void add_weight_methods(Programs& programs);
@@ -72,13 +75,10 @@ template <std::size_t part>
 void add_tabular(Programs& programs);
 
 /// Names of columns, with spaces between them; - where there are none.
+std::string joined(std::initializer_list<std::pair<bool, std::string_view>> columns);
 template <class... Column>
 std::string column_names(columns<Column...>) {
-    std::string text;
-    ((text +=
-      std::string(text.empty() ? "" : " ") + (is_gradient_v<Column> ? "grad_" : "") + std::string(Column::name)),
-     ...);
-    return text.empty() ? "-" : text;
+    return joined({{is_gradient_v<Column>, Column::name}...});
 }
 
 /// The program of a method and a learner; train() gives its function, and is only asked where they fit.
@@ -92,26 +92,6 @@ Program program_of(Train&& train) {
         return {nullptr, "an actor that is not a policy"};
     else
         return {train(static_cast<const Method*>(nullptr)), {}};
-}
-
-/// Calls add(name) for each name under which the registry holds a method of this type.
-template <class Method, class Add>
-void for_each_name(Add&& add) {
-    methods::for_each([&](const auto& entry) {
-        if constexpr (std::is_same_v<typename std::remove_cvref_t<decltype(entry)>::Method, Method>)
-            add(entry.facts.name);
-    });
-}
-
-/// The settings of the method that the registry holds under that name.
-template <class Method>
-Method registered(const methods::Facts& facts) {
-    Method method{};
-    methods::for_each([&](const auto& entry) {
-        if constexpr (std::is_same_v<typename std::remove_cvref_t<decltype(entry)>::Method, Method>)
-            if (entry.facts.name == facts.name) method = entry.method;
-    });
-    return method;
 }
 
 }  // namespace roars::program

@@ -33,7 +33,7 @@ class LogSession final : public TrainSession {
 public:
     LogSession(const methods::Facts& facts, const Request& request, const Json& settings, const RunSettings& run,
                Yardstick yardstick, const Method& method, train::LogLearner& learner)
-        : TrainSession(facts, request, settings, run, std::move(yardstick), method),
+        : TrainSession(facts, request, settings, run, std::move(yardstick), cautions_in(method)),
           learner_(learner),
           trainer_(method, learner),
           each_(run.warm_start / auxiliaries) {
@@ -87,7 +87,7 @@ int train_on_log(const methods::Facts& facts, const Request& request) {
     use_one_thread();
     constexpr bool second = contains_v<col::logp_ref, typename Method::Inputs>;
     constexpr auto auxiliaries = tasks::Sessions::responses - 1;
-    Method method = registered<Method>(facts);
+    Method method = methods::registered<Method>(facts.name);
     // The paper's are for networks and millions of rows; these for a table, whose advantages are of size 1.
     set_everywhere(method, ".learning_rate", 0.05);
     set_everywhere(method, ".weight_decay", 0);
@@ -127,7 +127,7 @@ int train_on_log(const methods::Facts& facts, const Request& request) {
 void add_session_methods(Programs& programs) {
     auto add = [&]<class Method>(std::type_identity<Method>) {
         static_assert(fits_v<Method, train::LogLearner>);
-        for_each_name<Method>([&](std::string_view name) { programs["sessions"][name] = {train_on_log<Method>, {}}; });
+        add_program(programs, "sessions", methods::names_of<Method>(), {train_on_log<Method>, {}});
     };
     add(std::type_identity<methods::TscacResponse>{});
     add(std::type_identity<methods::Tscac<tasks::Sessions::responses - 1>>{});

@@ -44,7 +44,7 @@ public:
                        {.iterations = run.iterations,
                         .evaluate_every = run.evaluate_every,
                         .checkpoint_every = run.checkpoint_every},
-                       std::move(yardstick), method),
+                       std::move(yardstick), cautions_in(method)),
           updates_(run.updates),
           learner_(learner),
           trainer_(method, learner) {}
@@ -132,7 +132,7 @@ template <class Method, class Head, bool value_head>
 int train_control(const methods::Facts& facts, const Request& request) {
     use_one_thread();
     constexpr bool offline = !requires(const Method& method) { method.sampler.steps; };
-    Method method = registered<Method>(facts);
+    Method method = methods::registered<Method>(facts.name);
     ControlFlags flags;
     control_settings<Method, Head>(method, flags);
     for (const auto& [flag, text] : request.settings)
@@ -187,9 +187,7 @@ void add_control(Programs& programs) {
                                               Head, value_head>;
         static_assert(fits_v<M, Learner>);
         auto to = [&](const char* task, const auto&) {
-            for_each_name<M>([&](std::string_view name) {
-                programs[task][name] = {train_control<M, Head, value_head>, {}};
-            });
+            add_program(programs, task, methods::names_of<M>(), {train_control<M, Head, value_head>, {}});
         };
         if constexpr (Head::continuous)
             for_each_continuous(to);

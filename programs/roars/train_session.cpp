@@ -8,6 +8,33 @@
 
 namespace roars::program {
 
+void add_program(Programs& programs, std::string_view task, const std::vector<std::string_view>& methods,
+                 const Program& program) {
+    for (std::string_view method : methods) programs[task][method] = program;
+}
+
+std::string joined(std::initializer_list<std::pair<bool, std::string_view>> columns) {
+    std::string text;
+    for (const auto& [gradient, name] : columns) {
+        if (!text.empty()) text += ' ';
+        if (gradient) text += "grad_";
+        text += name;
+    }
+    return text.empty() ? "-" : text;
+}
+
+TrainSession::TrainSession(const methods::Facts& facts, const Request& request, const Json& settings,
+                           const RunSettings& run, Yardstick yardstick, const Cautions& cautions)
+    : facts_(facts),
+      request_(request),
+      run_(run),
+      folder_(request.out),
+      asked_{{"method", facts.name}, {"task", request.task}, {"seed", request.seed}, {"settings", settings}},
+      yardstick_(std::move(yardstick)) {
+    for (const auto& [flag, words] : cautions)
+        std::fprintf(stderr, "roars: caution: --%s: %.*s\n", flag.c_str(), int(words.size()), words.data());
+}
+
 int TrainSession::train() {
     begin();
     if (!phase("warm_start", run_.warm_start)) return stopped();

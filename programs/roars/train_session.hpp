@@ -37,19 +37,8 @@ struct Yardstick {
 class TrainSession {
 public:
     /// Says on the error stream which settings of the method are allowed but seldom meant.
-    template <class Method>
     TrainSession(const methods::Facts& facts, const Request& request, const Json& settings, const RunSettings& run,
-                 Yardstick yardstick, const Method& method)
-        : facts_(facts),
-          request_(request),
-          run_(run),
-          folder_(request.out),
-          asked_{{"method", facts.name}, {"task", request.task}, {"seed", request.seed}, {"settings", settings}},
-          yardstick_(std::move(yardstick)) {
-        for_each_caution(method, [](const std::string& path, std::string_view words) {
-            std::fprintf(stderr, "roars: caution: --%s: %.*s\n", path.c_str(), int(words.size()), words.data());
-        });
-    }
+                 Yardstick yardstick, const Cautions& cautions);
     virtual ~TrainSession() = default;
 
     /// The exit code: 0, or 130 for a run that was interrupted and can go on.
@@ -97,7 +86,7 @@ class MethodSession final : public TrainSession {
 public:
     MethodSession(const methods::Facts& facts, const Request& request, const Json& settings, const RunSettings& run,
                   Yardstick yardstick, const Method& method, Learner& learner)
-        : TrainSession(facts, request, settings, run, std::move(yardstick), method),
+        : TrainSession(facts, request, settings, run, std::move(yardstick), cautions_in(method)),
           learner_(learner),
           warm_start_(warm_start_of(run), learner),
           trainer_(method, learner) {}

@@ -45,7 +45,7 @@ template <class Method>
 int train_tabular(const methods::Facts& facts, const Request& request) {
     use_one_thread();
     TabularWork work = tabular_work(request);
-    Method method = tabular_settings(registered<Method>(facts), work.task);
+    Method method = tabular_settings(methods::registered<Method>(facts.name), work.task);
     for (const auto& [flag, text] : work.rest)
         expect(set_setting(method, flag, text), [&, &name = flag] {
             return "--" + name + ": no such setting, expected one that `roars show " + request.method + "` lists, or " +
@@ -77,7 +77,7 @@ void add_tabular(Programs& programs) {
     auto add = [&]<class Entry>(const Entry& entry) {
         Program program = program_of<typename Entry::Method, AnyTabularLearner<typename Entry::Method>>(
             []<class Fitting>(const Fitting*) { return train_tabular<Fitting>; });
-        for (std::string_view task : tabular_task_names) programs[task][entry.facts.name] = program;
+        for (std::string_view task : tabular_task_names) add_program(programs, task, {entry.facts.name}, program);
     };
     [&]<std::size_t... index>(std::index_sequence<index...>) {
         auto one = [&]<std::size_t number>(std::integral_constant<std::size_t, number>) {

@@ -28,11 +28,7 @@ Method small_policy_settings(Method method, const AnyTextTask& task) {
         {"aggregate.normalizer", longest},
         {"door.max_length", longest},
     };
-    for_each_flag(method, [&](const std::string& flag, auto& value) {
-        if constexpr (std::is_arithmetic_v<std::remove_reference_t<decltype(value)>>)
-            for (const auto& [name, number] : small)
-                if (flag.ends_with(name)) value = static_cast<std::remove_reference_t<decltype(value)>>(number);
-    });
+    for (const auto& [name, number] : small) set_everywhere(method, name, number);
     // Without a ratio there is no correction for a policy that has moved on: one step a batch.
     if constexpr (!contains_v<col::logp_old, typename Method::Inputs>) method.optimizer.minibatches = 1;
     if constexpr (requires { method.sampler.group_size; }) {
@@ -50,7 +46,7 @@ using TextLearner = train::LanguageLearner<AnyTextTask, contains_v<col::value, t
 template <class Method>
 int train_text(const methods::Facts& facts, const Request& request) {
     TextWork work = text_work(request);
-    Method method = small_policy_settings(registered<Method>(facts), work.task);
+    Method method = small_policy_settings(methods::registered<Method>(facts.name), work.task);
     for (const auto& [flag, text] : work.rest)
         expect(set_setting(method, flag, text), [&, &name = flag] {
             return "--" + name + ": no such setting, expected one that `roars show METHOD` lists";
@@ -75,9 +71,7 @@ void add_text(Programs& programs) {
     auto add = [&]<class M>(const M*) {
         Program program =
             program_of<M, TextLearner<M>>([]<class Fitting>(const Fitting*) { return train_text<Fitting>; });
-        for_each_name<M>([&](std::string_view name) {
-            for (std::string_view task : text_task_names) programs[task][name] = program;
-        });
+        for (std::string_view task : text_task_names) add_program(programs, task, methods::names_of<M>(), program);
     };
     (add(static_cast<const Method*>(nullptr)), ...);
 }

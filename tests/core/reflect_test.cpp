@@ -6,8 +6,13 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <type_traits>
 #include <vector>
 
+#include <boost/hana/for_each.hpp>
+#include <boost/hana/fuse.hpp>
+
+#include "roars/hana.hpp"
 #include "roars/methods/dapo.hpp"
 #include "roars/regularizer/kl.hpp"
 #include "roars/regularizer/sum.hpp"
@@ -136,12 +141,43 @@ TEST(Reflect, TwoPartsOfOneTypeHaveTwoNames) {
     using Pair = regularizer::Sum<regularizer::Kl<kl::K3>, regularizer::EntropyBonus, regularizer::Kl<kl::K2>>;
     Pair pair{{.coefficient = 0.1}, {.coefficient = 0.2}, {.coefficient = 0.3}}, back;
     std::map<std::string, double> seen;
-    for_each_setting(pair, [&](const std::string& path, double value) { seen[path] = value; });
+    for (const auto& [path, setting] : settings_in(pair)) {
+        ASSERT_NE(setting.as<double>(), nullptr) << path;
+        seen[path] = *setting.as<double>();
+    }
     EXPECT_EQ(seen, (std::map<std::string, double>{
                         {"kl.coefficient", 0.1}, {"entropy_bonus.coefficient", 0.2}, {"kl_2.coefficient", 0.3}}));
     from_json(to_json(pair), back);
     EXPECT_EQ(get<0>(back).coefficient, 0.1);
     EXPECT_EQ(get<2>(back).coefficient, 0.3);
+}
+
+TEST(Reflect, SettingsAreAskedByTheirType) {
+    Everything all;
+    int wholes = 0, texts = 0;
+    for (const auto& [path, setting] : settings_in(all)) {
+        if (auto* whole = setting.as<std::int32_t>()) wholes += *whole;
+        if (auto* text = setting.as<std::string>()) *text += "!", ++texts;
+        EXPECT_EQ(setting.as<float>(), nullptr);
+        if (setting.is_number()) setting.assign(7);
+    }
+    EXPECT_EQ(wholes, 1);
+    EXPECT_EQ(texts, 1);
+    EXPECT_EQ(all.text, "a!");
+    EXPECT_EQ(all.inner.rate, 7);
+    EXPECT_EQ(all.byte, 7);
+    EXPECT_EQ(all.list, (std::vector<std::int32_t>{1, 2}));
+}
+
+TEST(Reflect, SettingsAreHanaStructs) {
+    const Everything all;
+    std::vector<std::string> names;
+    boost::hana::for_each(boost::hana::accessors<Everything>(), boost::hana::fuse([&](auto key, auto access) {
+                              names.emplace_back(key.name());
+                              if constexpr (std::is_same_v<decltype(access(all)), const std::int32_t&>)
+                                  EXPECT_EQ(access(all), 1);
+                          }));
+    EXPECT_EQ(names, (std::vector<std::string>{"inner", "whole", "byte", "text", "list"}));
 }
 
 TEST(Reflect, NamesOfTypes) {

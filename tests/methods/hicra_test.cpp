@@ -61,9 +61,7 @@ TEST(Hicra, AlphaOfOneTakesTheBlameAndMoreTurnsItIntoPraise) {
 
 std::vector<std::string> cautions(const auto& method) {
     std::vector<std::string> said;
-    for_each_caution(method, [&](const std::string& path, std::string_view words) {
-        said.push_back(path + ": " + std::string(words));
-    });
+    for (const auto& [flag, words] : cautions_in(method)) said.push_back(flag + ": " + std::string(words));
     return said;
 }
 

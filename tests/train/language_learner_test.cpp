@@ -39,10 +39,7 @@ using LearnerOf = train::LanguageLearner<Task, contains_v<col::value, typename M
 
 template <class Method>
 Method with_learning_rate(Method method, double learning_rate) {
-    for_each_setting(method, [&](const std::string& path, auto& value) {
-        if constexpr (std::is_same_v<decltype(value), double&>)
-            if (path.ends_with("learning_rate")) value = learning_rate;
-    });
+    set_everywhere(method, "learning_rate", learning_rate);
     return method;
 }
 /// The papers' settings, a few prompts, steps that show.

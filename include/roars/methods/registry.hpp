@@ -1,8 +1,13 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "roars/error.hpp"
 #include "roars/methods/a2pr.hpp"
 #include "roars/methods/actor_critic.hpp"
 #include "roars/methods/cispo.hpp"
@@ -305,10 +310,43 @@ inline constexpr List all{
           cql_lagrange},
 };
 
-/// Calls visit(entry) for each method, in order.
+/// Calls visit(entry) for each method, in order. What a program does for all of them is best a walk over `listed`: a
+/// compiler reads the visit once for each method.
 template <class Visit>
 constexpr void for_each(Visit&& visit) {
     apply(all.entries, [&](const auto&... entry) { (visit(entry), ...); });
+}
+
+/// A method without its type.
+struct Listed {
+    const Facts* facts;
+    const void* type;      ///< the same for methods of one type
+    const void* settings;  ///< a value of that type
+};
+template <class Method>
+inline constexpr char type_of = 0;
+
+inline constexpr auto listed = apply(all.entries, []<class... Method>(const Entry<Method>&... entry) {
+    return std::array{Listed{&entry.facts, &type_of<Method>, &entry.method}...};
+});
+
+/// The names under which the registry holds a method of this type.
+template <class Method>
+std::vector<std::string_view> names_of() {
+    std::vector<std::string_view> names;
+    for (const Listed& one : listed)
+        if (one.type == &type_of<Method>) names.push_back(one.facts->name);
+    return names;
+}
+
+/// The settings that it holds under that name, which is one of names_of.
+template <class Method>
+const Method& registered(std::string_view name) {
+    auto found = std::find_if(listed.begin(), listed.end(), [&](const Listed& one) {
+        return one.type == &type_of<Method> && one.facts->name == name;
+    });
+    expect(found != listed.end(), [&] { return "no method of this type is named '" + std::string(name) + "'"; });
+    return *static_cast<const Method*>(found->settings);
 }
 
 }  // namespace roars::methods

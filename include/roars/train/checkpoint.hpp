@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -13,43 +12,54 @@
 namespace roars::train {
 
 namespace detail {
-template <class Value>
-inline constexpr bool is_tensor_v =
-    std::is_same_v<Value, std::vector<float>> || std::is_same_v<Value, std::vector<double>> ||
-    std::is_same_v<Value, std::vector<std::int64_t>>;
+
+/// Whether the setting is a vector of numbers; do_it(the vector) if so.
+template <class One, class Do>
+bool if_tensor(const One& setting, Do&& do_it) {
+    auto attempt = [&](auto* numbers) { return numbers && (do_it(*numbers), true); };
+    return attempt(setting.template as<std::vector<float>>()) || attempt(setting.template as<std::vector<double>>()) ||
+           attempt(setting.template as<std::vector<std::int64_t>>());
+}
+
+inline void write_values(SafeTensors& file, const std::vector<Named<ConstSetting>>& values, const std::string& prefix) {
+    auto rest = nlohmann::json::object();
+    for (const auto& [path, setting] : values)
+        if (!if_tensor(setting, [&, &path = path]<class Number>(const std::vector<Number>& numbers) {
+                file.put<Number>(prefix + "." + path, {std::ssize(numbers)}, numbers);
+            }))
+            rest[path] = setting.json();
+    file.metadata[prefix] = rest.dump();
+}
+
+inline void read_values(const SafeTensors& file, const std::vector<Named<Setting>>& values, const std::string& prefix) {
+    auto found = file.metadata.find(prefix);
+    expect(found != file.metadata.end(), [&] { return "checkpoint: lacks '" + prefix + "'"; });
+    auto rest = nlohmann::json::parse(found->second);
+    for (const auto& [path, setting] : values) {
+        const std::string name = prefix + "." + path;
+        if (if_tensor(setting, [&]<class Number>(std::vector<Number>& numbers) {
+                numbers.resize(static_cast<std::size_t>(file.find(name).shape.at(0)));
+                file.get<Number>(name, {std::ssize(numbers)}, numbers);
+            }))
+            continue;
+        expect(rest.contains(path), [&] { return "checkpoint: lacks '" + name + "'"; });
+        setting.read(rest.at(path), name);
+    }
+}
+
 }  // namespace detail
 
 /// Puts a State into a file of tensors: vectors of numbers as tensors under prefix + path, everything else as JSON in
 /// the metadata under `prefix`. Bits are kept.
 template <class State>
 void write_state(SafeTensors& file, const State& state, const std::string& prefix) {
-    auto rest = nlohmann::json::object();
-    for_each_setting(state, [&](const std::string& path, const auto& value) {
-        using Value = std::remove_cvref_t<decltype(value)>;
-        if constexpr (detail::is_tensor_v<Value>)
-            file.put<typename Value::value_type>(prefix + "." + path, {std::ssize(value)}, value);
-        else
-            rest[path] = to_json(value);
-    });
-    file.metadata[prefix] = rest.dump();
+    detail::write_values(file, settings_in(state), prefix);
 }
 
 /// The way back. Errors name what the file lacks.
 template <class State>
 void read_state(const SafeTensors& file, State& state, const std::string& prefix) {
-    auto found = file.metadata.find(prefix);
-    expect(found != file.metadata.end(), [&] { return "checkpoint: lacks '" + prefix + "'"; });
-    auto rest = nlohmann::json::parse(found->second);
-    for_each_setting(state, [&](const std::string& path, auto& value) {
-        using Value = std::remove_cvref_t<decltype(value)>;
-        if constexpr (detail::is_tensor_v<Value>) {
-            value.resize(static_cast<std::size_t>(file.find(prefix + "." + path).shape.at(0)));
-            file.get<typename Value::value_type>(prefix + "." + path, {std::ssize(value)}, value);
-        } else {
-            expect(rest.contains(path), [&] { return "checkpoint: lacks '" + prefix + "." + path + "'"; });
-            from_json(rest.at(path), value, prefix + "." + path);
-        }
-    });
+    detail::read_values(file, settings_in(state), prefix);
 }
 
 }  // namespace roars::train
