@@ -2,34 +2,61 @@
 #include <string>
 #include <tuple>
 
+#include "roars/advantage/across_prompts.hpp"
+#include "roars/advantage/best_minus_second.hpp"
+#include "roars/advantage/best_of_group.hpp"
 #include "roars/advantage/gae.hpp"
 #include "roars/advantage/gae_tokens.hpp"
 #include "roars/advantage/normalise.hpp"
+#include "roars/advantage/one_step_target.hpp"
+#include "roars/advantage/optimal_token_baseline.hpp"
 #include "roars/advantage/reward_to_go.hpp"
+#include "roars/advantage/times.hpp"
 #include "roars/advantage/v_trace.hpp"
 #include "roars/advantage/whiten.hpp"
 #include "roars/critic/value_loss.hpp"
+#include "roars/methods/copo.hpp"
+#include "roars/methods/direct_advantage.hpp"
+#include "roars/methods/disco.hpp"
 #include "roars/methods/grpo.hpp"
+#include "roars/methods/hicra.hpp"
+#include "roars/methods/kdrl.hpp"
 #include "roars/methods/preference.hpp"
+#include "roars/methods/prorl.hpp"
+#include "roars/methods/rl_plus.hpp"
 #include "roars/objective.hpp"
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/correction.hpp"
+#include "roars/optimizer/preference/f_divergence.hpp"
+#include "roars/optimizer/preference/sorted_margins.hpp"
+#include "roars/optimizer/step/accumulated.hpp"
 #include "roars/optimizer/step/adamw.hpp"
+#include "roars/optimizer/step/averaged.hpp"
 #include "roars/optimizer/step/clipped.hpp"
 #include "roars/optimizer/step/lion.hpp"
 #include "roars/optimizer/step/muon.hpp"
+#include "roars/optimizer/step/scheduled.hpp"
 #include "roars/optimizer/step/sgd.hpp"
 #include "roars/optimizer/surrogate.hpp"
 #include "roars/optimizer/surrogates/clip_variants.hpp"
 #include "roars/optimizer/surrogates/covariance.hpp"
 #include "roars/optimizer/surrogates/geometric_mean.hpp"
+#include "roars/optimizer/surrogates/importance.hpp"
 #include "roars/optimizer/surrogates/masked.hpp"
 #include "roars/optimizer/surrogates/sequence_clip.hpp"
+#include "roars/optimizer/surrogates/weighted.hpp"
 #include "roars/optimizer/surrogates/weighted_likelihood.hpp"
 #include "roars/primitives/sampling.hpp"
 #include "roars/regularizer/kl.hpp"
+#include "roars/regularizer/kl_hinge.hpp"
+#include "roars/reward/combine.hpp"
+#include "roars/reward/format.hpp"
 #include "roars/reward/length.hpp"
+#include "roars/reward/model_score.hpp"
+#include "roars/reward/on_last_token.hpp"
 #include "roars/reward/outcome.hpp"
+#include "roars/reward/repetition.hpp"
+#include "roars/reward/truncated.hpp"
 #include "roars/run.hpp"
 #include "roars/type_name.hpp"
 #include "rollouts.hpp"
@@ -107,10 +134,13 @@ void reward_of(benchmark::State& state, const Reward& part) {
     auto batch = bench::rollouts<Batch<float, unite_t<Needs, columns<col::reward>>>>(answers, size);
     backend::Host backend;
     Run run{backend};
-    NoState none;
+    state_of<Reward> memory;
     constexpr std::int64_t column = answers * std::int64_t(sizeof(float)), offsets = 2 * column;
-    constexpr std::int64_t read = contains_v<col::outcome, Needs> ? column + offsets : offsets;
-    bench::against_copy(state, {read, column}, answers, [&] { detail::call_score(part, run, none, batch); });
+    std::int64_t read = offsets;  // every answer's place is read by every reward
+    for_each_column(Needs{}, [&]<class Column>(Column) {
+        read += Column::extent == Extent::sequence ? column : Column::extent == Extent::token ? size * column : 0;
+    });
+    bench::against_copy(state, {read, column}, answers, [&] { detail::call_score(part, run, memory, batch); });
 }
 
 /// Muon's step of one matrix against its matrix products alone: for each iteration U U^T, its square, and their sum
@@ -169,6 +199,9 @@ void whole_objective(benchmark::State& state, const Method& method, std::int64_t
         benchmark::DoNotOptimize(method.objective(run, memory, batch, method.totals(run, memory, batch)).loss());
     });
 }
+using PairLosses = std::tuple<pair::Hinge, pair::Robust, pair::ExactPair, pair::NoiseContrastive,
+                              pair::BinaryClassifier, pair::SelfPlay, pair::AnchoredZero, pair::AnchoredDown,
+                              pair::LogRatioModulated, pair::FDivergence<pair::link::JensenShannon>>;
 template <class Surrogate>
 using OfGroups = Algorithm<sampler::Groups, reward::Verified, advantage::GroupZScore, regularizer::None,
                            optimizer::PolicyGradient<Surrogate, aggregate::TokenMean, step::AdamW>>;
@@ -194,30 +227,39 @@ void for_types(std::tuple<T...>, Visit&& visit) {
     (visit(T{}), ...);
 }
 
-using Surrogates = std::tuple<surrogate::PolicyGradient, surrogate::Likelihood, surrogate::Clip, surrogate::DualClip,
-                              surrogate::TwoSidedClip, surrogate::SoftGate, surrogate::SquaredLogRatio,
-                              surrogate::ClippedWeight, surrogate::VariationalWeight, surrogate::TaperedWeight,
-                              surrogate::DivergenceGate<>, surrogate::SequenceClip, surrogate::GeometricMean>;
+using Surrogates =
+    std::tuple<surrogate::PolicyGradient, surrogate::Likelihood, surrogate::Clip, surrogate::DualClip,
+               surrogate::TwoSidedClip, surrogate::SoftGate, surrogate::SquaredLogRatio, surrogate::ClippedWeight,
+               surrogate::VariationalWeight, surrogate::TaperedWeight, surrogate::DivergenceGate<>,
+               surrogate::SequenceClip, surrogate::GeometricMean, surrogate::ImportanceRatio,
+               surrogate::MultipleImportance<behaviour::Known>, surrogate::Weighted<surrogate::Clip>>;
 using Aggregates = std::tuple<aggregate::TokenMean, aggregate::TokenSum, aggregate::SequenceMean,
                               aggregate::SequenceMeanOfAll, aggregate::SequenceSum, aggregate::SequenceSumOverLength,
                               aggregate::ConstantLength, aggregate::Constant>;
-using Penalties = std::tuple<regularizer::Kl<kl::K1>, regularizer::Kl<kl::K2>, regularizer::Kl<kl::K3>,
-                             regularizer::ImportanceKl<>, regularizer::EntropyBonus>;
+using Penalties =
+    std::tuple<regularizer::Kl<kl::K1>, regularizer::Kl<kl::K2>, regularizer::Kl<kl::K3>, regularizer::Kl<kl::Absolute>,
+               regularizer::Kl<kl::StraightThrough<>>, regularizer::ImportanceKl<>, regularizer::EntropyBonus>;
 using Advantages =
     std::tuple<advantage::Gae<>, advantage::GaeTokens<>, advantage::VTrace<>, advantage::LeakyVTrace<>,
                advantage::RewardToGo, advantage::ReinforcePlusPlus, advantage::GroupZScore, advantage::GroupMean,
-               advantage::LeaveOneOut, advantage::BatchBaseline, advantage::LengthWeightedBaseline>;
-using Critics = std::tuple<critic::SquaredError, critic::ClippedValue, critic::Huber>;
+               advantage::LeaveOneOut, advantage::BatchBaseline, advantage::LengthWeightedBaseline,
+               advantage::GroupMeanBatchSpread, advantage::LeaveOneOutZScore, advantage::ScaledMeanBaseline,
+               advantage::ReinforcePlusPlusBaseline, advantage::LengthAdaptiveGae<>, advantage::OneStepTarget,
+               advantage::Remax, advantage::BestOfGroup, advantage::BestMinusSecond, advantage::OptimalTokenBaseline<>,
+               advantage::LocalAndGlobal<>,
+               advantage::Times<advantage::GroupZScore, weight::Column<col::importance_weight>>>;
+using Critics = std::tuple<critic::SquaredError, critic::ClippedValue, critic::Huber, critic::Expectile>;
 using Corrections = std::tuple<correction::TruncatedToken, correction::IcePop, correction::TruncatedSequence,
-                               correction::GeometricMask, correction::Normalised>;
+                               correction::IcePopSequence, correction::GeometricMask, correction::Normalised>;
 using TwoPhase = std::tuple<surrogate::ClipCov<>, surrogate::KlCov, surrogate::TopEntropy<surrogate::Clip>,
                             surrogate::OffPolicySequenceMask<surrogate::Clip>>;
 
 template <class T>
 std::string name_of() {
     std::string name(type_name<T>());
-    for (std::string_view scope : {"roars::", "surrogate::", "aggregate::", "regularizer::", "advantage::", "kl::",
-                                   "critic::", "center::", "scale::", "trust::", "correction::", "bound::", "col::"})
+    for (std::string_view scope :
+         {"roars::", "surrogate::", "aggregate::", "regularizer::", "advantage::", "kl::", "critic::", "center::",
+          "scale::", "trust::", "correction::", "bound::", "col::", "pair::", "link::", "weight::"})
         for (std::size_t at; (at = name.find(scope)) != std::string::npos;) name.erase(at, scope.size());
     return name;
 }
@@ -260,6 +302,22 @@ void add_all() {
     preference("SimPO", methods::simpo);
     preference("CPO", methods::cpo);
     preference("ORPO", methods::orpo);
+    for_types(PairLosses{}, []<class Loss>(Loss) {
+        add("preference/" + name_of<Loss>(), [](benchmark::State& state) {
+            whole_objective(state, methods::OfflinePreference<surrogate::Pairwise<Loss>>{}, 2);
+        });
+    });
+    auto method = [](const char* name, auto value) {
+        add(std::string("method/") + name, [=](benchmark::State& state) { whole_objective(state, value, 8); });
+    };
+    method("RL-PLUS", methods::rl_plus);
+    method("COPO", methods::copo);
+    method("DisCO", methods::disco);
+    method("DisCO, mean", methods::disco_mean);
+    method("HICRA", methods::hicra);
+    method("KDRL", methods::kdrl);
+    method("ProRL", methods::prorl);
+    method("DAO", methods::direct_advantage);
     auto rule = [](const char* name, auto with, std::int64_t moments, std::int64_t further_reads) {
         add(std::string("step/") + name,
             [=](benchmark::State& state) { step_rule(state, with, moments, further_reads); });
@@ -269,6 +327,10 @@ void add_all() {
     rule("Lion", step::Lion{}, 1, 0);
     rule("AdamW", step::AdamW{.weight_decay = 0.1}, 2, 0);
     rule("Clipped<AdamW>", step::Clipped<step::AdamW>{}, 2, 1);
+    rule("SkipNonFinite<AdamW>", step::SkipNonFinite<step::AdamW>{}, 2, 1);
+    rule("Scheduled<AdamW>", step::Scheduled<step::AdamW, step::WarmUp<step::decay::Cosine>>{}, 2, 0);
+    rule("Averaged<AdamW>", step::Averaged<step::AdamW>{}, 3, 0);
+    rule("Accumulated<AdamW>", step::Accumulated<step::AdamW>{}, 2, 0);
     add("products/Muon", muon);
     auto reward = [](const char* name, auto part) {
         add(std::string("reward/") + name, [=](benchmark::State& state) { reward_of(state, part); });
@@ -276,6 +338,14 @@ void add_all() {
     reward("Verified", reward::Verified{});
     reward("Sum<Verified, SoftOverlong>", reward::Sum<reward::Verified, reward::SoftOverlong>{});
     reward("CosineLength", reward::CosineLength{});
+    reward("LinearLength", reward::LinearLength{});
+    reward("SoftOverlong", reward::SoftOverlong{});
+    reward("Format", reward::Format{});
+    reward("ModelScore", reward::ModelScore{});
+    reward("Clip<Verified>", reward::Clip<reward::Verified>{});
+    reward("Gate<Format, Verified>", reward::Gate<reward::Format, reward::Verified>{});
+    reward("ReplaceTruncated<Verified>", reward::ReplaceTruncated<reward::Verified>{});
+    reward("Then<Verified, Repetition>", reward::Then<reward::Verified, reward::Repetition>{});
     auto sample = [](const char* name, const Generation& generation) {
         add(std::string("sampler/") + name, [=](benchmark::State& state) { sampler(state, generation); });
     };
@@ -283,6 +353,8 @@ void add_all() {
     sample("top-k 50", {.top_k = 50});
     sample("top-p 0.95", {.top_p = 0.95});
     sample("top-k 50, top-p 0.95", {.top_k = 50, .top_p = 0.95});
+    sample("min-p 0.05", {.min_p = 0.05});
+    sample("temperature 0 (the best)", {.temperature = 0.0});
 }
 
 }  // namespace

@@ -31,6 +31,25 @@ BatchType rollouts(std::int64_t sequences, std::int64_t length) {
     normal(col::token_reward{}, 7, 0.0, 1.0);
     normal(col::reward{}, 8, 0.0, 1.0);
     normal(col::entropy{}, 9, 1.0, 0.1);
+    normal(col::logp_behaviour{}, 14, -1.0, 0.1);
+    normal(col::logp_teacher{}, 15, -1.0, 0.1);
+    normal(col::value_old{}, 16, 0.0, 1.0);
+    normal(col::returns{}, 17, 0.0, 1.0);
+    normal(col::q{}, 18, 0.0, 1.0);
+    normal(col::sum_pi_squared{}, 19, 0.5, 0.05);
+    normal(col::importance_weight{}, 20, 1.0, 0.1);
+    normal(col::step_reward{}, 21, 0.0, 1.0);
+    normal(col::model_score{}, 22, 0.0, 1.0);
+    normal(col::greedy_outcome{}, 23, 0.0, 1.0);
+    normal(col::token{}, 30, 0.0, 1000.0);
+    flags(col::external{}, 24, 0.1);
+    flags(col::planning{}, 25, 0.1);
+    flags(col::format{}, 26, 0.9);
+    flags(col::truncated{}, 27, 0.1);
+    flags(col::verifiable{}, 28, 0.9);
+    flags(col::answer{}, 29, 0.5);
+    if constexpr (BatchType::template has<col::chosen>)
+        for (std::size_t i = 0; i < batch[col::chosen{}].size(); i += 2) batch[col::chosen{}][i] = 1;
     flags(col::mask{}, 10, 0.9);
     flags(col::outcome{}, 11, 0.5);
     flags(col::terminated{}, 12, 0.01);
