@@ -1,8 +1,8 @@
 #include <cmath>
 #include <random>
 
+#include "against_host.hpp"
 #include "on_device.hpp"
-#include "roars/cuda/algorithm.hpp"
 #include "roars/methods/dapo.hpp"
 #include "roars/methods/disco.hpp"
 #include "roars/methods/gmpo.hpp"
@@ -18,76 +18,6 @@ namespace {
 template <class D>
 struct AlgorithmOnDevice : OnDevice<D> {};
 TYPED_TEST_SUITE(AlgorithmOnDevice, OneDevice);
-
-const std::vector<std::int64_t> token_offsets{0, 5, 5, 9, 1500, 4000, 4001, 4003, 4010};
-const std::vector<std::int64_t> group_offsets{0, 4, 4, 5, 8};
-
-template <class C>
-constexpr bool is_flag =
-    std::is_same_v<C, col::mask> || std::is_same_v<C, col::done> || std::is_same_v<C, col::terminated> ||
-    std::is_same_v<C, col::outcome> || std::is_same_v<C, col::truncated>;
-template <class C, class BatchType>
-void fill_one(BatchType& batch, std::mt19937& engine) {
-    using Real = typename BatchType::Real;
-    std::normal_distribution<double> normal;
-    if constexpr (C::kind == Kind::real && !is_gradient_v<C>)
-        for (auto& x : batch[C{}])
-            x = is_flag<C> ? Real(engine() % 3 != 0) : Real(0.3 * normal(engine) - (C::name.substr(0, 4) == "logp"));
-}
-template <class BatchType, class... Column>
-void fill(BatchType& batch, std::mt19937& engine, columns<Column...>) {
-    (fill_one<Column>(batch, engine), ...);
-}
-template <class C, class HostBatch>
-void expect_column(const HostBatch& is, const HostBatch& should, double tolerance) {
-    if constexpr (C::kind == Kind::real)
-        for (std::size_t t = 0; t < should[C{}].size(); ++t)
-            ASSERT_NEAR(is[C{}][t], should[C{}][t], tolerance * (1e-3 + std::abs(double(should[C{}][t]))))
-                << C::name << ' ' << t;
-}
-template <class HostBatch, class... Column>
-void expect_columns(const HostBatch& is, const HostBatch& should, double tolerance, columns<Column...>) {
-    (expect_column<Column>(is, should, tolerance), ...);
-}
-template <class Real, class Set>
-roars::Batch<Real, Set> random_batch() {
-    roars::Batch<Real, Set> batch(token_offsets);
-    if constexpr (contains_v<col::groups, Set>) batch.set_offsets(col::groups{}, group_offsets);
-    std::mt19937 engine(3);
-    fill(batch, engine, Set{});
-    return batch;
-}
-
-/// Rewards, advantage, loss and gradients of an algorithm, on the device and on the host.
-template <class D, class A, class Real>
-void expect_the_hosts(const A& algorithm, double tolerance) {
-    using Set = unite_t<typename A::Columns, columns<col::mask>>;
-    auto host = random_batch<Real, Set>();
-    backend::Host cpu;
-    roars::Run host_run{cpu};
-    typename A::State state{}, device_state{};
-    D device;
-    roars::Run run{device};
-    Batch<Real, Set, D> batch(device, host);
-
-    algorithm.score(host_run, state, host);
-    algorithm.estimate(host_run, state, host);
-    auto expected = algorithm.objective(host_run, state, host);
-
-    score(algorithm, run, device_state, batch);
-    estimate(algorithm, run, device_state, batch);
-    Objective objective(device, algorithm);
-    objective.count(run, device_state, batch);
-    objective(run, device_state, batch);
-    auto result = objective.read(batch);
-
-    EXPECT_EQ(result.tokens, expected.tokens);
-    for (std::size_t k = 0; k < result.terms; ++k)
-        EXPECT_NEAR(result.term_loss[k], expected.term_loss[k], tolerance * (1 + std::abs(expected.term_loss[k])));
-    for (std::size_t m = 0; m < result.measured; ++m)
-        EXPECT_NEAR(result.metric_sum[m], expected.metric_sum[m], tolerance * 4000);
-    expect_columns(batch.download(Set{}), host, tolerance, Set{});
-}
 
 TYPED_TEST(AlgorithmOnDevice, IsTheHosts) {
     static_assert(runs_on_device<methods::Grpo> && runs_on_device<methods::Gspo> && runs_on_device<methods::Gmpo>);
@@ -116,21 +46,6 @@ TYPED_TEST(AlgorithmOnDevice, IsTheHosts) {
     expect_the_hosts<TypeParam, methods::Ppo, double>(methods::ppo, 1e-11);
     expect_the_hosts<TypeParam, methods::ReinforcePlusPlus, double>(methods::reinforce_plus_plus, 1e-11);
     expect_the_hosts<TypeParam, methods::Disco, double>(methods::disco, 1e-11);
-}
-
-template <class D, class Part>
-void expect_the_hosts_advantage(const Part& part) {
-    using Set = unite_t<needs_of<Part>, gives_of<Part>, columns<col::mask>>;
-    auto host = random_batch<double, Set>();
-    backend::Host cpu;
-    roars::Run host_run{cpu};
-    state_of<Part> state{};
-    D device;
-    roars::Run run{device};
-    Batch<double, Set, D> batch(device, host);
-    roars::detail::call_estimate(part, host_run, state, host);
-    estimate(part, run, state, batch);
-    expect_columns(batch.download(Set{}), host, 1e-9, gives_of<Part>{});
 }
 
 TYPED_TEST(AlgorithmOnDevice, AdvantagesAreTheHosts) {

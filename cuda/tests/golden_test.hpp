@@ -56,7 +56,8 @@ Json term_case(const Inputs& in, const Term& term, const Aggregate& aggregate, c
     auto host = batch_of<ColumnsOf<Term>>(in, per_token);
     Batch<double, typename decltype(host)::Columns, D> batch(device, host);
     batch.own_rest();
-    if constexpr (detail::HasPrepare<Term>) detail::Prepare<Term>::run(term, device, batch);
+    roars::Run run{device};
+    roars::detail::prepare_base(term, run, batch, roars::detail::NoSums{});
     Buffer<Counts, D> counts(device, 1);
     Buffer<Outcome, D> outcome(device, 1);
     count(device, batch, counts.data());
