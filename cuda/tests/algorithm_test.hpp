@@ -3,14 +3,17 @@
 
 #include "against_host.hpp"
 #include "on_device.hpp"
+#include "roars/methods/copo.hpp"
 #include "roars/methods/dapo.hpp"
 #include "roars/methods/disco.hpp"
 #include "roars/methods/gmpo.hpp"
 #include "roars/methods/grpo.hpp"
 #include "roars/methods/gspo.hpp"
 #include "roars/methods/ppo.hpp"
+#include "roars/methods/preference.hpp"
 #include "roars/methods/reinforce_plus_plus.hpp"
 #include "roars/objective_logits.hpp"
+#include "roars/optimizer/surrogates/weighted_likelihood.hpp"
 
 namespace roars::gpu {
 namespace {
@@ -21,7 +24,7 @@ TYPED_TEST_SUITE(AlgorithmOnDevice, OneDevice);
 
 TYPED_TEST(AlgorithmOnDevice, IsTheHosts) {
     static_assert(runs_on_device<methods::Grpo> && runs_on_device<methods::Gspo> && runs_on_device<methods::Gmpo>);
-    static_assert(!runs_on_device<methods::Disco>);
+    static_assert(runs_on_device<methods::Disco> && runs_on_device<methods::Dpo>);
     expect_the_hosts<TypeParam, methods::Grpo, double>(methods::grpo, 1e-11);
     expect_the_hosts<TypeParam, methods::Grpo, float>(methods::grpo, 3e-5);
     expect_the_hosts<TypeParam, methods::Dapo, double>(methods::dapo, 1e-11);
@@ -46,6 +49,9 @@ TYPED_TEST(AlgorithmOnDevice, IsTheHosts) {
     expect_the_hosts<TypeParam, methods::Ppo, double>(methods::ppo, 1e-11);
     expect_the_hosts<TypeParam, methods::ReinforcePlusPlus, double>(methods::reinforce_plus_plus, 1e-11);
     expect_the_hosts<TypeParam, methods::Disco, double>(methods::disco, 1e-11);
+    expect_the_hosts<TypeParam>(methods::dpo, random_batch<double, WithMask<methods::Dpo>>(pair_offsets), 1e-11);
+    expect_the_hosts<TypeParam, methods::Kto, double>(methods::kto, 1e-11);
+    expect_the_hosts<TypeParam, methods::Copo, double>(methods::copo, 1e-11);
 }
 
 TYPED_TEST(AlgorithmOnDevice, AdvantagesAreTheHosts) {
@@ -95,16 +101,22 @@ TYPED_TEST(AlgorithmOnDevice, FromLogitsIsTheHosts) {
     for (std::size_t i = 0; i < logits.size(); ++i) ASSERT_NEAR(gradient[i], logits[i], 1e-12) << i;
 }
 
-TYPED_TEST(AlgorithmOnDevice, MicroBatchesAreTheBatch) {
-    using A = methods::Gspo;
-    using Set = unite_t<typename A::Columns, columns<col::mask>>;
-    auto host = random_batch<double, Set>();
-    TypeParam device;
+/// The loss of a batch, and of its two halves after both were counted.
+template <class D, class A>
+void expect_micro_batches_are_the_batch(const A& algorithm) {
+    auto host = random_batch<double, WithMask<A>>();
+    backend::Host cpu;
+    roars::Run host_run{cpu};
+    typename A::State state{};
+    algorithm.score(host_run, state, host);
+    algorithm.estimate(host_run, state, host);
+    D device;
     roars::Run run{device};
-    A::State state{};
-    Batch<double, Set, TypeParam> all(device, host), left(device, host.slice_groups(0, 2)),
-        right(device, host.slice_groups(2, 4));
-    Objective objective(device, methods::gspo);
+    bool groups = host.groups() > 0;
+    Batch<double, WithMask<A>, D> all(device, host),
+        left(device, groups ? host.slice_groups(0, 2) : host.slice_sequences(0, 4)),
+        right(device, groups ? host.slice_groups(2, 4) : host.slice_sequences(4, 8));
+    Objective objective(device, algorithm);
     objective.count(run, state, all);
     objective(run, state, all);
     double whole_loss = objective.read(all).loss();
@@ -115,7 +127,25 @@ TYPED_TEST(AlgorithmOnDevice, MicroBatchesAreTheBatch) {
     double loss = objective.read(left).loss();
     objective(run, state, right);
     loss += objective.read(right).loss();
-    EXPECT_NEAR(loss, whole_loss, 1e-13);
+    EXPECT_NEAR(loss, whole_loss, 1e-12 * (1 + std::abs(whole_loss)));
+}
+TYPED_TEST(AlgorithmOnDevice, MicroBatchesAreTheBatch) {
+    expect_micro_batches_are_the_batch<TypeParam>(methods::gspo);
+    expect_micro_batches_are_the_batch<TypeParam>(methods::disco);  // with two phases
+    expect_micro_batches_are_the_batch<TypeParam>(methods::kto);
+}
+
+/// What cannot be a pair is an error of the host; a device cannot throw, and makes the loss NaN, which is told of.
+TYPED_TEST(AlgorithmOnDevice, AGroupThatIsNoPairIsTold) {
+    using A = methods::Dpo;
+    TypeParam device;
+    roars::Run run{device};
+    A::State state{};
+    Batch<double, WithMask<A>, TypeParam> batch(device, random_batch<double, WithMask<A>>());
+    Objective objective(device, methods::dpo);
+    objective.count(run, state, batch);
+    objective(run, state, batch);
+    EXPECT_THROW(objective.read(batch), Error);
 }
 
 TYPED_TEST(AlgorithmOnDevice, ASteadyLoopAllocatesNothing) {

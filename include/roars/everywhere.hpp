@@ -77,7 +77,8 @@ struct BatchView<Real_, columns<Column...>> : detail::ColumnPointer<Column, Real
     ROARS_FN std::int64_t length(std::int64_t i) const { return token_offsets[i + 1] - token_offsets[i]; }
     /// Token t, of sequence i, as a term sees it.
     template <class... C>
-    ROARS_FN Token<Real, columns<C...>> token(columns<C...>, std::int64_t i, std::int64_t t) const {
+    ROARS_FN Token<Real, columns<C...>> token(columns<C...>, [[maybe_unused]] std::int64_t i,
+                                            [[maybe_unused]] std::int64_t t) const {
         return {{(*this)[C{}][C::extent == Extent::sequence ? i : t]}...};
     }
 };
