@@ -267,8 +267,8 @@ std::map<std::string, Json (*)(const Inputs&)> cases() {
          }},
         {"kl_in_reward",
          [](const Inputs& in) {
-             return Json{{"token_reward",
-                          shape_case<col::token_reward, D>(in, regularizer::KlInReward{in.real("kl_coef")})}};
+             return Json{
+                 {"token_reward", shape_case<col::token_reward, D>(in, regularizer::KlInReward{in.real("kl_coef")})}};
          }},
         {"off_policy_sequence_mask",
          [](const Inputs& in) {

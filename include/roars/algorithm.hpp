@@ -165,6 +165,9 @@ template <class P, class RunType, class State, class BatchType>
 void call_learn(const P& part, RunType& run, State& state, BatchType& batch) {
     if constexpr (Learns<P>) part.learn(run, state, batch);
 }
+/// Whether a part of the regularizer's slot may be asked to shape on any backend.
+template <class P>
+inline constexpr bool shapes_everywhere = runs_everywhere<P> || !ShapesReward<P>;
 template <class P, class RunType, class State, class BatchType>
 void call_shape(const P& part, RunType& run, State& state, BatchType& batch) {
     if constexpr (requires { part.shape(run, state, batch); })
@@ -389,7 +392,8 @@ private:
     template <class BatchType, class TotalsType, std::size_t... k, class... Term>
     static void reduce(auto& run, BatchType& batch, TotalsType& all, std::index_sequence<k...>, const Term&... term) {
         auto one = [&](const auto& each, auto& sums) {
-            if constexpr (detail::TwoPhase<std::remove_cvref_t<decltype(each)>>) sums = detail::reduce_base(each, run, batch);
+            if constexpr (detail::TwoPhase<std::remove_cvref_t<decltype(each)>>)
+                sums = detail::reduce_base(each, run, batch);
         };
         (one(term, std::get<k>(all.sums)), ...);
     }

@@ -78,7 +78,7 @@ struct BatchView<Real_, columns<Column...>> : detail::ColumnPointer<Column, Real
     /// Token t, of sequence i, as a term sees it.
     template <class... C>
     ROARS_FN Token<Real, columns<C...>> token(columns<C...>, [[maybe_unused]] std::int64_t i,
-                                            [[maybe_unused]] std::int64_t t) const {
+                                              [[maybe_unused]] std::int64_t t) const {
         return {{(*this)[C{}][C::extent == Extent::sequence ? i : t]}...};
     }
 };

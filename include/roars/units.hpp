@@ -7,16 +7,16 @@
 #include "roars/everywhere.hpp"
 
 /// Terms that work on whole sequences or groups, their units, before their token function. Such a term says
-///     using Unit = unit::Sequence;    or unit::Group: a unit is in one micro-batch
-///     using Summary = ...;            a token function that is summed over each sequence: x.of(i).sum; none if left out
-///     using prepare_needs, gives      the columns that x has
-///     void write(x, u[, sums]) const  writes what it gives of unit u; the columns of `clears` are 0 before
+///     using Unit = unit::Sequence;     or unit::Group; a unit is in one micro-batch
+///     using Summary = ...;             a token function summed over each sequence, x.of(i).sum; may be left out
+///     using prepare_needs, gives       the columns that x has
+///     void write(x, u[, sums]) const   what it gives of unit u; the columns of `clears` are 0 before
 /// and, where its loss needs numbers of the whole batch first,
-///     struct Sums                     numbers that add up, 0 at first
-///     Sums sums_of(x, u) const        of unit u
-///     double untold(x, u, sums) const if there is: the part of the loss that stands at no trainable token, a constant
-///     void check(batch, u)            if there is: throws where unit u makes no sense. Of the host alone
-/// All but the last are ROARS_FN; x is a SummedView. The loop of the host and the kernel of a device come from these.
+///     struct Sums                      numbers that add up, 0 at first
+///     Sums sums_of(x, u) const         of unit u
+///     double untold(x, u, sums) const  the part of the loss at no trainable token, a constant; may be left out
+///     void check(batch, u)             throws where unit u makes no sense; of the host alone; may be left out
+/// All but the last are ROARS_FN, x is a SummedView. The loop of the host and the kernel of a device come from these.
 namespace roars {
 
 namespace unit {
@@ -68,10 +68,11 @@ concept ByUnits = requires {
 };
 /// Whether anything stands before a term's token function, and whether that, if it does, is for every backend.
 template <class Term>
-inline constexpr bool prepares = TwoPhase<Term> || ByUnits<Term> ||
-    requires(const Term& term, archetype::AnyRun& run, archetype::AnyBatch& batch) {
+concept PreparesAlone = requires(const Term& term, archetype::AnyRun& run, archetype::AnyBatch& batch) {
     term.prepare(run, batch);
 };
+template <class Term>
+inline constexpr bool prepares = TwoPhase<Term> || ByUnits<Term> || PreparesAlone<Term>;
 template <class Term>
 inline constexpr bool term_runs_everywhere = ByUnits<Term> || runs_everywhere<Term> || !prepares<Term>;
 

@@ -35,8 +35,9 @@ struct Estimate {
         if constexpr (on_device)
             roars::detail::estimate_here(part, run, state, batch);
         else
-            detail::on_host<needs_of<Part>, gives_of<Part>>(
-            run, batch, [&](auto& host_run, auto& host) { roars::detail::call_estimate(part, host_run, state, host); });
+            detail::on_host<needs_of<Part>, gives_of<Part>>(run, batch, [&](auto& host_run, auto& host) {
+                roars::detail::call_estimate(part, host_run, state, host);
+            });
     }
 };
 

@@ -58,8 +58,7 @@ struct Rebuild {
 /// What the device remembers of a term between add() and the end of its pass.
 template <class Term, class D>
 struct Remembered {
-    static constexpr bool has_sums =
-        term_on_device<Term> && !std::is_empty_v<typename roars::detail::sums<Term>::type>;
+    static constexpr bool has_sums = term_on_device<Term> && !std::is_empty_v<typename roars::detail::sums<Term>::type>;
     static constexpr bool is_rebuilt = has_sums && IsRebuilt<Term>;
     Buffer<typename roars::detail::sums<Term>::type, D> sums;
     Buffer<Term, D> rebuilt;
@@ -70,6 +69,9 @@ template <class Term>
 using ReadsOfTerm =
     unite_t<needs_of<Term>, typename roars::detail::prepare_needs<Term>::type, columns<mask_of<Term>, col::groups>>;
 
+template <class Regularizer>
+inline constexpr bool shapes_on_device = roars::detail::shapes_everywhere<Regularizer>;
+
 template <class Terms>
 struct TermList;
 template <class... Term>
@@ -79,6 +81,7 @@ struct TermList<std::tuple<Term...>> {
     using Indices = std::index_sequence_for<Term...>;
     using Masks = unite_t<columns<mask_of<Term>>...>;
     static constexpr std::size_t size = sizeof...(Term);
+    static constexpr bool by_rows = (RowTerm<Term> || ...);
     static constexpr bool on_device = (term_on_device<Term> && ...);
     template <class D>
     using Memory = std::tuple<Remembered<Term, D>...>;
@@ -97,9 +100,11 @@ struct TermList<std::tuple<Term...>> {
 /// Whether nothing of the estimate and of the objective of A waits for the device or works on the host, so that both
 /// may be captured in a graph.
 template <class A>
-inline constexpr bool runs_on_device =
-    Estimate<typename A::Advantage>::on_device &&
-    (!ShapesReward<typename A::Regularizer> || runs_everywhere<typename A::Regularizer>)&&detail::TermList<typename A::Terms>::on_device;
+inline constexpr bool runs_on_device = Estimate<typename A::Advantage>::on_device&&
+    detail::shapes_on_device<typename A::Regularizer>&& detail::TermList<typename A::Terms>::on_device;
+/// The same of its rewards.
+template <class A>
+inline constexpr bool scores_on_device = runs_everywhere<typename A::Reward>;
 
 /// The columns of an algorithm's batch on a device. Without a mask every token counts; name the ones you bring.
 template <class A, class D, class Real = float, class Brought = columns<>>
@@ -109,7 +114,7 @@ using BatchFor = Batch<Real, unite_t<minus_t<typename A::Columns, typename A::Ma
 template <class A, class D, class BatchType>
 void score(const A& algorithm, Run<D>& run, typename A::State& state, BatchType& batch) {
     using Reward = typename A::Reward;
-    if constexpr (runs_everywhere<Reward>)
+    if constexpr (scores_on_device<A>)
         roars::detail::call_score(algorithm.reward, run, state.reward, batch);
     else
         detail::on_host<needs_of<Reward>, gives_of<Reward>>(run, batch, [&](auto& host_run, auto& host) {
@@ -121,7 +126,7 @@ void score(const A& algorithm, Run<D>& run, typename A::State& state, BatchType&
 template <WholeAlgorithm A, class D, class BatchType>
 void estimate(const A& algorithm, Run<D>& run, typename A::State& state, BatchType& batch) {
     using Regularizer = typename A::Regularizer;
-    if constexpr (ShapesReward<Regularizer> && runs_everywhere<Regularizer>)
+    if constexpr (ShapesReward<Regularizer> && detail::shapes_on_device<Regularizer>)
         roars::detail::call_shape(algorithm.regularizer, run, state.regularizer, batch);
     else if constexpr (ShapesReward<Regularizer>)
         detail::on_host<needs_of<Regularizer>, gives_of<Regularizer>>(run, batch, [&](auto& host_run, auto& host) {
@@ -136,6 +141,7 @@ template <class A, class D>
 class Objective {
     using List = detail::TermList<typename A::Terms>;
     static constexpr std::size_t terms = List::size;
+    static_assert(!List::by_rows, "roars: a term of whole rows (an action, quantiles) has no kernel");
 
 public:
     using Result = typename List::Result;

@@ -144,8 +144,8 @@ struct ClipFactor {
 }  // namespace detail
 
 /// A step rule with its state in the device's memory. step(parameters, gradients, scale) is the rule's on the host;
-/// nothing waits. Rule: step::Sgd, AdamW, Lion or Muon, with Clipped, SkipNonFinite, Scheduled, Averaged and Accumulated
-/// around them. `matrices` says where the matrices are, for a rule that asks: Muon.
+/// nothing waits. Rule: step::Sgd, AdamW, Lion or Muon, with Clipped, SkipNonFinite, Scheduled, Averaged and
+/// Accumulated around them. `matrices` says where the matrices are, for a rule that asks: Muon.
 template <class Rule, class Real, class D>
 class Stepper;
 
@@ -251,20 +251,23 @@ private:
 template <class Base, class Real, class D>
 class Stepper<step::Clipped<Base>, Real, D> : public detail::Guarded<Base, Real, D> {
 public:
-    Stepper(D& device, const step::Clipped<Base>& rule, std::int64_t size, std::span<const step::MatrixPlace> matrices = {})
+    Stepper(D& device, const step::Clipped<Base>& rule, std::int64_t size,
+            std::span<const step::MatrixPlace> matrices = {})
         : detail::Guarded<Base, Real, D>(device, rule.base, rule.max_norm, size, matrices) {}
 };
 template <class Base, class Real, class D>
 class Stepper<step::SkipNonFinite<Base>, Real, D> : public detail::Guarded<Base, Real, D> {
 public:
-    Stepper(D& device, const step::SkipNonFinite<Base>& rule, std::int64_t size, std::span<const step::MatrixPlace> matrices = {})
+    Stepper(D& device, const step::SkipNonFinite<Base>& rule, std::int64_t size,
+            std::span<const step::MatrixPlace> matrices = {})
         : detail::Guarded<Base, Real, D>(device, rule.base, std::numeric_limits<double>::infinity(), size, matrices) {}
 };
 
 template <class Base, class Schedule, class Real, class D>
 class Stepper<step::Scheduled<Base, Schedule>, Real, D> {
 public:
-    Stepper(D& device, const step::Scheduled<Base, Schedule>& rule, std::int64_t size, std::span<const step::MatrixPlace> matrices = {})
+    Stepper(D& device, const step::Scheduled<Base, Schedule>& rule, std::int64_t size,
+            std::span<const step::MatrixPlace> matrices = {})
         : schedule_(rule.schedule), base_(device, rule.base, size, matrices) {}
     void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
         base_.step(parameters, gradients, scale * schedule_.factor(++steps_), gradient_scale);
@@ -280,7 +283,8 @@ private:
 template <class Base, class Real, class D>
 class Stepper<step::Averaged<Base>, Real, D> {
 public:
-    Stepper(D& device, const step::Averaged<Base>& rule, std::int64_t size, std::span<const step::MatrixPlace> matrices = {})
+    Stepper(D& device, const step::Averaged<Base>& rule, std::int64_t size,
+            std::span<const step::MatrixPlace> matrices = {})
         : device_(device), keep_(rule.keep), base_(device, rule.base, size, matrices), average_(device, size) {}
     void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
         if (!begun_)
@@ -426,14 +430,17 @@ void newton_schulz(D& device, std::int64_t rows, std::int64_t columns, const ste
 template <class Rest, class D>
 class Stepper<step::Muon<Rest>, float, D> {
 public:
-    Stepper(D& device, const step::Muon<Rest>& rule, std::int64_t size, std::span<const step::MatrixPlace> matrices = {})
+    Stepper(D& device, const step::Muon<Rest>& rule, std::int64_t size,
+            std::span<const step::MatrixPlace> matrices = {})
         : device_(device),
           rule_(rule),
           matrices_(matrices.begin(), matrices.end()),
           buffer_(device, static_cast<std::int64_t>(step::Muon<Rest>::covered(matrices, size))) {
         buffer_.zero();
         std::int64_t behind = 0;
-        auto add = [&](std::int64_t end) { rest_.push_back({behind, std::make_unique<OfRest>(device, rule.rest, end - behind)}); };
+        auto add = [&](std::int64_t end) {
+            rest_.push_back({behind, std::make_unique<OfRest>(device, rule.rest, end - behind)});
+        };
         for (const auto& matrix : matrices_) {
             add(matrix.offset);
             behind = matrix.end();

@@ -43,7 +43,9 @@ struct WhereRewarded {
 };
 /// An answer without a local signal is driven by the global one alone.
 struct WhereContrasted {
-    ROARS_FN double operator()(double weight, double, double advantage) const { return advantage != 0.0 ? weight : 0.0; }
+    ROARS_FN double operator()(double weight, double, double advantage) const {
+        return advantage != 0.0 ? weight : 0.0;
+    }
 };
 struct OnlyGlobal {
     ROARS_FN double operator()(double, double, double) const { return 0.0; }
@@ -90,7 +92,8 @@ struct LocalAndGlobal {
     };
     template <class X>
     ROARS_FN Prompt prompt(const X& x, const Moments& reward, std::int64_t group) const {
-        double entropy = metrics::answer_entropy(x[col::answer{}] + x[col::groups{}][group], reward.count) / std::log(2.0);
+        double entropy =
+            metrics::answer_entropy(x[col::answer{}] + x[col::groups{}][group], reward.count) / std::log(2.0);
         return {entropy, prompt_reward(reward.mean, entropy, reward.count)};
     }
     ROARS_FN double local_weight(double entropy) const { return math::sigmoid(steepness * (entropy - threshold)); }
@@ -141,8 +144,9 @@ struct LocalAndGlobal {
     void estimate(RunType& run, State& state, BatchType& batch) const {
         using Here = roars::detail::EverywhereOf<RunType>;
         roars::detail::call_estimate(local, run, state, batch);
-        auto x = view_of<columns<col::groups, col::reward, col::answer, col::advantage, col::advantage_global, col::blend>>(
-            run, batch);
+        auto x =
+            view_of<columns<col::groups, col::reward, col::answer, col::advantage, col::advantage_global, col::blend>>(
+                run, batch);
         using X = decltype(x);
         roars::detail::ScratchOf<Moments, RunType> rewards(run.backend, batch.groups()), all(run.backend, 1);
         roars::detail::ScratchOf<double, RunType> entropy(run.backend, batch.groups()),

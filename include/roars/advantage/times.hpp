@@ -88,8 +88,8 @@ struct Times {
         X x;
         ROARS_FN void operator()(std::int64_t i, std::int64_t t) const {
             auto& advantage = x[col::advantage{}][t];
-            advantage = static_cast<typename X::Real>(
-                x.trainable(t) ? weight(TokenView<X>(x, i, t)) * double(advantage) : 0.0);
+            advantage =
+                static_cast<typename X::Real>(x.trainable(t) ? weight(TokenView<X>(x, i, t)) * double(advantage) : 0.0);
         }
     };
     template <class RunType, BatchWith<col::advantage> BatchType>

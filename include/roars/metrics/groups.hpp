@@ -13,8 +13,8 @@
 /// What the answers to one prompt say together.
 namespace roars::metrics {
 
-/// -sum p log p over the shares p of equal answers, nats; 0 for one answer and for none. Of a prompt's few answers: each
-/// is compared with each.
+/// -sum p log p over the shares p of equal answers, nats; 0 for one answer and for none. Of a prompt's few answers:
+/// each is compared with each.
 template <class Answer>
 ROARS_FN double answer_entropy(const Answer* answers, std::int64_t count) {
     double entropy = 0.0;

@@ -270,8 +270,7 @@ struct Reject {
         Within within;
         X x;
         ROARS_FN double divergence(std::int64_t t) const {
-            return within.divergence(
-                detail::held(double(x[col::logp_behaviour{}][t]) - double(x[col::logp_old{}][t])));
+            return within.divergence(detail::held(double(x[col::logp_behaviour{}][t]) - double(x[col::logp_old{}][t])));
         }
         ROARS_FN void operator()(std::int64_t i) const {
             using Real = typename X::Real;

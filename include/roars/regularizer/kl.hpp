@@ -165,8 +165,7 @@ struct KlInReward {
         X x;
         ROARS_FN void operator()(std::int64_t t) const {
             double divergence = x.trainable(t) ? double(x[col::logp_old{}][t]) - double(x[col::logp_ref{}][t]) : 0.0;
-            x[col::token_reward{}][t] =
-                static_cast<typename X::Real>(x.trainable(t) ? -coefficient * divergence : 0.0);
+            x[col::token_reward{}][t] = static_cast<typename X::Real>(x.trainable(t) ? -coefficient * divergence : 0.0);
         }
     };
     template <class X>

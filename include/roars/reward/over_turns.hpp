@@ -68,7 +68,8 @@ struct OverTurns {
     template <class RunType, BatchWith<col::turns, col::turn_owner, col::turn_outcome, col::reward> BatchType>
     void score(RunType& run, BatchType& batch) const {
         auto x = view_of<columns<col::turn_owner, col::turn_outcome, col::reward>>(run, batch);
-        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.sequences(), OfSequence<decltype(x)>{over, x});
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.sequences(),
+                                                       OfSequence<decltype(x)>{over, x});
     }
 };
 template <class Over>

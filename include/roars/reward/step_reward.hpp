@@ -53,7 +53,8 @@ struct Response {
             return "response: index is " + std::to_string(index) + ", expected one of " + std::to_string(width);
         });
         auto x = view_of<unite_t<needs, gives>>(run, batch);
-        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens(), OfStep<decltype(x)>{x, width, index});
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens(),
+                                                       OfStep<decltype(x)>{x, width, index});
     }
 };
 ROARS_FIELDS(Response, index)

@@ -267,7 +267,8 @@ struct Pairwise {
     ROARS_FN void write(const X& x, std::int64_t group, const Sums& sums) const {
         pairing::Pair pair = Pairing::of(x, group);
         detail::write_no_pair(x, group, pair.broken);
-        if (pair.exists()) detail::write_pair(x, pair, loss.of(detail::view_of_pair(x, pair)), 1.0 / double(sums.pairs));
+        if (pair.exists())
+            detail::write_pair(x, pair, loss.of(detail::view_of_pair(x, pair)), 1.0 / double(sums.pairs));
     }
     template <class X>
     ROARS_FN double untold(const X& x, std::int64_t group, const Sums& sums) const {

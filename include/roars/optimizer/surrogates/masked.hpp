@@ -49,8 +49,7 @@ struct OffPolicySequenceMask {
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         detail::prepare_wrapped(base, run, batch, sums);
         detail::keep_all<Base>(run, batch);
-        map_by_sequence<col::keep, columns<col::advantage, col::keep>>(run, batch, detail::LogRatio{},
-                                                                       Keep{threshold});
+        map_by_sequence<col::keep, columns<col::advantage, col::keep>>(run, batch, detail::LogRatio{}, Keep{threshold});
     }
     template <class X>
     ROARS_FN auto token(const X& x) const {

@@ -48,12 +48,12 @@ struct TowardsReferences {
     };
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch) const {
-        roars::detail::expect_size("logp_ref",
-                                   static_cast<std::size_t>(batch.tokens() * batch.width(col::logp_ref{})),
+        roars::detail::expect_size("logp_ref", static_cast<std::size_t>(batch.tokens() * batch.width(col::logp_ref{})),
                                    batch.tokens() * std::int64_t(references));
         auto x = view_of<unite_t<prepare_needs, gives>>(run, batch);
         double total = regularizer::total_multiplier(multiplier);
-        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens(), OfToken<decltype(x)>{*this, total, x});
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens(),
+                                                       OfToken<decltype(x)>{*this, total, x});
     }
     template <class X>
     ROARS_FN Loss<value_t<X>, 1, 1> token(const X& x) const {
