@@ -124,10 +124,10 @@ struct LocalAndGlobal {
             double score = all->equal ? 0.0 : (reward[g] - all->mean) / (all->spread(part.ddof) + part.eps);
             for (std::int64_t i = x[col::groups{}][g]; i < x[col::groups{}][g + 1]; ++i) {
                 std::int64_t first = x.first_trainable(i);
-                double local = first < 0 ? 0.0 : double(x[col::advantage{}][first]);
+                double own = first < 0 ? 0.0 : double(x[col::advantage{}][first]);
                 signal[i] = score;
                 x[col::blend{}][i] = static_cast<typename X::Real>(
-                    part.blend(part.local_weight(entropy[g]), double(x[col::reward{}][i]), local));
+                    part.blend(part.local_weight(entropy[g]), double(x[col::reward{}][i]), own));
             }
         }
     };

@@ -212,20 +212,12 @@ namespace over {
 /// Each token for itself.
 struct Token {};
 struct Sum {
-    static constexpr double nothing = 0.0;
-    ROARS_FN static double add(double a, double b) { return a + b; }
-    ROARS_FN static double finish(double sum, std::int64_t) { return sum; }
+    ROARS_FN static double of(const SequenceSum& x) { return x.sum; }
 };
 struct Mean {
-    static constexpr double nothing = 0.0;
-    ROARS_FN static double add(double a, double b) { return a + b; }
-    ROARS_FN static double finish(double sum, std::int64_t tokens) { return tokens > 0 ? sum / double(tokens) : 0.0; }
+    ROARS_FN static double of(const SequenceSum& x) { return x.mean(); }
 };
-struct Largest {
-    static constexpr double nothing = -std::numeric_limits<double>::infinity();
-    ROARS_FN static double add(double a, double b) { return math::max(a, b); }
-    ROARS_FN static double finish(double largest, std::int64_t) { return largest; }
-};
+struct Largest {};
 }  // namespace over
 
 /// Which divergences are let pass. d = logp_behaviour - logp_old held within +-20 samples KL(behaviour || trainer).
@@ -234,19 +226,28 @@ namespace within {
 struct K1 {
     double low = 0.5;
     double high = 2.0;
-    ROARS_FN double divergence(double d) const { return d; }
+    template <class V>
+    ROARS_FN V divergence(const V& d) const {
+        return d;
+    }
     ROARS_FN bool passes(double k) const { return std::log(low) <= k && k <= std::log(high); }
 };
 /// d^2 / 2 <= high.
 struct K2 {
     double high = 0.1;
-    ROARS_FN double divergence(double d) const { return kl::K2::of(d).value; }
+    template <class V>
+    ROARS_FN V divergence(const V& d) const {
+        return kl::K2::of(d).value;
+    }
     ROARS_FN bool passes(double k) const { return k <= high; }
 };
 /// e^{-d} - 1 + d <= high.
 struct K3 {
     double high = 0.1;
-    ROARS_FN double divergence(double d) const { return kl::K3::unbounded(d); }
+    template <class V>
+    ROARS_FN V divergence(const V& d) const {
+        return kl::K3::unbounded(d);
+    }
     ROARS_FN bool passes(double k) const { return k <= high; }
 };
 ROARS_FIELDS(K1, low, high)
@@ -265,35 +266,58 @@ struct Reject {
 
     static constexpr bool everywhere = true;
 
-    template <class X>
-    struct OfSequence {
+    using Read = detail::Difference::needs;
+    struct Divergence {
+        using needs = Read;
         Within within;
-        X x;
-        ROARS_FN double divergence(std::int64_t t) const {
-            return within.divergence(detail::held(double(x[col::logp_behaviour{}][t]) - double(x[col::logp_old{}][t])));
+        template <class X>
+        ROARS_FN value_t<X> operator()(const X& x) const {
+            return within.divergence(detail::held(value_t<X>(x[col::logp_behaviour{}] - x[col::logp_old{}])));
         }
+    };
+    template <class X>
+    struct OfToken {
+        Divergence divergence;
+        X x;
+        ROARS_FN double at(std::int64_t i, std::int64_t t) const { return double(divergence(x.token(Read{}, i, t))); }
+        ROARS_FN void operator()(std::int64_t i, std::int64_t t) const {
+            if (!x.trainable(t)) return;
+            double k;
+            if constexpr (std::is_same_v<Over, over::Token>)
+                k = at(i, t);
+            else
+                k = Over::of(x.of(i));
+            if (!divergence.within.passes(k)) x[col::mask{}][t] = 0;
+        }
+    };
+    /// A thread walks a sequence.
+    template <class X>
+    struct ByLargest {
+        OfToken<X> token;
         ROARS_FN void operator()(std::int64_t i) const {
-            using Real = typename X::Real;
-            auto mask = x[col::mask{}];
-            const std::int64_t begin = x.token_offsets[i], end = x.token_offsets[i + 1];
-            if constexpr (std::is_same_v<Over, over::Token>) {
-                for (std::int64_t t = begin; t < end; ++t)
-                    if (mask[t] != Real(0) && !within.passes(divergence(t))) mask[t] = Real(0);
-            } else {
-                double all = Over::nothing;
-                std::int64_t tokens = 0;
-                for (std::int64_t t = begin; t < end; ++t)
-                    if (mask[t] != Real(0)) all = Over::add(all, divergence(t)), ++tokens;
-                if (within.passes(Over::finish(all, tokens))) return;
-                for (std::int64_t t = begin; t < end; ++t) mask[t] = Real(0);
-            }
+            const X& x = token.x;
+            double largest = -std::numeric_limits<double>::infinity();
+            for (std::int64_t t = x.token_offsets[i]; t < x.token_offsets[i + 1]; ++t)
+                if (x.trainable(t)) largest = math::max(largest, token.at(i, t));
+            if (token.divergence.within.passes(largest)) return;
+            for (std::int64_t t = x.token_offsets[i]; t < x.token_offsets[i + 1]; ++t) x[col::mask{}][t] = 0;
         }
     };
     template <class RunType, BatchWith<col::mask, col::logp_old, col::logp_behaviour> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        auto x = view_of<needs>(run, batch);
-        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.sequences(),
-                                                       OfSequence<decltype(x)>{within, x});
+        using Here = roars::detail::EverywhereOf<RunType>;
+        Divergence divergence{within};
+        if constexpr (std::is_same_v<Over, over::Token>) {
+            auto x = view_of<needs>(run, batch);
+            Here::for_each_token(run.backend, batch, OfToken<decltype(x)>{divergence, x});
+        } else if constexpr (std::is_same_v<Over, over::Largest>) {
+            auto x = view_of<needs>(run, batch);
+            Here::for_each(run.backend, batch.sequences(), ByLargest<decltype(x)>{{divergence, x}});
+        } else {
+            with_summaries<needs>(run, batch, divergence, [&]<class X>(const X& x) {
+                Here::for_each_token(run.backend, batch, OfToken<X>{divergence, x});
+            });
+        }
     }
 };
 template <class Over, class Within>
