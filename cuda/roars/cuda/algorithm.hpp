@@ -60,7 +60,7 @@ template <class Term, class D>
 struct Remembered {
     static constexpr bool has_sums = term_on_device<Term> && !std::is_empty_v<typename roars::detail::sums<Term>::type>;
     static constexpr bool is_rebuilt = has_sums && IsRebuilt<Term>;
-    Buffer<typename roars::detail::sums<Term>::type, D> sums;
+    Buffer<std::conditional_t<has_sums, typename roars::detail::sums<Term>::type, NoState>, D> sums;
     Buffer<Term, D> rebuilt;
     explicit Remembered(D& device) : sums(device, has_sums), rebuilt(device, is_rebuilt) {}
 };
