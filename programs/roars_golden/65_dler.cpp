@@ -55,9 +55,9 @@ Json budgets_of(const Inputs& in) {
     backend::Host host;
     Run run{host};
     auto x = view_of<columns<col::groups, col::outcome>>(run, batch);
-    std::vector<double> budgets;
-    for (std::int64_t g = 0; g < batch.groups(); ++g) budgets.push_back(reward.second.of_group(x, g));
-    return {{"truncation_length", budgets}, {"reward", batch[col::reward{}]}};
+    std::vector<double> lengths;
+    for (std::int64_t g = 0; g < batch.groups(); ++g) lengths.push_back(reward.second.of_group(x, g));
+    return {{"truncation_length", lengths}, {"reward", batch[col::reward{}]}};
 }
 Json budgets(const Inputs& in) {
     std::size_t tiers = in.reals("budget").size();
