@@ -86,9 +86,7 @@ void objective(benchmark::State& state, const Term&... weighed) {
     Counts counts = count(backend, batch);
     std::array<Counts, sizeof...(Term)> all;
     all.fill(counts);
-    auto prepare = [&](const auto& term) {
-        if constexpr (requires { term.prepare(run, batch); }) term.prepare(run, batch);
-    };
+    auto prepare = [&](const auto& term) { detail::prepare_base(term, run, batch, detail::NoSums{}); };
     (prepare(weighed.term), ...);
     bench::against_copy(state, {bytes_of(Wanted{}), bytes_of(Gradients{})}, tokens,
                         [&] { benchmark::DoNotOptimize(evaluate(backend, batch, all, weighed...).loss()); });

@@ -7,8 +7,12 @@
 #include "on_device.hpp"
 #include "roars/cuda/algorithm.hpp"
 #include "roars/optimizer/aggregate.hpp"
+#include "roars/optimizer/correction.hpp"
 #include "roars/optimizer/surrogate.hpp"
 #include "roars/optimizer/surrogates/clip_variants.hpp"
+#include "roars/optimizer/surrogates/geometric_mean.hpp"
+#include "roars/optimizer/surrogates/masked.hpp"
+#include "roars/optimizer/surrogates/sequence_clip.hpp"
 #include "roars/optimizer/surrogates/weighted_likelihood.hpp"
 
 #include "golden.hpp"  // of programs/roars_golden: how a case's inputs become a batch
@@ -56,13 +60,20 @@ Json term_case(const Inputs& in, const Term& term, const Aggregate& aggregate, c
     auto host = batch_of<ColumnsOf<Term>>(in, per_token);
     Batch<double, typename decltype(host)::Columns, D> batch(device, host);
     batch.own_rest();
-    if constexpr (detail::HasPrepare<Term>) detail::Prepare<Term>::run(term, device, batch);
+    roars::Run run{device};
+    Buffer<roars::detail::sums_of_base<Term>, D> sums(device, 1);
+    Buffer<double, D> untold(device, 1);
+    sums.zero();
+    untold.zero();
+    roars::detail::add_sums(term, run, batch, *sums.data());
+    roars::detail::prepare_base(term, run, batch, *sums.data());
+    roars::detail::add_untold(term, run, batch, *sums.data(), *untold.data());
     Buffer<Counts, D> counts(device, 1);
     Buffer<Outcome, D> outcome(device, 1);
     count(device, batch, counts.data());
     evaluate(device, batch, counts.data(), outcome.data(), Weighed{term, aggregate});
     auto result = read_outcome<Term>(device, batch, outcome.data());
-    Json out{{"loss", result.loss()}};
+    Json out{{"loss", result.loss() + untold.download()[0]}};
     for (auto name : metrics_of<Term>) out[std::string(name)] = result.metric(name);
     out[gradient] = gradient_of(device, batch, typename Term::differentiates{});
     return out;
@@ -80,6 +91,30 @@ Json advantage_case(const Inputs& in, const Part& part, const char* returns = "r
     Json out{{"advantage", column<col::advantage>(device, batch)}};
     if constexpr (contains_v<col::returns, gives_of<Part>>) out[returns] = column<col::returns>(device, batch);
     return out;
+}
+
+/// The column that a part of the regularizer's slot gives.
+template <class Column, class D, class Part>
+Json shape_case(const Inputs& in, const Part& part) {
+    D device;
+    roars::Run run{device};
+    auto host = batch_of<unite_t<needs_of<Part>, gives_of<Part>>>(in, "logp_old");
+    Batch<double, typename decltype(host)::Columns, D> batch(device, host);
+    batch.own_rest();
+    NoState none;
+    roars::detail::call_shape(part, run, none, batch);
+    return column<Column>(device, batch);
+}
+template <class D, class Within>
+void rejection_case(const Inputs& in, const std::string& name, const Within& within, Json& out) {
+    using namespace correction;
+    auto one = [&]<class Over>(const char* which, Over) {
+        out["mask"][which + name] = shape_case<col::mask, D>(in, Reject<Over, Within>{within});
+    };
+    one("token_", over::Token{});
+    one("sequence_sum_", over::Sum{});
+    one("sequence_mean_", over::Mean{});
+    one("sequence_max_", over::Largest{});
 }
 
 /// A loss that is given for each token.
@@ -223,6 +258,44 @@ std::map<std::string, Json (*)(const Inputs&)> cases() {
         {"group_mean_batch_std",
          [](const Inputs& in) {
              return advantage_case<D>(in, advantage::GroupMeanBatchSpread{.scale = {.eps = 1e-4}});
+         }},
+        {"remax",
+         [](const Inputs& in) {
+             Json json = in.json();
+             json["greedy_outcome"] = json.at("greedy_reward");
+             return advantage_case<D>(Inputs(json), advantage::Remax{});
+         }},
+        {"kl_in_reward",
+         [](const Inputs& in) {
+             return Json{
+                 {"token_reward", shape_case<col::token_reward, D>(in, regularizer::KlInReward{in.real("kl_coef")})}};
+         }},
+        {"off_policy_sequence_mask",
+         [](const Inputs& in) {
+             return term_case<D>(in,
+                                 surrogate::OffPolicySequenceMask<surrogate::Clip>{
+                                     {in.real("clip_low"), in.real("clip_high")}, in.real("threshold")},
+                                 aggregate::SequenceMean{});
+         }},
+        {"off_policy_correction",
+         [](const Inputs& in) {
+             using namespace correction;
+             auto weight = [&](const auto& part) { return shape_case<col::importance_weight, D>(in, part); };
+             double low = in.real("low"), high = in.real("high");
+             return Json{{"truncate_sequence", weight(TruncatedSequence{{high}})},
+                         {"ice_pop_token", weight(IcePop{{low, high}})},
+                         {"ice_pop_sequence", weight(IcePopSequence{{low, high}})},
+                         {"geometric_mask", weight(GeometricMask{low, high})},
+                         {"normalised", weight(Normalised{high})},
+                         {"truncate_token", weight(TruncatedToken{{high}})}};
+         }},
+        {"rejection",
+         [](const Inputs& in) {
+             Json out;
+             rejection_case<D>(in, "k1", correction::within::K1{in.real("low"), in.real("high")}, out);
+             rejection_case<D>(in, "k2", correction::within::K2{in.real("bound")}, out);
+             rejection_case<D>(in, "k3", correction::within::K3{in.real("bound")}, out);
+             return out;
          }},
         {"reinforce_plus_plus",
          [](const Inputs& in) {

@@ -48,6 +48,24 @@ TYPED_TEST(StepRulesOnDevice, AreTheHosts) {
     expect_the_hosts<TypeParam, step::Recipe, float>(step::recipe({}, 3), true, 1e-6);
 }
 
+TYPED_TEST(StepRulesOnDevice, AccumulatedAreTheHosts) {
+    using step::Accumulated, step::Clipped;
+    expect_the_hosts<TypeParam, Accumulated<step::AdamW>, double>({.steps = 2}, false, 1e-14);
+    expect_the_hosts<TypeParam, Accumulated<step::AdamW>, double>({.steps = 0}, false, 1e-14);
+    expect_the_hosts<TypeParam, Accumulated<Clipped<step::Sgd>>, double>({.base = {.max_norm = 0.5}, .steps = 2}, true,
+                                                                         1e-14);
+    expect_the_hosts<TypeParam, Accumulated<step::Recipe>, float>({step::recipe({}, 3), 2}, true, 1e-6);
+    expect_the_hosts<TypeParam, Clipped<Accumulated<step::AdamW>>, double>({{.steps = 2}, 0.5}, true, 1e-14);
+    expect_the_hosts<TypeParam, Clipped<Accumulated<Clipped<step::Lion>>>, double>({{.steps = 2}, 0.5}, true, 1e-14);
+}
+
+TYPED_TEST(StepRulesOnDevice, AccumulatedRefusesAScheduleThatItCannotCount) {
+    TypeParam device;
+    auto parameters = put(device, std::vector<float>{1, 2});
+    Stepper<step::Clipped<step::Accumulated<step::Recipe>>, float, TypeParam> stepper(device, {}, 2);
+    EXPECT_THROW(stepper.step(parameters.data(), parameters.data()), Error);
+}
+
 TYPED_TEST(StepRulesOnDevice, SayWhatTheyLeftOut) {
     TypeParam device;
     auto parameters = put(device, std::vector<float>{1, 2}), gradients = put(device, std::vector<float>{3, 4}),

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "roars/concepts.hpp"
+#include "roars/units.hpp"
 
 namespace roars {
 
@@ -46,17 +47,6 @@ auto terms_of(const P&, const state_of<P>&) {
 template <class P>
 using terms_type = decltype(terms_of(std::declval<const P&>(), std::declval<const state_of<P>&>()));
 
-/// What a term's `prepare` reads, beside what its token function does.
-template <class Term>
-struct prepare_needs {
-    using type = columns<>;
-};
-template <class Term>
-requires requires { typename Term::prepare_needs; }
-struct prepare_needs<Term> {
-    using type = typename Term::prepare_needs;
-};
-
 /// What a part changes the meaning of without writing it: `acts_on` of a part that moves the reference, say.
 template <class P>
 struct acts_on {
@@ -66,21 +56,6 @@ template <class P>
 requires requires { typename P::acts_on; }
 struct acts_on<P> {
     using type = typename P::acts_on;
-};
-
-/// A term whose loss needs numbers of the whole batch before its gradient: reduce(run, batch) gives its Sums, which add
-/// up over micro-batches; with(sums) then gives the term that knows them, or prepare(run, batch, sums) the columns.
-template <class Term>
-concept TwoPhase = requires {
-    typename Term::Sums;
-};
-template <class Term>
-struct sums {
-    using type = NoState;
-};
-template <TwoPhase Term>
-struct sums<Term> {
-    using type = typename Term::Sums;
 };
 
 template <class Tuple>
@@ -157,33 +132,29 @@ struct aggregate<Term, Default> {
     static type of(const Term& term, const Default&) { return term.aggregate; }
 };
 
-/// untold_loss(run, batch, sums) of a term: the part of its loss that stands at no trainable token, a constant.
-template <class Term, class RunType, class BatchType, class Sums>
-double untold_loss(const Term& term, RunType& run, const BatchType& batch, const Sums& sums) {
-    if constexpr (requires { term.untold_loss(run, batch, sums); })
-        return term.untold_loss(run, batch, sums);
-    else
-        return 0.0;
-}
-
 template <class P, class RunType, class State, class BatchType>
 void call_score(const P& part, RunType& run, State& state, BatchType& batch) {
     if constexpr (SequenceReward<P>)
-        parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
-            batch[col::reward{}][static_cast<std::size_t>(i)] =
-                static_cast<typename BatchType::Real>(part.value(SequenceView<BatchType>(batch, i)));
-        });
+        score_sequences(part, run, batch);
     else if constexpr (requires { part.score(run, state, batch); })
         part.score(run, state, batch);
     else
         part.score(run, batch);
 }
 template <class P, class RunType, class State, class BatchType>
-void call_estimate(const P& part, RunType& run, State& state, BatchType& batch) {
+void estimate_here(const P& part, RunType& run, State& state, BatchType& batch) {
     if constexpr (requires { part.estimate(run, state, batch); })
         part.estimate(run, state, batch);
     else
         part.estimate(run, batch);
+}
+/// A device has advantages of its own beside those that run everywhere.
+template <class P, class RunType, class State, class BatchType>
+void call_estimate(const P& part, RunType& run, State& state, BatchType& batch) {
+    if constexpr (std::remove_cvref_t<decltype(run.backend)>::on_device)
+        EverywhereOf<RunType>::estimate(part, run, state, batch);
+    else
+        estimate_here(part, run, state, batch);
 }
 /// Critics that are trained beside the objective: learn(run, state, batch), a step of their own.
 template <class P>
@@ -194,6 +165,9 @@ template <class P, class RunType, class State, class BatchType>
 void call_learn(const P& part, RunType& run, State& state, BatchType& batch) {
     if constexpr (Learns<P>) part.learn(run, state, batch);
 }
+/// Whether a part of the regularizer's slot may be asked to shape on any backend.
+template <class P>
+inline constexpr bool shapes_everywhere = runs_everywhere<P> || !ShapesReward<P>;
 template <class P, class RunType, class State, class BatchType>
 void call_shape(const P& part, RunType& run, State& state, BatchType& batch) {
     if constexpr (requires { part.shape(run, state, batch); })
@@ -418,7 +392,8 @@ private:
     template <class BatchType, class TotalsType, std::size_t... k, class... Term>
     static void reduce(auto& run, BatchType& batch, TotalsType& all, std::index_sequence<k...>, const Term&... term) {
         auto one = [&](const auto& each, auto& sums) {
-            if constexpr (detail::TwoPhase<std::remove_cvref_t<decltype(each)>>) sums = each.reduce(run, batch);
+            if constexpr (detail::TwoPhase<std::remove_cvref_t<decltype(each)>>)
+                sums = detail::reduce_base(each, run, batch);
         };
         (one(term, std::get<k>(all.sums)), ...);
     }
@@ -431,10 +406,7 @@ private:
             using Term = std::remove_cvref_t<decltype(term)>;
             Term bound = term;
             if constexpr (requires { term.with(sums); }) bound = term.with(sums);
-            if constexpr (requires { bound.prepare(run, batch, sums); })
-                bound.prepare(run, batch, sums);
-            else if constexpr (requires { bound.prepare(run, batch); })
-                bound.prepare(run, batch);
+            detail::prepare_base(bound, run, batch, sums);
             using Aggregate = detail::aggregate<Term, Default>;
             return Weighed<Term, typename Aggregate::type>{bound, Aggregate::of(term, optimizer.aggregate)};
         };

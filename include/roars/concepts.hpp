@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "roars/batch.hpp"
+#include "roars/everywhere.hpp"
 #include "roars/fields.hpp"
 #include "roars/objective.hpp"
 #include "roars/primitives/sampling.hpp"
@@ -84,17 +85,16 @@ concept SamplerPart = Part<P> &&
 template <class BatchType>
 class SequenceView {
 public:
-    SequenceView(const BatchType& batch, std::int64_t index) : batch_(batch), index_(index) {}
+    ROARS_FN SequenceView(const BatchType& batch, std::int64_t index) : batch_(batch), index_(index) {}
     template <class Column>
-    double operator[](Column column) const {
+    ROARS_FN double operator[](Column column) const {
         static_assert(Column::extent == Extent::sequence, "the reward of a sequence reads columns of sequences");
         return double(batch_[column][static_cast<std::size_t>(index_)]);
     }
-    std::int64_t length() const {
-        auto i = static_cast<std::size_t>(index_);
-        return batch_.token_offsets()[i + 1] - batch_.token_offsets()[i];
+    ROARS_FN std::int64_t length() const {
+        return detail::token_offset(batch_, index_ + 1) - detail::token_offset(batch_, index_);
     }
-    std::int64_t index() const { return index_; }
+    ROARS_FN std::int64_t index() const { return index_; }
 
 private:
     const BatchType& batch_;
@@ -104,6 +104,28 @@ template <class P>
 concept SequenceReward = requires(const P& part, const SequenceView<archetype::AnyBatch>& x) {
     { part.value(x) } -> std::convertible_to<double>;
 };
+
+namespace detail {
+/// The reward of a sequence as a body of a loop.
+template <class P, class X>
+struct ValueOfSequence {
+    P part;
+    X x;
+    ROARS_FN auto operator()(std::int64_t i) const {
+        return static_cast<typename X::Real>(part.value(SequenceView<X>(x, i)));
+    }
+};
+template <class P, class X>
+struct ScoreSequence {
+    ValueOfSequence<P, X> value;
+    ROARS_FN void operator()(std::int64_t i) const { value.x[col::reward{}][i] = value(i); }
+};
+template <class P, class RunType, class BatchType>
+void score_sequences(const P& part, RunType& run, BatchType& batch) {
+    auto x = view_of<unite_t<needs_of<P>, columns<col::reward>>>(run, batch);
+    EverywhereOf<RunType>::for_each(run.backend, batch.sequences(), ScoreSequence<P, decltype(x)>{{part, x}});
+}
+}  // namespace detail
 
 /// score(run, [state,] batch): rollouts -> numbers per sequence, turn or token; or value(x), the reward of one
 /// sequence.

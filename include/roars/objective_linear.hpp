@@ -285,7 +285,7 @@ auto objective_from_hidden(const A& algorithm, RunType& run, const typename A::S
         chunks.compute(begin, end);
         chunks.read();
     };
-    if constexpr ((detail::token_by_token<Term, RunType, BatchType> && ...)) {
+    if constexpr ((detail::token_by_token<Term> && ...)) {
         return std::apply(
             [&](const auto&... term) {
                 return detail::evaluate_in_order(

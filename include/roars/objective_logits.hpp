@@ -39,10 +39,8 @@ void read_logits(RunType& run, BatchType& batch, std::span<const typename BatchT
 namespace detail {
 
 /// A term that says of a token what it says from the token alone, once counts are known.
-template <class Term, class RunType, class BatchType>
-inline constexpr bool token_by_token = !TwoPhase<Term> && !requires(const Term& term, RunType& run, BatchType& batch) {
-    term.prepare(run, batch);
-};
+template <class Term>
+inline constexpr bool token_by_token = !prepares<Term>;
 
 /// The terms of an algorithm, each with its aggregation, as they are before anything is prepared.
 template <class A>
@@ -99,7 +97,7 @@ auto objective_from_logits(const A& algorithm, RunType& run, const typename A::S
         for (std::int64_t row = begin; row < end; ++row) rows.differentiate(row, grad_logp, grad_entropy);
     };
     std::int64_t together = detail::rows_in_cache<Real>(vocabulary);
-    if constexpr ((detail::token_by_token<Term, RunType, BatchType> && ...)) {
+    if constexpr ((detail::token_by_token<Term> && ...)) {
         return std::apply(
             [&](const auto&... term) {
                 return detail::evaluate_around(run.backend, batch, totals.counts, together, read, differentiate,

@@ -18,7 +18,7 @@ template <class First, class Second>
 struct ColumnDifference {
     using needs = columns<First, Second>;
     template <class X>
-    value_t<X> operator()(const X& x) const {
+    ROARS_FN value_t<X> operator()(const X& x) const {
         return x[First{}] - x[Second{}];
     }
 };

@@ -45,7 +45,7 @@ Json loss_of(const Inputs& in, const Behaviour& behaviour) {
     auto batch = batch_of<unite_t<columns<col::mask, col::grad<col::logp>>, needs_of<Term>>>(Inputs(json));
     backend::Host host;
     Run run{host};
-    term.prepare(run, batch, term.reduce(run, batch));
+    roars::detail::prepare_base(term, run, batch, roars::detail::reduce_base(term, run, batch));
     Weighed weighed{term, aggregate::Constant{in.real("normalizer")}};
     double loss = evaluate(host, batch, {count(host, batch)}, weighed).loss();
     return {{"loss", loss}, {"grad_logp", batch[col::grad<col::logp>{}]}};

@@ -18,8 +18,18 @@ template <class PromptReward>
 Json prompts_of(const Inputs& in) {
     auto batch = batch_of<columns<col::groups, col::reward, col::answer>>(Inputs(with_one_token_each(in)));
     backend::Host host;
-    auto prompts = advantage::LocalAndGlobal<advantage::GroupZScore, PromptReward>{}.prompts(host, batch);
-    return {{"consistency_entropy", prompts.entropy}, {"global_reward", prompts.reward}};
+    Run run{host};
+    auto x = view_of<columns<col::groups, col::reward, col::answer>>(run, batch);
+    std::vector<Moments> rewards(std::size_t(batch.groups()));
+    segmented_moments(host, batch[col::groups{}], std::span(batch[col::reward{}]), std::span(rewards));
+    advantage::LocalAndGlobal<advantage::GroupZScore, PromptReward> part;
+    Json entropy = Json::array(), reward = Json::array();
+    for (std::size_t g = 0; g < rewards.size(); ++g) {
+        auto prompt = part.prompt(x, rewards[g], std::int64_t(g));
+        entropy.push_back(prompt.entropy);
+        reward.push_back(prompt.reward);
+    }
+    return {{"consistency_entropy", entropy}, {"global_reward", reward}};
 }
 Json prompts(const Inputs& in) {
     return in.real("use_consistency_coef", 0.0) != 0.0 ? prompts_of<prompt_reward::Consistent>(in)

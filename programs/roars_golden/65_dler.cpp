@@ -53,7 +53,11 @@ Json budgets_of(const Inputs& in) {
     auto batch = reward_batch(in);
     score(reward, batch);
     backend::Host host;
-    return {{"truncation_length", reward.second.of_groups(host, batch)}, {"reward", batch[col::reward{}]}};
+    Run run{host};
+    auto x = view_of<columns<col::groups, col::outcome>>(run, batch);
+    std::vector<double> lengths;
+    for (std::int64_t g = 0; g < batch.groups(); ++g) lengths.push_back(reward.second.of_group(x, g));
+    return {{"truncation_length", lengths}, {"reward", batch[col::reward{}]}};
 }
 Json budgets(const Inputs& in) {
     std::size_t tiers = in.reals("budget").size();

@@ -125,20 +125,28 @@ TEST(Disco, AGroupOfOneKindAddsNothingAndCounts) {
     EXPECT_EQ(objective_of(methods::disco, empty).loss, 0.0);
 }
 
+template <class Pool>
+auto pooled(const Pool& pool, const std::vector<double>& scores) {
+    return pool([&](const auto& visit) {
+        for (double score : scores) visit(score);
+    });
+}
+
 TEST(Disco, ASoftMaximumOfFarScoresDoesNotOverflow) {
     pool::SoftMaximum soft{0.01};
-    std::vector<double> score{-100, -0.5, -100}, part(3);
-    EXPECT_NEAR(soft(score, part), -0.5 + 0.01 * std::log(1.0 / 3), 1e-12);
-    EXPECT_NEAR(part[1], 1.0, 1e-12);
-    score = {-1e5, -1e5, -1e5};
-    EXPECT_EQ(soft(score, part), -1e5);
-    EXPECT_NEAR(part[0], 1.0 / 3, 1e-15);
+    auto one = pooled(soft, {-100, -0.5, -100});
+    EXPECT_NEAR(one.value, -0.5 + 0.01 * std::log(1.0 / 3), 1e-12);
+    EXPECT_NEAR(one.part(-0.5), 1.0, 1e-12);
+    auto equal = pooled(soft, {-1e5, -1e5, -1e5});
+    EXPECT_EQ(equal.value, -1e5);
+    EXPECT_NEAR(equal.part(-1e5), 1.0 / 3, 1e-15);
 }
 
 TEST(Disco, WithALargeTauTheSoftMaximumIsTheMean) {
-    std::vector<double> score{-3, -0.5, -7}, part(3);
-    EXPECT_NEAR(pool::SoftMaximum{1e6}(score, part), -3.5, 1e-5);
-    for (double each : part) EXPECT_NEAR(each, 1.0 / 3, 1e-5);
+    std::vector<double> scores{-3, -0.5, -7};
+    auto all = pooled(pool::SoftMaximum{1e6}, scores);
+    EXPECT_NEAR(all.value, -3.5, 1e-5);
+    for (double score : scores) EXPECT_NEAR(all.part(score), 1.0 / 3, 1e-5);
 }
 
 TEST(Disco, AnotherRewardAndAnEmptyAnswerAreNeitherRightNorWrong) {

@@ -123,7 +123,7 @@ RC_GTEST_PROP(Preference, GradientIsTheFiniteDifference, (std::uint32_t seed)) {
     auto batch = random_batch<KahnemanTversky>(random, 3);
     backend::Host host;
     roars::Run run{host};
-    auto sums = term.reduce(run, batch);
+    auto sums = roars::detail::reduce_base(term, run, batch);
     check_gradient(term, Sum{}, batch,
                    [&](auto& moved) { return pass_with(run, term, Sum{}, moved, count(host, moved), sums).loss; });
     RC_ASSERT(!::testing::Test::HasFailure());

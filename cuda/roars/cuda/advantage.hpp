@@ -17,15 +17,27 @@
 /// The advantages of the library on a device: the same types with the same settings, their formulas the host's.
 namespace roars::gpu {
 
-/// How an advantage is estimated on a device. Specialised for those that have kernels; the others run on the host.
+/// How an advantage is estimated on a device: it runs everywhere, and so does that which it stands around, or it has
+/// kernels of its own (the specialisations below), or it is estimated on the host.
 template <class Part>
 struct Estimate {
-    static constexpr bool on_device = false;
+    static constexpr bool on_device = [] {
+        if constexpr (!runs_everywhere<Part>)
+            return false;
+        else if constexpr (requires { typename Part::Inner; })
+            return Estimate<typename Part::Inner>::on_device;
+        else
+            return true;
+    }();
 
     template <class D, class State, class BatchType>
     static void run(const Part& part, Run<D>& run, State& state, BatchType& batch) {
-        detail::on_host<needs_of<Part>, gives_of<Part>>(
-            run, batch, [&](auto& host_run, auto& host) { roars::detail::call_estimate(part, host_run, state, host); });
+        if constexpr (on_device)
+            roars::detail::estimate_here(part, run, state, batch);
+        else
+            detail::on_host<needs_of<Part>, gives_of<Part>>(run, batch, [&](auto& host_run, auto& host) {
+                roars::detail::call_estimate(part, host_run, state, host);
+            });
     }
 };
 

@@ -11,9 +11,6 @@
 #include "roars/cuda/log_softmax.hpp"
 #include "roars/cuda/objective.hpp"
 #include "roars/cuda/on_host.hpp"
-#include "roars/optimizer/surrogates/geometric_mean.hpp"
-#include "roars/optimizer/surrogates/sequence_clip.hpp"
-#include "roars/optimizer/surrogates/weighted_likelihood.hpp"
 
 /// Whole algorithms on a device: the same types and values as on the host.
 ///
@@ -27,122 +24,53 @@ namespace roars::gpu {
 
 namespace detail {
 
+/// Whether a term may stand in a kernel, and what stands before it too.
 template <class Term>
-concept HasPrepare = requires(const Term& term, archetype::AnyRun& run, archetype::AnyBatch& batch) {
-    term.prepare(run, batch);
-}
-|| roars::detail::TwoPhase<Term>;
-
-/// What a term writes before its token function, on a device. Specialised for those that have kernels; the others run
-/// on the host.
-template <class Term>
-struct Prepare {
-    static constexpr bool on_device = !HasPrepare<Term>;
-};
+inline constexpr bool term_on_device = !RowTerm<Term> && roars::detail::term_runs_everywhere<Term>;
 
 template <class Term>
 concept IsRebuilt = requires(const Term& term, const typename roars::detail::sums<Term>::type& sums) {
     term.with(sums);
 };
-template <class Term, class RunType, class BatchType, class Sums>
-void prepare_on_host(const Term& term, RunType& run, BatchType& batch, const Sums& sums) {
-    if constexpr (requires { term.prepare(run, batch, sums); })
-        term.prepare(run, batch, sums);
-    else if constexpr (requires { term.prepare(run, batch); })
-        term.prepare(run, batch);
-}
+/// A term that was rebuilt by sums on the device, where it lies.
+template <class Term>
+struct Rebuilt {
+    const Term* at;
+
+    static constexpr std::string_view name = Term::name;
+    using needs = needs_of<Term>;
+    using differentiates = typename Term::differentiates;
+    using mask = mask_of<Term>;
+    static constexpr auto metrics = metrics_of<Term>;
+    template <class X>
+    ROARS_FN auto token(const X& x) const {
+        return at->token(x);
+    }
+};
+template <class Term>
+struct Rebuild {
+    Term term;
+    const typename Term::Sums* sums;
+    Term* to;
+    ROARS_FN void operator()(std::int64_t) const { *to = term.with(*sums); }
+};
+
+/// What the device remembers of a term between add() and the end of its pass.
+template <class Term, class D>
+struct Remembered {
+    static constexpr bool has_sums = term_on_device<Term> && !std::is_empty_v<typename roars::detail::sums<Term>::type>;
+    static constexpr bool is_rebuilt = has_sums && IsRebuilt<Term>;
+    Buffer<std::conditional_t<has_sums, typename roars::detail::sums<Term>::type, NoState>, D> sums;
+    Buffer<Term, D> rebuilt;
+    explicit Remembered(D& device) : sums(device, has_sums), rebuilt(device, is_rebuilt) {}
+};
 
 template <class Term>
 using ReadsOfTerm =
     unite_t<needs_of<Term>, typename roars::detail::prepare_needs<Term>::type, columns<mask_of<Term>, col::groups>>;
 
-/// sum of what `value` gives at the trainable tokens.
-template <class Value, class Real>
-struct AtTrainable {
-    Value value;
-    const Real* mask;
-    ROARS_FN double operator()(std::int64_t t) const { return is_selected(mask, t) ? value(t) : 0.0; }
-};
-template <class Real>
-struct MeanOfLength {
-    const double* sum;
-    const std::int64_t* length;
-    Real* mean;
-    ROARS_FN void operator()(std::int64_t i) const {
-        mean[i] = static_cast<Real>(length[i] > 0 ? sum[i] / static_cast<double>(length[i]) : sum[i]);
-    }
-};
-/// Column_i = the sum of value(t) over the trainable tokens of sequence i; 0 where there are none.
-template <class D, class BatchType, class Value>
-void write_sequence_sums(D& device, BatchType& batch, const Value& value, typename BatchType::Real* to) {
-    using Real = typename BatchType::Real;
-    segmented_sum_of(device, sequences_of(batch), AtTrainable<Value, Real>{value, mask_or_null<col::mask>(batch)}, to);
-}
-/// Column_i = the mean over the same tokens.
-template <class D, class BatchType, class Value>
-void write_sequence_means(D& device, BatchType& batch, const Value& value, typename BatchType::Real* to) {
-    using Real = typename BatchType::Real;
-    Frame<D> frame(device);
-    auto* sum = frame.template take<double>(batch.sequences());
-    auto* length = frame.template take<std::int64_t>(batch.sequences());
-    const Real* mask = mask_or_null<col::mask>(batch);
-    segmented_sum_of(device, sequences_of(batch), AtTrainable<Value, Real>{value, mask}, sum);
-    trainable_lengths(device, batch, length);
-    for_each(device, batch.sequences(), MeanOfLength<Real>{sum, length, to});
-}
-
-template <class Real>
-struct LogRatioAt {
-    const Real *now, *then;
-    ROARS_FN double operator()(std::int64_t t) const {
-        return static_cast<double>(now[t]) - static_cast<double>(then[t]);
-    }
-};
-template <>
-struct Prepare<surrogate::SequenceClip> {
-    static constexpr bool on_device = true;
-    template <class D, class BatchType>
-    static void run(const surrogate::SequenceClip&, D& device, BatchType& batch) {
-        LogRatioAt<typename BatchType::Real> ratio{batch[col::logp{}], batch[col::logp_old{}]};
-        write_sequence_means(device, batch, ratio, batch[col::sequence_log_ratio{}]);
-    }
-};
-template <class Real>
-struct HeldLogRatioAt {
-    LogRatioAt<Real> ratio;
-    ROARS_FN double operator()(std::int64_t t) const { return log_ratio(ratio(t), 0.0).value; }
-};
-/// Surrogates that read the sum of a sequence's held log-ratios.
-struct PrepareHeldSum {
-    static constexpr bool on_device = true;
-    template <class Term, class D, class BatchType>
-    static void run(const Term&, D& device, BatchType& batch) {
-        HeldLogRatioAt<typename BatchType::Real> held{{batch[col::logp{}], batch[col::logp_old{}]}};
-        write_sequence_sums(device, batch, held, batch[col::sequence_log_ratio{}]);
-    }
-};
-template <>
-struct Prepare<surrogate::VariationalWeight> : PrepareHeldSum {};
-template <>
-struct Prepare<surrogate::TaperedWeight> : PrepareHeldSum {};
-
-template <class Real>
-struct GeometricHeldAt {
-    surrogate::GeometricMean term;
-    LogRatioAt<Real> ratio;
-    const Real* advantage;
-    ROARS_FN double operator()(std::int64_t t) const { return term.held(ratio(t), static_cast<double>(advantage[t])); }
-};
-template <>
-struct Prepare<surrogate::GeometricMean> {
-    static constexpr bool on_device = true;
-    template <class D, class BatchType>
-    static void run(const surrogate::GeometricMean& term, D& device, BatchType& batch) {
-        GeometricHeldAt<typename BatchType::Real> held{
-            term, {batch[col::logp{}], batch[col::logp_old{}]}, batch[col::advantage{}]};
-        write_sequence_means(device, batch, held, batch[col::sequence_log_ratio{}]);
-    }
-};
+template <class Regularizer>
+inline constexpr bool shapes_on_device = roars::detail::shapes_everywhere<Regularizer>;
 
 template <class Terms>
 struct TermList;
@@ -153,7 +81,14 @@ struct TermList<std::tuple<Term...>> {
     using Indices = std::index_sequence_for<Term...>;
     using Masks = unite_t<columns<mask_of<Term>>...>;
     static constexpr std::size_t size = sizeof...(Term);
-    static constexpr bool on_device = (Prepare<Term>::on_device && ...);
+    static constexpr bool by_rows = (RowTerm<Term> || ...);
+    static constexpr bool on_device = (term_on_device<Term> && ...);
+    template <class D>
+    using Memory = std::tuple<Remembered<Term, D>...>;
+    template <class D>
+    static Memory<D> memory(D& device) {
+        return {Remembered<Term, D>(device)...};
+    }
     template <class D, class BatchType>
     static Result read(D& device, const BatchType& batch, const Outcome* outcome) {
         return read_outcome<Term...>(device, batch, outcome);
@@ -165,45 +100,59 @@ struct TermList<std::tuple<Term...>> {
 /// Whether nothing of the estimate and of the objective of A waits for the device or works on the host, so that both
 /// may be captured in a graph.
 template <class A>
-inline constexpr bool runs_on_device =
-    Estimate<typename A::Advantage>::on_device && !ShapesReward<typename A::Regularizer> &&
-    detail::TermList<typename A::Terms>::on_device;
+inline constexpr bool runs_on_device = Estimate<typename A::Advantage>::on_device&&
+    detail::shapes_on_device<typename A::Regularizer>&& detail::TermList<typename A::Terms>::on_device;
+/// The same of its rewards.
+template <class A>
+inline constexpr bool scores_on_device = runs_everywhere<typename A::Reward>;
 
 /// The columns of an algorithm's batch on a device. Without a mask every token counts; name the ones you bring.
 template <class A, class D, class Real = float, class Brought = columns<>>
 using BatchFor = Batch<Real, unite_t<minus_t<typename A::Columns, typename A::Masks>, Brought>, D>;
 
-/// Rewards of the sequences, by the algorithm's reward, on the host.
+/// Rewards of the sequences, by the algorithm's reward.
 template <class A, class D, class BatchType>
 void score(const A& algorithm, Run<D>& run, typename A::State& state, BatchType& batch) {
-    detail::on_host<needs_of<typename A::Reward>, gives_of<typename A::Reward>>(
-        run, batch,
-        [&](auto& host_run, auto& host) { roars::detail::call_score(algorithm.reward, host_run, state.reward, host); });
+    using Reward = typename A::Reward;
+    if constexpr (scores_on_device<A>)
+        roars::detail::call_score(algorithm.reward, run, state.reward, batch);
+    else
+        detail::on_host<needs_of<Reward>, gives_of<Reward>>(run, batch, [&](auto& host_run, auto& host) {
+            roars::detail::call_score(algorithm.reward, host_run, state.reward, host);
+        });
 }
 
-/// The regularizer's shaping of the rewards, where it has one (on the host), then the advantage.
+/// The regularizer's shaping of the rewards, where it has one, then the advantage.
 template <WholeAlgorithm A, class D, class BatchType>
 void estimate(const A& algorithm, Run<D>& run, typename A::State& state, BatchType& batch) {
     using Regularizer = typename A::Regularizer;
-    if constexpr (ShapesReward<Regularizer>)
+    if constexpr (ShapesReward<Regularizer> && detail::shapes_on_device<Regularizer>)
+        roars::detail::call_shape(algorithm.regularizer, run, state.regularizer, batch);
+    else if constexpr (ShapesReward<Regularizer>)
         detail::on_host<needs_of<Regularizer>, gives_of<Regularizer>>(run, batch, [&](auto& host_run, auto& host) {
             roars::detail::call_shape(algorithm.regularizer, host_run, state.regularizer, host);
         });
     estimate(algorithm.advantage, run, state.advantage, batch);
 }
 
-/// The objective of an algorithm on a device: its counts and its outcome live there, the sums of terms with two phases
-/// on the host. One at a time: what it says is of the last batch it was called with.
+/// The objective of an algorithm on a device: its counts and its outcome live there, the sums that the host prepares
+/// there. One at a time: what it says is of the last batch it was called with.
 template <class A, class D>
 class Objective {
     using List = detail::TermList<typename A::Terms>;
     static constexpr std::size_t terms = List::size;
+    static_assert(!List::by_rows, "roars: a term of whole rows (an action, quantiles) has no kernel");
 
 public:
     using Result = typename List::Result;
 
     Objective(D& device, const A& algorithm)
-        : device_(device), algorithm_(algorithm), counts_(device, terms), outcome_(device, 1) {
+        : device_(device),
+          algorithm_(algorithm),
+          counts_(device, terms),
+          outcome_(device, 1),
+          memory_(List::memory(device)),
+          untold_there_(device, terms) {
         begin();
     }
 
@@ -211,6 +160,7 @@ public:
     void begin() {
         counts_.zero();
         totals_ = {};
+        std::apply([](auto&... one) { (one.sums.zero(), ...); }, memory_);
     }
     /// Adds the counts and sums of a batch, or of a micro-batch, to those since begin().
     template <class BatchType>
@@ -265,7 +215,8 @@ public:
     template <class BatchType>
     Result read(const BatchType& batch) {
         Result result = List::read(device_, batch, outcome_.data());
-        for (std::size_t k = 0; k < terms; ++k) result.term_loss[k] += untold_[k];
+        auto untold = untold_there_.download();
+        for (std::size_t k = 0; k < terms; ++k) result.term_loss[k] += untold_[k] + untold[k];
         return result;
     }
     const Counts* counts() const { return counts_.data(); }
@@ -295,17 +246,18 @@ private:
     }
     template <std::size_t k, class Term, class BatchType>
     void add_sums(Run<D>& run, const Term& term, BatchType& batch) {
-        if constexpr (roars::detail::TwoPhase<Term> && !detail::Prepare<Term>::on_device)
+        if constexpr (Sums<k>::has_sums)
+            roars::detail::add_sums(term, run, batch, *std::get<k>(memory_).sums.data());
+        else if constexpr (roars::detail::TwoPhase<Term> && !detail::term_on_device<Term>)
             detail::on_host<detail::ReadsOfTerm<Term>, columns<>>(run, batch, [&](auto& host_run, auto& host) {
-                using Sums = typename Term::Sums;
-                Sums sums = term.reduce(host_run, host);
-                if constexpr (!std::is_same_v<Sums, NoState>) std::get<k>(totals_.sums) += sums;
+                roars::detail::add_sums(term, host_run, host, std::get<k>(totals_.sums));
             });
     }
 
     template <class Tuple, class BatchType, std::size_t... k>
     void evaluate_all(Run<D>& run, const Tuple& all, BatchType& batch, std::index_sequence<k...>) {
         // In braces, because terms are prepared in their order: one may read what an earlier one gives.
+        untold_there_.zero();
         std::tuple weighed{ready<k>(run, std::get<k>(all), batch)...};
         evaluate(device_, batch, counts_.data(), outcome_.data(), std::get<k>(weighed)...);
     }
@@ -313,27 +265,47 @@ private:
     auto ready(Run<D>& run, const Term& term, BatchType& batch) {
         using Default = std::remove_cvref_t<decltype(algorithm_.optimizer.aggregate)>;
         using Aggregate = roars::detail::aggregate<Term, Default>;
-        Term bound = term;
         untold_[k] = 0.0;
-        if constexpr (!detail::Prepare<Term>::on_device) {
+        auto weighed = [&](const auto& one) {
+            return Weighed<std::remove_cvref_t<decltype(one)>, typename Aggregate::type>{
+                one, Aggregate::of(term, algorithm_.optimizer.aggregate)};
+        };
+        if constexpr (Sums<k>::has_sums) {
+            auto& memory = std::get<k>(memory_);
+            const auto& sums = *memory.sums.data();  // on the device: only kernels read it
+            roars::detail::add_untold(term, run, batch, sums, untold_there_.data()[k]);
+            if constexpr (Sums<k>::is_rebuilt) {
+                for_each(device_, 1, detail::Rebuild<Term>{term, &sums, memory.rebuilt.data()});
+                return weighed(detail::Rebuilt<Term>{memory.rebuilt.data()});
+            } else {
+                roars::detail::prepare_base(term, run, batch, sums);
+                return weighed(term);
+            }
+        } else if constexpr (detail::term_on_device<Term>) {
+            roars::detail::prepare_base(term, run, batch, roars::detail::NoSums{});
+            return weighed(term);
+        } else {
+            Term bound = term;
             const auto& sums = std::get<k>(totals_.sums);
             if constexpr (detail::IsRebuilt<Term>) bound = term.with(sums);
             detail::on_host<detail::ReadsOfTerm<Term>, gives_of<Term>>(run, batch, [&](auto& host_run, auto& host) {
-                detail::prepare_on_host(bound, host_run, host, sums);
+                roars::detail::prepare_base(bound, host_run, host, sums);
                 untold_[k] = roars::detail::untold_loss(bound, host_run, host, sums);
             });
-        } else if constexpr (detail::HasPrepare<Term>) {
-            detail::Prepare<Term>::run(term, device_, batch);
+            return weighed(bound);
         }
-        return Weighed<Term, typename Aggregate::type>{bound, Aggregate::of(term, algorithm_.optimizer.aggregate)};
     }
+    template <std::size_t k>
+    using Sums = std::tuple_element_t<k, typename List::template Memory<D>>;
 
     D& device_;
     A algorithm_;
     Buffer<Counts, D> counts_;
     Buffer<Outcome, D> outcome_;
     typename List::Totals totals_{};
-    std::array<double, terms> untold_{};
+    typename List::template Memory<D> memory_;
+    Buffer<double, D> untold_there_;
+    std::array<double, terms> untold_{};  ///< of the terms that the host prepares
 };
 template <class D, class A>
 Objective(D&, const A&) -> Objective<A, D>;

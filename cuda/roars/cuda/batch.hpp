@@ -9,35 +9,12 @@
 
 #include "roars/batch.hpp"
 #include "roars/cuda/device.hpp"
+#include "roars/everywhere.hpp"
 
 namespace roars::gpu {
 
-namespace detail {
-template <class Column, class Real>
-struct Pointer {
-    value_of<Column, Real>* to = nullptr;
-};
-}  // namespace detail
-
-/// A batch as a kernel sees it: pointers into the device's memory and the counts. view[col::logp{}][t] is a value.
-template <class Real_, class Set>
-struct View;
-template <class Real_, class... Column>
-struct View<Real_, columns<Column...>> : detail::Pointer<Column, Real_>... {
-    using Real = Real_;
-    using Columns = columns<Column...>;
-    template <class C>
-    static constexpr bool has = contains_v<C, Columns>;
-
-    const std::int64_t* token_offsets = nullptr;
-    std::int64_t tokens = 0, sequences = 0, groups = 0;
-
-    template <class C>
-    ROARS_FN value_of<C, Real>* operator[](C) const {
-        static_assert(std::conditional_t<has<C>, std::true_type, column_is_not_in_this_batch<C>>::value);
-        return static_cast<const detail::Pointer<C, Real>&>(*this).to;
-    }
-};
+template <class Real, class Set>
+using View = BatchView<Real, Set>;
 
 namespace detail {
 template <class Column, class Real, class D>
@@ -150,6 +127,15 @@ public:
         hold(column, column.own.data(), column.own.size());
         return *this;
     }
+    /// A column of the batch's own becomes one of rows. Errors: it is borrowed.
+    template <class Column>
+    void set_width(Column column, std::int64_t width) {
+        const auto& held = slot<Column>();
+        if (held.held && held.width == width) return;
+        expect(!held.held || held.own.data() == held.to,
+               [] { return std::string(Column::name) + ": is borrowed with rows of another width"; });
+        own(column, width);
+    }
     /// All columns that have no memory get some, but for offsets and masks that nobody brought.
     Batch& own_rest() {
         for_each_column(Columns{}, [&]<class Column>(Column column) {
@@ -200,9 +186,7 @@ public:
     template <class Wanted = Columns>
     View<Real, Wanted> view() const {
         View<Real, Wanted> view;
-        for_each_column(Wanted{}, [&]<class Column>(Column column) {
-            static_cast<detail::Pointer<Column, Real>&>(view).to = (*this)[column];
-        });
+        for_each_column(Wanted{}, [&]<class Column>(Column column) { view.point(column, (*this)[column]); });
         view.token_offsets = offsets_;
         view.tokens = tokens_;
         view.sequences = sequences_;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "roars/cuda/batch.hpp"
+#include "roars/cuda/everywhere.hpp"
 #include "roars/cuda/segments.hpp"
 #include "roars/objective.hpp"
 #include "roars/pack.hpp"
@@ -346,24 +347,7 @@ struct CountSequences {
     }
 };
 
-template <class Mask, class BatchType>
-const typename BatchType::Real* mask_or_null(const BatchType& batch) {
-    if constexpr (BatchType::template has<Mask>)
-        return batch[Mask{}];
-    else
-        return nullptr;
-}
-
 }  // namespace detail
-
-template <class BatchType>
-Segments sequences_of(const BatchType& batch) {
-    return {batch.token_offsets(), batch.sequences(), batch.tokens()};
-}
-template <class BatchType>
-Segments groups_of(const BatchType& batch) {
-    return {batch[col::groups{}], batch.groups(), batch.sequences()};
-}
 
 /// length_i = the trainable tokens of sequence i. Shapes: length [sequences], on the device.
 template <class Mask = col::mask, class D, class BatchType>

@@ -4,13 +4,19 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <span>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "roars/cuda/segments.hpp"
+#include "roars/optimizer/step/accumulated.hpp"
 #include "roars/optimizer/step/adamw.hpp"
 #include "roars/optimizer/step/averaged.hpp"
 #include "roars/optimizer/step/clipped.hpp"
 #include "roars/optimizer/step/lion.hpp"
+#include "roars/optimizer/step/muon.hpp"
 #include "roars/optimizer/step/scheduled.hpp"
 #include "roars/optimizer/step/sgd.hpp"
 
@@ -20,12 +26,14 @@
 namespace roars::gpu {
 
 /// By how much a gradient is multiplied: `host`, times what a clip has left on the device. That is NaN where the step
-/// must be left out whole.
+/// must be left out whole, and -1 where it is not due.
 struct GradientScale {
     double host = 1.0;
     const double* device = nullptr;
 
     ROARS_FN bool leaves_out() const { return device && !(*device >= 0.0); }
+    /// Not for what the gradient is: Accumulated waits for more of them.
+    ROARS_FN bool waits() const { return device && *device < 0.0; }
     ROARS_FN double value() const { return device ? host * *device : host; }
 };
 
@@ -120,6 +128,10 @@ struct ClipFactor {
     const double* squares;
     double* guard;
     ROARS_FN void operator()(std::int64_t) const {
+        if (scale.waits()) {
+            guard[0] = -1.0;
+            return;
+        }
         double before = scale.device ? *scale.device : 1.0;
         double norm = std::sqrt(*squares) * scale.value();
         bool finite = norm - norm == 0.0;
@@ -132,15 +144,15 @@ struct ClipFactor {
 }  // namespace detail
 
 /// A step rule with its state in the device's memory. step(parameters, gradients, scale) is the rule's on the host;
-/// nothing waits. Rule: step::Sgd, AdamW or Lion, with Clipped, SkipNonFinite, Scheduled and Averaged around them. Muon
-/// and Accumulated have no kernels yet.
+/// nothing waits. Rule: step::Sgd, AdamW, Lion or Muon, with Clipped, SkipNonFinite, Scheduled, Averaged and
+/// Accumulated around them. `matrices` says where the matrices are, for a rule that asks: Muon.
 template <class Rule, class Real, class D>
 class Stepper;
 
 template <class Real, class D>
 class Stepper<step::AdamW, Real, D> {
 public:
-    Stepper(D& device, const step::AdamW& rule, std::int64_t size)
+    Stepper(D& device, const step::AdamW& rule, std::int64_t size, std::span<const step::MatrixPlace> = {})
         : device_(device), rule_(rule), first_(device, size), second_(device, size), clock_(device, 3) {
         first_.zero();
         second_.zero();
@@ -164,7 +176,7 @@ private:
 template <class Real, class D>
 class Stepper<step::Sgd, Real, D> {
 public:
-    Stepper(D& device, const step::Sgd& rule, std::int64_t size)
+    Stepper(D& device, const step::Sgd& rule, std::int64_t size, std::span<const step::MatrixPlace> = {})
         : device_(device), rule_(rule), size_(size), velocity_(device, rule.momentum == 0.0 ? 0 : size) {
         velocity_.zero();
     }
@@ -187,7 +199,7 @@ private:
 template <class Real, class D>
 class Stepper<step::Lion, Real, D> {
 public:
-    Stepper(D& device, const step::Lion& rule, std::int64_t size)
+    Stepper(D& device, const step::Lion& rule, std::int64_t size, std::span<const step::MatrixPlace> = {})
         : device_(device), rule_(rule), momentum_(device, size) {
         momentum_.zero();
     }
@@ -208,8 +220,8 @@ namespace detail {
 template <class Base, class Real, class D>
 class Guarded {
 public:
-    Guarded(D& device, const Base& base, double most, std::int64_t size)
-        : device_(device), base_(device, base, size), most_(most), size_(size), guard_(device, 3) {
+    Guarded(D& device, const Base& base, double most, std::int64_t size, std::span<const step::MatrixPlace> matrices)
+        : device_(device), base_(device, base, size, matrices), most_(most), size_(size), guard_(device, 3) {
         guard_.zero();
     }
     void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
@@ -239,21 +251,24 @@ private:
 template <class Base, class Real, class D>
 class Stepper<step::Clipped<Base>, Real, D> : public detail::Guarded<Base, Real, D> {
 public:
-    Stepper(D& device, const step::Clipped<Base>& rule, std::int64_t size)
-        : detail::Guarded<Base, Real, D>(device, rule.base, rule.max_norm, size) {}
+    Stepper(D& device, const step::Clipped<Base>& rule, std::int64_t size,
+            std::span<const step::MatrixPlace> matrices = {})
+        : detail::Guarded<Base, Real, D>(device, rule.base, rule.max_norm, size, matrices) {}
 };
 template <class Base, class Real, class D>
 class Stepper<step::SkipNonFinite<Base>, Real, D> : public detail::Guarded<Base, Real, D> {
 public:
-    Stepper(D& device, const step::SkipNonFinite<Base>& rule, std::int64_t size)
-        : detail::Guarded<Base, Real, D>(device, rule.base, std::numeric_limits<double>::infinity(), size) {}
+    Stepper(D& device, const step::SkipNonFinite<Base>& rule, std::int64_t size,
+            std::span<const step::MatrixPlace> matrices = {})
+        : detail::Guarded<Base, Real, D>(device, rule.base, std::numeric_limits<double>::infinity(), size, matrices) {}
 };
 
 template <class Base, class Schedule, class Real, class D>
 class Stepper<step::Scheduled<Base, Schedule>, Real, D> {
 public:
-    Stepper(D& device, const step::Scheduled<Base, Schedule>& rule, std::int64_t size)
-        : schedule_(rule.schedule), base_(device, rule.base, size) {}
+    Stepper(D& device, const step::Scheduled<Base, Schedule>& rule, std::int64_t size,
+            std::span<const step::MatrixPlace> matrices = {})
+        : schedule_(rule.schedule), base_(device, rule.base, size, matrices) {}
     void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
         base_.step(parameters, gradients, scale * schedule_.factor(++steps_), gradient_scale);
     }
@@ -268,8 +283,9 @@ private:
 template <class Base, class Real, class D>
 class Stepper<step::Averaged<Base>, Real, D> {
 public:
-    Stepper(D& device, const step::Averaged<Base>& rule, std::int64_t size)
-        : device_(device), keep_(rule.keep), base_(device, rule.base, size), average_(device, size) {}
+    Stepper(D& device, const step::Averaged<Base>& rule, std::int64_t size,
+            std::span<const step::MatrixPlace> matrices = {})
+        : device_(device), keep_(rule.keep), base_(device, rule.base, size, matrices), average_(device, size) {}
     void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
         if (!begun_)
             device_.copy(average_.data(), parameters, static_cast<std::size_t>(average_.size()) * sizeof(Real),
@@ -288,6 +304,185 @@ private:
     Stepper<Base, Real, D> base_;
     Buffer<Real, D> average_;
     bool begun_ = false;
+};
+
+namespace detail {
+
+/// clock = gradients so far, and what Accumulated's base is told: -1 while more are awaited, NaN where its own is left
+/// out, else what makes a mean of the sum.
+struct AccumulationClock {
+    double steps;
+    GradientScale scale;
+    double* clock;
+    ROARS_FN void operator()(std::int64_t) const {
+        double count = clock[0] + (scale.leaves_out() ? 0.0 : 1.0);
+        bool due = count >= steps;
+        clock[0] = due ? 0.0 : count;
+        clock[1] = scale.leaves_out() && !scale.waits() ? *scale.device : due ? 1.0 / count : -1.0;
+    }
+};
+template <class Real>
+struct ClearWhereDue {
+    const double* clock;
+    Real* sum;
+    ROARS_FN void operator()(std::int64_t i) const {
+        if (clock[1] > 0.0) sum[i] = Real(0);
+    }
+};
+template <class Rule>
+inline constexpr bool has_schedule = requires(const Rule& rule) {
+    rule.base;
+    requires has_schedule<std::remove_cvref_t<decltype(rule.base)>>;
+};
+template <class Base, class Schedule>
+inline constexpr bool has_schedule<step::Scheduled<Base, Schedule>> = true;
+
+}  // namespace detail
+
+/// A schedule within counts the steps that were taken or left out, on the host: so a clip without, by which only the
+/// device knows of a gradient that was left out, is refused. Errors: that.
+template <class Base, class Real, class D>
+class Stepper<step::Accumulated<Base>, Real, D> {
+public:
+    Stepper(D& device, const step::Accumulated<Base>& rule, std::int64_t size,
+            std::span<const step::MatrixPlace> matrices = {})
+        : device_(device),
+          steps_(rule.steps),
+          base_(device, rule.base, size, matrices),
+          sum_(device, size),
+          clock_(device, 2) {
+        sum_.zero();
+        clock_.zero();
+    }
+    void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
+        detail::update_all(device_, sum_.size(), step::detail::AddGradient<Real>{Real(1)}, nullptr, gradients,
+                           gradient_scale, sum_.data());
+        if (!gradient_scale.device) {
+            if (++count_ < steps_) return;
+            base_.step(parameters, sum_.data(), scale, {1.0 / static_cast<double>(count_)});
+            sum_.zero();
+            count_ = 0;
+            return;
+        }
+        if constexpr (detail::has_schedule<Base>)
+            throw Error("Accumulated: a schedule within and a clip without, expected the schedule without");
+        for_each(device_, 1, detail::AccumulationClock{static_cast<double>(steps_), gradient_scale, clock_.data()});
+        base_.step(parameters, sum_.data(), scale, {1.0, clock_.data() + 1});
+        for_each(device_, sum_.size(), detail::ClearWhereDue<Real>{clock_.data(), sum_.data()});
+    }
+
+private:
+    D& device_;
+    std::int64_t steps_, count_ = 0;
+    Stepper<Base, Real, D> base_;
+    Buffer<Real, D> sum_;
+    Buffer<double, D> clock_;
+};
+
+namespace detail {
+
+template <class Real>
+struct OverNorm {
+    const double* squares;
+    double eps;
+    Real* x;
+    ROARS_FN void operator()(std::int64_t i) const { x[i] *= static_cast<Real>(1.0 / (std::sqrt(*squares) + eps)); }
+};
+
+/// x = near the closest matrix with orthonormal rows or columns, as step::newton_schulz; `other` is as much memory in
+/// passing. Shapes: x, other [rows x columns], row by row, which is the transposed matrix as BLAS has it.
+template <class D>
+void newton_schulz(D& device, std::int64_t rows, std::int64_t columns, const step::Quintic& k, int iterations,
+                   double eps, float* x, float* other) {
+    using enum Transposed;
+    const std::int64_t side = std::min(rows, columns), size = rows * columns;
+    const bool tall = rows > columns;
+    Frame<D> frame(device);
+    auto* squares = frame.template take<double>(1);
+    auto* ends = frame.template take<std::int64_t>(2);
+    segmented_sum_of(device, whole(device, size, ends), SquareOf<float>{x}, squares);
+    for_each(device, size, OverNorm<float>{squares, eps, x});
+    auto* gram = frame.template take<float>(side * side);
+    auto* mix = frame.template take<float>(side * side);
+    auto copy = [&](float* to, const float* from, std::int64_t count) {
+        device.copy(to, from, static_cast<std::size_t>(count) * sizeof(float), Way::within);
+    };
+    const auto a = static_cast<float>(k.a), b = static_cast<float>(k.b), c = static_cast<float>(k.c);
+    float *now = x, *next = other;
+    for (int i = 0; i < iterations; ++i) {
+        gemm(device, tall ? no : yes, tall ? yes : no, side, side, std::max(rows, columns), 1.0f,
+             static_cast<const float*>(now), columns, static_cast<const float*>(now), columns, 0.0f, gram, side);
+        copy(mix, gram, side * side);
+        gemm(device, no, no, side, side, side, c, static_cast<const float*>(gram), side,
+             static_cast<const float*>(gram), side, b, mix, side);
+        copy(next, now, size);
+        gemm(device, no, no, columns, rows, side, 1.0f, static_cast<const float*>(tall ? mix : now),
+             tall ? side : columns, static_cast<const float*>(tall ? now : mix), tall ? columns : side, a, next,
+             columns);
+        std::swap(now, next);
+    }
+    if (now != x) copy(x, now, size);
+}
+
+}  // namespace detail
+
+/// In float, with the products of blas.cuh.
+template <class Rest, class D>
+class Stepper<step::Muon<Rest>, float, D> {
+public:
+    Stepper(D& device, const step::Muon<Rest>& rule, std::int64_t size,
+            std::span<const step::MatrixPlace> matrices = {})
+        : device_(device),
+          rule_(rule),
+          matrices_(matrices.begin(), matrices.end()),
+          buffer_(device, static_cast<std::int64_t>(step::Muon<Rest>::covered(matrices, size))) {
+        buffer_.zero();
+        std::int64_t behind = 0;
+        auto add = [&](std::int64_t end) {
+            rest_.push_back({behind, std::make_unique<OfRest>(device, rule.rest, end - behind)});
+        };
+        for (const auto& matrix : matrices_) {
+            add(matrix.offset);
+            behind = matrix.end();
+        }
+        add(size);
+    }
+    void step(float* parameters, const float* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
+        for (auto& [begin, rest] : rest_) rest->step(parameters + begin, gradients + begin, scale, gradient_scale);
+        std::int64_t place = 0;
+        for (const auto& matrix : matrices_) {
+            step_matrix(matrix, parameters + matrix.offset, gradients + matrix.offset, buffer_.data() + place, scale,
+                        gradient_scale);
+            place += matrix.rows * matrix.columns;
+        }
+    }
+
+private:
+    using OfRest = Stepper<Rest, float, D>;
+    struct RestFrom {
+        std::int64_t begin;
+        std::unique_ptr<OfRest> rest;
+    };
+    void step_matrix(const step::MatrixPlace& matrix, float* parameters, const float* gradients, float* buffer,
+                     double scale, const GradientScale& gradient_scale) {
+        const std::int64_t size = matrix.rows * matrix.columns;
+        Frame<D> frame(device_);
+        auto* direction = frame.template take<float>(size);
+        auto* other = frame.template take<float>(size);
+        device_.zero(direction, static_cast<std::size_t>(size) * sizeof(float));  // what a step left out works on
+        detail::update_all(device_, size, rule_.template momentum_formula<float>(1.0), nullptr, gradients,
+                           gradient_scale, buffer, direction);
+        detail::newton_schulz(device_, matrix.rows, matrix.columns, rule_.quintic, rule_.iterations, rule_.eps,
+                              direction, other);
+        detail::update_all(device_, size, rule_.template formula<float>(matrix.rows, matrix.columns, scale), nullptr,
+                           static_cast<const float*>(direction), GradientScale{1.0, gradient_scale.device}, parameters);
+    }
+
+    D& device_;
+    step::Muon<Rest> rule_;
+    std::vector<step::MatrixPlace> matrices_;
+    Buffer<float, D> buffer_;
+    std::vector<RestFrom> rest_;
 };
 
 }  // namespace roars::gpu

@@ -2,9 +2,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <span>
-#include <tuple>
-#include <vector>
 
 #include "roars/advantage/normalise.hpp"
 #include "roars/algorithm.hpp"
@@ -19,11 +16,11 @@ namespace roars {
 namespace prompt_reward {
 
 struct Mean {
-    double operator()(double mean, double, std::int64_t) const { return mean; }
+    ROARS_FN double operator()(double mean, double, std::int64_t) const { return mean; }
 };
 /// mean (1 - lambda H), lambda = (1 - 1/K) / log2 K: answers that all differ divide it by K. A single answer: the mean.
 struct Consistent {
-    double operator()(double mean, double entropy, std::int64_t answers) const {
+    ROARS_FN double operator()(double mean, double entropy, std::int64_t answers) const {
         if (answers < 2) return mean;
         double k = static_cast<double>(answers);
         return mean * (1.0 - (1.0 - 1.0 / k) / std::log2(k) * entropy);
@@ -38,21 +35,23 @@ ROARS_FIELDS(Consistent)
 namespace blend {
 
 struct Soft {
-    double operator()(double weight, double, double) const { return weight; }
+    ROARS_FN double operator()(double weight, double, double) const { return weight; }
 };
 /// A wrong answer is driven by the global signal alone.
 struct WhereRewarded {
-    double operator()(double weight, double reward, double) const { return reward != 0.0 ? weight : 0.0; }
+    ROARS_FN double operator()(double weight, double reward, double) const { return reward != 0.0 ? weight : 0.0; }
 };
 /// An answer without a local signal is driven by the global one alone.
 struct WhereContrasted {
-    double operator()(double weight, double, double advantage) const { return advantage != 0.0 ? weight : 0.0; }
+    ROARS_FN double operator()(double weight, double, double advantage) const {
+        return advantage != 0.0 ? weight : 0.0;
+    }
 };
 struct OnlyGlobal {
-    double operator()(double, double, double) const { return 0.0; }
+    ROARS_FN double operator()(double, double, double) const { return 0.0; }
 };
 struct OnlyLocal {
-    double operator()(double, double, double) const { return 1.0; }
+    ROARS_FN double operator()(double, double, double) const { return 1.0; }
 };
 ROARS_FIELDS(Soft)
 ROARS_FIELDS(WhereRewarded)
@@ -84,61 +83,84 @@ struct LocalAndGlobal {
     using gives = unite_t<gives_of<Local>, columns<col::advantage_global, col::blend>>;
     using State = state_of<Local>;
 
-    /// What each group says of its prompt.
-    struct Prompts {
-        std::vector<double> entropy, reward;
+    static constexpr bool everywhere = true;
+    using Inner = Local;
+
+    /// What a group says of its prompt.
+    struct Prompt {
+        double entropy, reward;
     };
-    template <BatchWith<col::groups, col::reward, col::answer> BatchType>
-    Prompts prompts(backend::Host& backend, const BatchType& batch) const {
-        Offsets groups = batch[col::groups{}];
-        std::vector<Moments> rewards(static_cast<std::size_t>(batch.groups()));
-        segmented_moments(backend, groups, batch[col::reward{}], std::span(rewards));
-        Prompts prompts{std::vector<double>(rewards.size()), std::vector<double>(rewards.size())};
-        parallel_for(backend, batch.groups(), [&](std::int64_t group) {
-            auto g = static_cast<std::size_t>(group);
-            auto answers = batch[col::answer{}].subspan(std::size_t(groups[g]), std::size_t(rewards[g].count));
-            prompts.entropy[g] = metrics::answer_entropy(answers) / std::log(2.0);
-            prompts.reward[g] = prompt_reward(rewards[g].mean, prompts.entropy[g], rewards[g].count);
-        });
-        return prompts;
+    template <class X>
+    ROARS_FN Prompt prompt(const X& x, const Moments& reward, std::int64_t group) const {
+        double entropy =
+            metrics::answer_entropy(x[col::answer{}] + x[col::groups{}][group], reward.count) / std::log(2.0);
+        return {entropy, prompt_reward(reward.mean, entropy, reward.count)};
     }
-    double local_weight(double entropy) const { return math::sigmoid(steepness * (entropy - threshold)); }
+    ROARS_FN double local_weight(double entropy) const { return math::sigmoid(steepness * (entropy - threshold)); }
+
+    template <class X>
+    struct OfGroup {
+        LocalAndGlobal part;
+        X x;
+        const Moments* rewards;
+        double *entropy, *reward;
+        char* exists;
+        ROARS_FN void operator()(std::int64_t g) const {
+            Prompt own = part.prompt(x, rewards[g], g);
+            entropy[g] = own.entropy;
+            reward[g] = own.reward;
+            exists[g] = rewards[g].count > 0;
+        }
+    };
+    /// advantage_global of a group's sequences, and blend.
+    template <class X>
+    struct Signals {
+        LocalAndGlobal part;
+        X x;
+        const Moments* all;
+        const double *entropy, *reward;
+        double* signal;
+        ROARS_FN void operator()(std::int64_t g) const {
+            double score = all->equal ? 0.0 : (reward[g] - all->mean) / (all->spread(part.ddof) + part.eps);
+            for (std::int64_t i = x[col::groups{}][g]; i < x[col::groups{}][g + 1]; ++i) {
+                std::int64_t first = x.first_trainable(i);
+                double own = first < 0 ? 0.0 : double(x[col::advantage{}][first]);
+                signal[i] = score;
+                x[col::blend{}][i] = static_cast<typename X::Real>(
+                    part.blend(part.local_weight(entropy[g]), double(x[col::reward{}][i]), own));
+            }
+        }
+    };
+    template <class X>
+    struct Spread {
+        X x;
+        const double* signal;
+        ROARS_FN void operator()(std::int64_t i, std::int64_t t) const {
+            x[col::advantage_global{}][t] = static_cast<typename X::Real>(signal[i]);
+        }
+    };
 
     template <class RunType, BatchWith<col::advantage, col::advantage_global, col::blend> BatchType>
     void estimate(RunType& run, State& state, BatchType& batch) const {
-        using Real = typename BatchType::Real;
+        using Here = roars::detail::EverywhereOf<RunType>;
         roars::detail::call_estimate(local, run, state, batch);
-        Offsets groups = batch[col::groups{}], tokens = batch.token_offsets();
-        Prompts prompts = this->prompts(run.backend, batch);
-        std::vector<double> score = across(run.backend, groups, prompts.reward);
-        segmented_for_each(run.backend, groups, [&](std::int64_t group, std::int64_t sequence) {
-            auto g = static_cast<std::size_t>(group), i = static_cast<std::size_t>(sequence);
-            auto signal = batch[col::advantage_global{}];
-            std::fill(signal.begin() + tokens[i], signal.begin() + tokens[i + 1], static_cast<Real>(score[g]));
-            batch[col::blend{}][i] = static_cast<Real>(
-                blend(local_weight(prompts.entropy[g]), double(batch[col::reward{}][i]), local_signal(batch, i)));
-        });
+        auto x =
+            view_of<columns<col::groups, col::reward, col::answer, col::advantage, col::advantage_global, col::blend>>(
+                run, batch);
+        using X = decltype(x);
+        roars::detail::ScratchOf<Moments, RunType> rewards(run.backend, batch.groups()), all(run.backend, 1);
+        roars::detail::ScratchOf<double, RunType> entropy(run.backend, batch.groups()),
+            reward(run.backend, batch.groups()), signal(run.backend, batch.sequences());
+        roars::detail::ScratchOf<char, RunType> exists(run.backend, batch.groups());
+        Here::group_moments(run.backend, batch, x[col::reward{}], rewards.data());
+        Here::for_each(run.backend, batch.groups(),
+                       OfGroup<X>{*this, x, rewards.data(), entropy.data(), reward.data(), exists.data()});
+        Here::moments(run.backend, reward.data(), exists.data(), batch.groups(), all.data());
+        Here::for_each(run.backend, batch.groups(),
+                       Signals<X>{*this, x, all.data(), entropy.data(), reward.data(), signal.data()});
+        Here::for_each_token(run.backend, batch, Spread<X>{x, signal.data()});
     }
     auto terms(const State& state) const requires HasTerms<Local> { return roars::detail::terms_of(local, state); }
-
-private:
-    /// The z-score of each group's reward among all groups.
-    std::vector<double> across(backend::Host& backend, Offsets groups, std::span<const double> reward) const {
-        std::vector<char> exists;
-        for (std::size_t g = 0; g + 1 < groups.size(); ++g) exists.push_back(groups[g + 1] > groups[g]);
-        Moments all = moments(backend, reward, std::span<const char>(exists));
-        std::vector<double> score;
-        for (double r : reward) score.push_back(all.equal ? 0.0 : (r - all.mean) / (all.spread(ddof) + eps));
-        return score;
-    }
-    /// A of the first trainable token; 0 where there is none.
-    template <class BatchType>
-    static double local_signal(const BatchType& batch, std::size_t sequence) {
-        for (std::int64_t t = batch.token_offsets()[sequence]; t < batch.token_offsets()[sequence + 1]; ++t)
-            if (roars::detail::trainable<col::mask>(batch, t))
-                return double(batch[col::advantage{}][static_cast<std::size_t>(t)]);
-        return 0.0;
-    }
 };
 template <class Local, class PromptReward, class Blend>
 ROARS_FIELDS_OF((LocalAndGlobal<Local, PromptReward, Blend>), local, prompt_reward, blend, steepness, threshold, eps,

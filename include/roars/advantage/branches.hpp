@@ -1,13 +1,8 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <span>
-#include <unordered_set>
-#include <vector>
 
 #include "roars/concepts.hpp"
-#include "roars/primitives/broadcast.hpp"
 #include "roars/primitives/segmented_reduce.hpp"
 
 /// Several continuations of one state: a group is a state, its sequences are what follows.
@@ -20,26 +15,31 @@ struct StateMean {
     using needs = columns<col::groups, col::reward>;
     using gives = columns<col::returns, col::keep>;
 
+    static constexpr bool everywhere = true;
+
+    template <class X>
+    struct OfState {
+        X x;
+        const Moments* reward;
+        ROARS_FN void operator()(std::int64_t state) const {
+            for (std::int64_t i = x[col::groups{}][state]; i < x[col::groups{}][state + 1]; ++i) {
+                std::int64_t t = x.first_trainable(i);
+                if (t < 0) continue;
+                x[col::returns{}][t] = static_cast<typename X::Real>(reward[state].mean);
+                x[col::keep{}][t] = 1;
+                return;
+            }
+        }
+    };
     template <class RunType, BatchWith<col::groups, col::reward, col::returns, col::keep> BatchType>
     void estimate(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        std::span<Real> returns = batch[col::returns{}], keep = batch[col::keep{}];
-        std::fill(returns.begin(), returns.end(), Real(0));
-        std::fill(keep.begin(), keep.end(), Real(0));
-        std::vector<Moments> states(static_cast<std::size_t>(batch.groups()));
-        segmented_moments(run.backend, batch[col::groups{}], std::span<const Real>(batch[col::reward{}]),
-                          std::span(states));
-        Offsets groups = batch[col::groups{}], offsets = batch.token_offsets();
-        parallel_for(run.backend, batch.groups(), [&](std::int64_t state) {
-            auto g = static_cast<std::size_t>(state);
-            auto first = static_cast<std::size_t>(groups[g]), last = static_cast<std::size_t>(groups[g + 1]);
-            for (std::int64_t t = offsets[first]; t < offsets[last]; ++t)
-                if (roars::detail::trainable<col::mask>(batch, t)) {
-                    returns[static_cast<std::size_t>(t)] = static_cast<Real>(states[g].mean);
-                    keep[static_cast<std::size_t>(t)] = Real(1);
-                    return;
-                }
-        });
+        using Here = roars::detail::EverywhereOf<RunType>;
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        Here::clear(run.backend, x[col::returns{}], batch.tokens());
+        Here::clear(run.backend, x[col::keep{}], batch.tokens());
+        roars::detail::ScratchOf<Moments, RunType> states(run.backend, batch.groups());
+        Here::group_moments(run.backend, batch, x[col::reward{}], states.data());
+        Here::for_each(run.backend, batch.groups(), OfState<decltype(x)>{x, states.data()});
     }
 };
 ROARS_FIELDS(StateMean)
@@ -56,40 +56,54 @@ struct CandidateSteps {
     using needs = columns<col::groups, col::reward, col::next_value, col::terminated, col::answer>;
     using gives = columns<col::sequence_advantage, col::selected>;
 
+    static constexpr bool everywhere = true;
+
+    template <class X>
+    struct ActionValue {
+        X x;
+        double* q;
+        ROARS_FN void operator()(std::int64_t i) const {
+            const std::int64_t end = x.token_offsets[i + 1];
+            bool ends = x.length(i) == 0 || x[col::terminated{}][end - 1] != 0;
+            q[i] = double(ends ? x[col::reward{}][i] : x[col::next_value{}][end - 1]);
+        }
+    };
+    template <class X>
+    struct OfState {
+        X x;
+        const double* q;
+        const Moments* states;
+        double gap;
+        ROARS_FN void operator()(std::int64_t state) const {
+            using Real = typename X::Real;
+            const std::int64_t first = x[col::groups{}][state], last = x[col::groups{}][state + 1];
+            if (first == last) return;
+            double least = q[first], most = q[first];
+            for (std::int64_t i = first; i < last; ++i) {
+                least = math::min(least, q[i]);
+                most = math::max(most, q[i]);
+            }
+            for (std::int64_t i = first; i < last; ++i) {
+                bool distinct = true;
+                for (std::int64_t j = first; j < i; ++j) distinct &= x[col::answer{}][j] != x[col::answer{}][i];
+                x[col::sequence_advantage{}][i] =
+                    static_cast<Real>(states[state].equal ? 0.0 : q[i] - states[state].mean);
+                x[col::selected{}][i] = static_cast<Real>(most - least >= gap && distinct);
+            }
+        }
+    };
     template <class RunType, BatchWith<col::groups, col::reward, col::next_value, col::terminated, col::answer,
                                        col::sequence_advantage, col::selected>
                                  BatchType>
     void estimate(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        std::vector<double> q(static_cast<std::size_t>(batch.sequences()));
-        parallel_for(run.backend, batch.sequences(),
-                     [&](std::int64_t i) { q[static_cast<std::size_t>(i)] = action_value(batch, i); });
-        std::vector<Moments> states(static_cast<std::size_t>(batch.groups()));
-        segmented_moments(run.backend, batch[col::groups{}], std::span<const double>(q), std::span(states));
-        Offsets groups = batch[col::groups{}];
-        parallel_for(run.backend, batch.groups(), [&](std::int64_t state) {
-            auto g = static_cast<std::size_t>(state);
-            auto first = static_cast<std::size_t>(groups[g]), last = static_cast<std::size_t>(groups[g + 1]);
-            auto [least, most] =
-                std::minmax_element(q.begin() + std::ptrdiff_t(first), q.begin() + std::ptrdiff_t(last));
-            bool worth = first < last && *most - *least >= gap;
-            std::unordered_set<std::int32_t> seen;
-            for (std::size_t i = first; i < last; ++i) {
-                bool distinct = seen.insert(batch[col::answer{}][i]).second;
-                batch[col::sequence_advantage{}][i] = static_cast<Real>(states[g].equal ? 0.0 : q[i] - states[g].mean);
-                batch[col::selected{}][i] = worth && distinct ? Real(1) : Real(0);
-            }
-        });
-    }
-
-private:
-    template <class BatchType>
-    static double action_value(const BatchType& batch, std::int64_t sequence) {
-        auto i = static_cast<std::size_t>(sequence);
-        auto end = static_cast<std::size_t>(batch.token_offsets()[i + 1]);
-        bool empty = batch.token_offsets()[i] == batch.token_offsets()[i + 1];
-        if (empty || batch[col::terminated{}][end - 1] != 0) return double(batch[col::reward{}][i]);
-        return double(batch[col::next_value{}][end - 1]);
+        using Here = roars::detail::EverywhereOf<RunType>;
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        using X = decltype(x);
+        roars::detail::ScratchOf<double, RunType> q(run.backend, batch.sequences());
+        roars::detail::ScratchOf<Moments, RunType> states(run.backend, batch.groups());
+        Here::for_each(run.backend, batch.sequences(), ActionValue<X>{x, q.data()});
+        Here::group_moments(run.backend, batch, q.data(), states.data());
+        Here::for_each(run.backend, batch.groups(), OfState<X>{x, q.data(), states.data(), gap});
     }
 };
 ROARS_FIELDS(CandidateSteps, gap)

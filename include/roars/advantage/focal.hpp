@@ -11,6 +11,8 @@ struct Focal {
 
     using needs = columns<col::logp>;
 
+    static constexpr bool everywhere = true;
+
     template <class X>
     ROARS_FN auto operator()(const X& x) const {
         auto logp = x[col::logp{}];
@@ -29,6 +31,8 @@ struct OnExternal {
     Base base{};
 
     using needs = unite_t<needs_of<Base>, columns<col::external>>;
+
+    static constexpr bool everywhere = true;
 
     template <class X>
     ROARS_FN auto operator()(const X& x) const {

@@ -6,6 +6,8 @@ namespace roars::advantage {
 
 /// No signal: for losses that need none (likelihood, preferences).
 struct None {
+    static constexpr bool everywhere = true;
+
     template <class RunType, class BatchType>
     void estimate(RunType&, BatchType&) const {}
 };

@@ -14,15 +14,22 @@ struct OneStepTarget {
     using needs = columns<col::token_reward, col::next_value, col::terminated>;
     using gives = columns<col::returns>;
 
+    static constexpr bool everywhere = true;
+
+    template <class X>
+    struct OfStep {
+        double gamma;
+        X x;
+        ROARS_FN void operator()(std::int64_t t) const {
+            x[col::returns{}][t] = static_cast<typename X::Real>(
+                critic::one_step_target(double(x[col::token_reward{}][t]), gamma, x[col::terminated{}][t] != 0,
+                                        double(x[col::next_value{}][t])));
+        }
+    };
     template <class RunType, BatchWith<col::token_reward, col::next_value, col::terminated, col::returns> BatchType>
     void estimate(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        parallel_for(run.backend, batch.tokens(), [&](std::int64_t step) {
-            auto t = static_cast<std::size_t>(step);
-            batch[col::returns{}][t] = static_cast<Real>(
-                critic::one_step_target(double(batch[col::token_reward{}][t]), gamma, batch[col::terminated{}][t] != 0,
-                                        double(batch[col::next_value{}][t])));
-        });
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens(), OfStep<decltype(x)>{gamma, x});
     }
 };
 ROARS_FIELDS(OneStepTarget, gamma)

@@ -1,9 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
-#include "roars/concepts.hpp"
+#include "roars/algorithm.hpp"
 #include "roars/primitives/broadcast.hpp"
 #include "roars/primitives/segmented_scan.hpp"
 #include "roars/token_lanes.hpp"
@@ -66,16 +65,22 @@ struct Remax {
     using needs = columns<col::token_reward, col::greedy_outcome>;
     using gives = columns<col::advantage>;
 
+    static constexpr bool everywhere = true;
+    using Inner = RewardToGo;
+
+    template <class X>
+    struct Subtract {
+        X x;
+        ROARS_FN void operator()(std::int64_t i, std::int64_t t) const {
+            if (x.trainable(t)) x[col::advantage{}][t] -= x[col::greedy_outcome{}][i];
+        }
+    };
     template <class RunType, BatchWith<col::token_reward, col::greedy_outcome, col::advantage> BatchType>
     void estimate(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        RewardToGo{}.estimate(run, batch);
-        std::span<Real> advantage = batch[col::advantage{}];
-        std::span<const Real> baseline = batch[col::greedy_outcome{}];
-        segmented_for_each(run.backend, batch.token_offsets(), [&](std::int64_t sequence, std::int64_t t) {
-            if (roars::detail::trainable<col::mask>(batch, t))
-                advantage[static_cast<std::size_t>(t)] -= baseline[static_cast<std::size_t>(sequence)];
-        });
+        NoState none;
+        roars::detail::call_estimate(RewardToGo{}, run, none, batch);
+        auto x = view_of<columns<col::greedy_outcome, col::advantage>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each_token(run.backend, batch, Subtract<decltype(x)>{x});
     }
 };
 ROARS_FIELDS(Remax)

@@ -14,8 +14,9 @@ struct SignedCredit {
     double alpha = 0.2;
 
     using needs = columns<Mark, col::advantage>;
+    static constexpr bool everywhere = true;
     template <class X>
-    double operator()(const X& x) const {
+    ROARS_FN double operator()(const X& x) const {
         if (x[Mark{}] == 0) return 1.0;
         return x[col::advantage{}] > 0 ? 1.0 + alpha : 1.0 - alpha;
     }

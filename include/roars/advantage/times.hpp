@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "roars/algorithm.hpp"
 #include "roars/primitives/broadcast.hpp"
@@ -12,23 +11,22 @@ namespace roars {
 template <class BatchType>
 class TokenView {
 public:
-    TokenView(const BatchType& batch, std::int64_t sequence, std::int64_t token)
+    ROARS_FN TokenView(const BatchType& batch, std::int64_t sequence, std::int64_t token)
         : batch_(batch), sequence_(sequence), token_(token) {}
     template <class Column>
-    double operator[](Column column) const {
+    ROARS_FN double operator[](Column column) const {
         static_assert(Column::extent == Extent::token || Column::extent == Extent::sequence,
                       "the weight of a token reads columns of tokens and of sequences");
         std::int64_t i = Column::extent == Extent::token ? token_ : sequence_;
         return double(batch_[column][static_cast<std::size_t>(i)]);
     }
     /// Place in its sequence, from 0; tokens of the sequence.
-    std::int64_t position() const { return token_ - batch_.token_offsets()[static_cast<std::size_t>(sequence_)]; }
-    std::int64_t length() const {
-        auto i = static_cast<std::size_t>(sequence_);
-        return batch_.token_offsets()[i + 1] - batch_.token_offsets()[i];
+    ROARS_FN std::int64_t position() const { return token_ - detail::token_offset(batch_, sequence_); }
+    ROARS_FN std::int64_t length() const {
+        return detail::token_offset(batch_, sequence_ + 1) - detail::token_offset(batch_, sequence_);
     }
-    std::int64_t token() const { return token_; }
-    std::int64_t sequence() const { return sequence_; }
+    ROARS_FN std::int64_t token() const { return token_; }
+    ROARS_FN std::int64_t sequence() const { return sequence_; }
 
 private:
     const BatchType& batch_;
@@ -46,8 +44,9 @@ namespace weight {
 
 /// 1.
 struct One {
+    static constexpr bool everywhere = true;
     template <class X>
-    double operator()(const X&) const {
+    ROARS_FN double operator()(const X&) const {
         return 1.0;
     }
 };
@@ -55,6 +54,7 @@ struct One {
 template <class Source>
 struct Column {
     using needs = columns<Source>;
+    static constexpr bool everywhere = true;
     template <class X>
     ROARS_FN auto operator()(const X& x) const {
         return x[Source{}];
@@ -79,15 +79,24 @@ struct Times {
     using gives = gives_of<Base>;
     using State = state_of<Base>;
 
+    static constexpr bool everywhere = runs_everywhere<Weight>;
+    using Inner = Base;
+
+    template <class X>
+    struct Weigh {
+        Weight weight;
+        X x;
+        ROARS_FN void operator()(std::int64_t i, std::int64_t t) const {
+            auto& advantage = x[col::advantage{}][t];
+            advantage =
+                static_cast<typename X::Real>(x.trainable(t) ? weight(TokenView<X>(x, i, t)) * double(advantage) : 0.0);
+        }
+    };
     template <class RunType, BatchWith<col::advantage> BatchType>
     void estimate(RunType& run, State& state, BatchType& batch) const {
-        using Real = typename BatchType::Real;
         roars::detail::call_estimate(base, run, state, batch);
-        std::span<Real> advantage = batch[col::advantage{}];
-        segmented_transform(run.backend, batch.token_offsets(), advantage, [&](std::int64_t i, std::int64_t t) {
-            if (!roars::detail::trainable<col::mask>(batch, t)) return 0.0;
-            return weight(TokenView<BatchType>(batch, i, t)) * double(advantage[static_cast<std::size_t>(t)]);
-        });
+        auto x = view_of<unite_t<needs_of<Weight>, columns<col::advantage>>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each_token(run.backend, batch, Weigh<decltype(x)>{weight, x});
     }
     auto terms(const State& state) const requires HasTerms<Base> { return roars::detail::terms_of(base, state); }
 };

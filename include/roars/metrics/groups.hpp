@@ -13,19 +13,25 @@
 /// What the answers to one prompt say together.
 namespace roars::metrics {
 
-/// -sum p log p over the shares p of equal answers, nats; 0 for one answer and for none.
+/// -sum p log p over the shares p of equal answers, nats; 0 for one answer and for none. Of a prompt's few answers:
+/// each is compared with each.
 template <class Answer>
-double answer_entropy(std::span<Answer> answers) {
-    std::vector<std::remove_const_t<Answer>> sorted(answers.begin(), answers.end());
-    std::sort(sorted.begin(), sorted.end());
-    double entropy = 0, all = static_cast<double>(sorted.size());
-    for (auto begin = sorted.begin(); begin != sorted.end();) {
-        auto end = std::upper_bound(begin, sorted.end(), *begin);
-        double share = static_cast<double>(end - begin) / all;
-        entropy -= share * std::log(share);
-        begin = end;
+ROARS_FN double answer_entropy(const Answer* answers, std::int64_t count) {
+    double entropy = 0.0;
+    for (std::int64_t i = 0; i < count; ++i) {
+        std::int64_t before = 0, equal = 0;
+        for (std::int64_t j = 0; j < count; ++j) {
+            before += j < i && answers[j] == answers[i];
+            equal += answers[j] == answers[i];
+        }
+        double share = static_cast<double>(equal) / static_cast<double>(count);
+        if (before == 0) entropy -= share * std::log(share);
     }
     return entropy;
+}
+template <class Answer>
+double answer_entropy(std::span<Answer> answers) {
+    return answer_entropy(answers.data(), std::ssize(answers));
 }
 
 /// How many different answers there are.

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -23,14 +22,14 @@ namespace detail {
 
 /// x within +-20; a NaN stays what it is.
 template <class V>
-V held(const V& x) {
+ROARS_FN V held(const V& x) {
     using Real = math::Scalar<V>;
     return math::select(x != x, x, math::clamp(x, V(Real(-20)), V(Real(20))));
 }
 /// x_t, and w_t.
 using Difference = ColumnDifference<col::logp_old, col::logp_behaviour>;
 template <class X>
-value_t<X> token_weight(const X& x) {
+ROARS_FN value_t<X> token_weight(const X& x) {
     return math::exp(held(Difference{}(x)));
 }
 
@@ -42,7 +41,7 @@ namespace bound {
 struct Truncate {
     double high = 2.0;
     template <class V>
-    V operator()(const V& weight) const {
+    ROARS_FN V operator()(const V& weight) const {
         const V most(static_cast<math::Scalar<V>>(high));
         return math::select(weight > most, most, weight);
     }
@@ -52,7 +51,7 @@ struct Band {
     double low = 0.5;
     double high = 5.0;
     template <class V>
-    V operator()(const V& weight) const {
+    ROARS_FN V operator()(const V& weight) const {
         using Real = math::Scalar<V>;
         return math::select(weight >= V(Real(low)) && weight <= V(Real(high)), weight, V(Real(0)));
     }
@@ -68,11 +67,19 @@ struct TokenWeight {
 
     using needs = columns<col::logp_old, col::logp_behaviour>;
     using gives = columns<col::importance_weight>;
+    static constexpr bool everywhere = true;
 
+    struct OfToken {
+        Bound bound;
+        template <class X>
+        ROARS_FN value_t<X> operator()(const X& x) const {
+            return bound(detail::token_weight(x));
+        }
+        ROARS_FN OfToken operator()(const SequenceSum&) const { return *this; }
+    };
     template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        map_tokens<col::importance_weight>(run.backend, batch, detail::Difference::needs{},
-                                           [&](const auto& x) { return bound(detail::token_weight(x)); });
+        map_by_sequence<col::importance_weight, needs>(run, batch, NoSummary{}, OfToken{bound});
     }
 };
 template <class Bound>
@@ -85,15 +92,22 @@ struct SequenceWeight {
 
     using needs = columns<col::logp_old, col::logp_behaviour>;
     using gives = columns<col::importance_weight>;
+    static constexpr bool everywhere = true;
 
+    struct OfSequence {
+        Bound bound;
+        struct Constant {
+            double weight;
+            template <class X>
+            ROARS_FN value_t<X> operator()(const X&) const {
+                return value_t<X>(static_cast<math::Scalar<value_t<X>>>(weight));
+            }
+        };
+        ROARS_FN Constant operator()(const SequenceSum& x) const { return {bound(std::exp(detail::held(x.sum)))}; }
+    };
     template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        std::vector<double> sum = sequence_sums(run.backend, batch, detail::Difference::needs{}, detail::Difference{});
-        map_sequences<col::importance_weight>(run.backend, batch, columns<>{}, [&](std::size_t i) {
-            return [weight = bound(std::exp(detail::held(sum[i])))]<class X>(const X&) {
-                return static_cast<math::Scalar<value_t<X>>>(weight);
-            };
-        });
+        map_by_sequence<col::importance_weight, columns<>>(run, batch, detail::Difference{}, OfSequence{bound});
     }
 };
 template <class Bound>
@@ -106,19 +120,33 @@ struct GeometricMask {
 
     using needs = columns<col::logp_old, col::logp_behaviour>;
     using gives = columns<col::importance_weight>;
+    static constexpr bool everywhere = true;
 
-    template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
-    void shape(RunType& run, BatchType& batch) const {
-        std::vector<double> mean = sequence_means(run.backend, batch, detail::Difference::needs{},
-                                                  [](const auto& x) { return detail::held(detail::Difference{}(x)); });
-        map_sequences<col::importance_weight>(run.backend, batch, detail::Difference::needs{}, [&](std::size_t i) {
-            double geometric = std::exp(mean[i]);
-            bool within = low <= geometric && geometric <= high;
-            return [within, truncate = bound::Truncate{high}]<class X>(const X& x) {
+    struct Held : detail::Difference {
+        template <class X>
+        ROARS_FN value_t<X> operator()(const X& x) const {
+            return detail::held(detail::Difference::operator()(x));
+        }
+    };
+    struct OfSequence {
+        double low, high;
+        struct OfToken {
+            bool within;
+            bound::Truncate truncate;
+            template <class X>
+            ROARS_FN value_t<X> operator()(const X& x) const {
                 using V = value_t<X>;
                 return within ? truncate(detail::token_weight(x)) : V(math::Scalar<V>(0));
-            };
-        });
+            }
+        };
+        ROARS_FN OfToken operator()(const SequenceSum& x) const {
+            double geometric = std::exp(x.mean());
+            return {low <= geometric && geometric <= high, {high}};
+        }
+    };
+    template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
+    void shape(RunType& run, BatchType& batch) const {
+        map_by_sequence<col::importance_weight, needs>(run, batch, Held{}, OfSequence{low, high});
     }
 };
 ROARS_FIELDS(GeometricMask, low, high)
@@ -129,17 +157,38 @@ struct Normalised {
 
     using needs = columns<col::logp_old, col::logp_behaviour>;
     using gives = columns<col::importance_weight>;
+    static constexpr bool everywhere = true;
 
+    struct Truncated {
+        using needs = Normalised::needs;
+        bound::Truncate truncate;
+        template <class X>
+        ROARS_FN value_t<X> operator()(const X& x) const {
+            return truncate(detail::token_weight(x));
+        }
+    };
+    struct ByMean {
+        Truncated weight;
+        const SequenceSum* all;
+        struct OfToken {
+            Truncated weight;
+            double scale;
+            template <class X>
+            ROARS_FN value_t<X> operator()(const X& x) const {
+                return weight(x) * value_t<X>(static_cast<math::Scalar<value_t<X>>>(scale));
+            }
+        };
+        ROARS_FN OfToken operator()(const SequenceSum&) const {
+            double mean = all->mean();
+            return {weight, mean > 1e-8 ? 1.0 / mean : 1.0};
+        }
+    };
     template <class RunType, BatchWith<col::logp_old, col::logp_behaviour, col::importance_weight> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        auto truncated = [&](const auto& x) { return bound::Truncate{high}(detail::token_weight(x)); };
-        std::vector<double> sums = sequence_sums(run.backend, batch, detail::Difference::needs{}, truncated);
-        std::int64_t tokens = count(run.backend, batch).tokens;
-        double mean = tokens > 0 ? total(run.backend, std::span<const double>(sums)) / double(tokens) : 0.0;
-        double scale = mean > 1e-8 ? 1.0 / mean : 1.0;
-        map_tokens<col::importance_weight>(run.backend, batch, detail::Difference::needs{}, [&]<class X>(const X& x) {
-            return truncated(x) * value_t<X>(static_cast<math::Scalar<value_t<X>>>(scale));
-        });
+        Truncated weight{{high}};
+        roars::detail::ScratchOf<SequenceSum, RunType> all(run.backend, 1);
+        sum_of_all(run, batch, weight, all.data());
+        map_by_sequence<col::importance_weight, needs>(run, batch, NoSummary{}, ByMean{weight, all.data()});
     }
 };
 ROARS_FIELDS(Normalised, high)
@@ -163,20 +212,12 @@ namespace over {
 /// Each token for itself.
 struct Token {};
 struct Sum {
-    static constexpr double nothing = 0.0;
-    static double add(double a, double b) { return a + b; }
-    static double finish(double sum, std::int64_t) { return sum; }
+    ROARS_FN static double of(const SequenceSum& x) { return x.sum; }
 };
 struct Mean {
-    static constexpr double nothing = 0.0;
-    static double add(double a, double b) { return a + b; }
-    static double finish(double sum, std::int64_t tokens) { return tokens > 0 ? sum / double(tokens) : 0.0; }
+    ROARS_FN static double of(const SequenceSum& x) { return x.mean(); }
 };
-struct Largest {
-    static constexpr double nothing = -std::numeric_limits<double>::infinity();
-    static double add(double a, double b) { return std::max(a, b); }
-    static double finish(double largest, std::int64_t) { return largest; }
-};
+struct Largest {};
 }  // namespace over
 
 /// Which divergences are let pass. d = logp_behaviour - logp_old held within +-20 samples KL(behaviour || trainer).
@@ -185,20 +226,29 @@ namespace within {
 struct K1 {
     double low = 0.5;
     double high = 2.0;
-    double divergence(double d) const { return d; }
-    bool passes(double k) const { return std::log(low) <= k && k <= std::log(high); }
+    template <class V>
+    ROARS_FN V divergence(const V& d) const {
+        return d;
+    }
+    ROARS_FN bool passes(double k) const { return std::log(low) <= k && k <= std::log(high); }
 };
 /// d^2 / 2 <= high.
 struct K2 {
     double high = 0.1;
-    double divergence(double d) const { return kl::K2::of(d).value; }
-    bool passes(double k) const { return k <= high; }
+    template <class V>
+    ROARS_FN V divergence(const V& d) const {
+        return kl::K2::of(d).value;
+    }
+    ROARS_FN bool passes(double k) const { return k <= high; }
 };
 /// e^{-d} - 1 + d <= high.
 struct K3 {
     double high = 0.1;
-    double divergence(double d) const { return kl::K3::unbounded(d); }
-    bool passes(double k) const { return k <= high; }
+    template <class V>
+    ROARS_FN V divergence(const V& d) const {
+        return kl::K3::unbounded(d);
+    }
+    ROARS_FN bool passes(double k) const { return k <= high; }
 };
 ROARS_FIELDS(K1, low, high)
 ROARS_FIELDS(K2, high)
@@ -214,32 +264,60 @@ struct Reject {
     using needs = columns<col::mask, col::logp_old, col::logp_behaviour>;
     using gives = columns<col::mask>;
 
+    static constexpr bool everywhere = true;
+
+    using Read = detail::Difference::needs;
+    struct Divergence {
+        using needs = Read;
+        Within within;
+        template <class X>
+        ROARS_FN value_t<X> operator()(const X& x) const {
+            return within.divergence(detail::held(value_t<X>(x[col::logp_behaviour{}] - x[col::logp_old{}])));
+        }
+    };
+    template <class X>
+    struct OfToken {
+        Divergence divergence;
+        X x;
+        ROARS_FN double at(std::int64_t i, std::int64_t t) const { return double(divergence(x.token(Read{}, i, t))); }
+        ROARS_FN void operator()(std::int64_t i, std::int64_t t) const {
+            if (!x.trainable(t)) return;
+            double k;
+            if constexpr (std::is_same_v<Over, over::Token>)
+                k = at(i, t);
+            else
+                k = Over::of(x.of(i));
+            if (!divergence.within.passes(k)) x[col::mask{}][t] = 0;
+        }
+    };
+    /// A thread walks a sequence.
+    template <class X>
+    struct ByLargest {
+        OfToken<X> token;
+        ROARS_FN void operator()(std::int64_t i) const {
+            const X& x = token.x;
+            double largest = -std::numeric_limits<double>::infinity();
+            for (std::int64_t t = x.token_offsets[i]; t < x.token_offsets[i + 1]; ++t)
+                if (x.trainable(t)) largest = math::max(largest, token.at(i, t));
+            if (token.divergence.within.passes(largest)) return;
+            for (std::int64_t t = x.token_offsets[i]; t < x.token_offsets[i + 1]; ++t) x[col::mask{}][t] = 0;
+        }
+    };
     template <class RunType, BatchWith<col::mask, col::logp_old, col::logp_behaviour> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        auto engine = batch[col::logp_behaviour{}];
-        auto trainer = batch[col::logp_old{}];
-        auto divergence = [&](std::int64_t token) {
-            auto t = static_cast<std::size_t>(token);
-            return within.divergence(detail::held(double(engine[t]) - double(trainer[t])));
-        };
-        auto mask = batch[col::mask{}];
-        Offsets offsets = batch.token_offsets();
-        parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
-            std::int64_t begin = offsets[std::size_t(i)], end = offsets[std::size_t(i) + 1];
-            if constexpr (std::is_same_v<Over, over::Token>) {
-                for (std::int64_t t = begin; t < end; ++t)
-                    if (mask[std::size_t(t)] != Real(0) && !within.passes(divergence(t)))
-                        mask[std::size_t(t)] = Real(0);
-            } else {
-                double all = Over::nothing;
-                std::int64_t tokens = 0;
-                for (std::int64_t t = begin; t < end; ++t)
-                    if (mask[std::size_t(t)] != Real(0)) all = Over::add(all, divergence(t)), ++tokens;
-                if (!within.passes(Over::finish(all, tokens)))
-                    std::fill(mask.begin() + begin, mask.begin() + end, Real(0));
-            }
-        });
+        using Here = roars::detail::EverywhereOf<RunType>;
+        Divergence divergence{within};
+        if constexpr (std::is_same_v<Over, over::Token>) {
+            auto x = view_of<needs>(run, batch);
+            Here::for_each_token(run.backend, batch, OfToken<decltype(x)>{divergence, x});
+        } else if constexpr (std::is_same_v<Over, over::Largest>) {
+            auto x = view_of<needs>(run, batch);
+            Here::for_each(run.backend, batch.sequences(), ByLargest<decltype(x)>{{divergence, x}});
+        } else {
+            with_summaries<needs>(run, batch, divergence, [&]<class X>(const X& x) {
+                Here::for_each_token(run.backend, batch, OfToken<X>{divergence, x});
+            });
+        }
     }
 };
 template <class Over, class Within>

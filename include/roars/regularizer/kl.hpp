@@ -157,22 +157,32 @@ struct KlInReward {
     using needs = columns<col::reward, col::logp_old, col::logp_ref>;
     using gives = columns<col::token_reward>;
 
+    static constexpr bool everywhere = true;
+
+    template <class X>
+    struct OfToken {
+        double coefficient;
+        X x;
+        ROARS_FN void operator()(std::int64_t t) const {
+            double divergence = x.trainable(t) ? double(x[col::logp_old{}][t]) - double(x[col::logp_ref{}][t]) : 0.0;
+            x[col::token_reward{}][t] = static_cast<typename X::Real>(x.trainable(t) ? -coefficient * divergence : 0.0);
+        }
+    };
+    template <class X>
+    struct OfSequence {
+        X x;
+        ROARS_FN void operator()(std::int64_t i) const {
+            std::int64_t last = x.last_trainable(i);
+            if (last >= 0) x[col::token_reward{}][last] += x[col::reward{}][i];
+        }
+    };
     template <class RunType, BatchWith<col::reward, col::logp_old, col::logp_ref, col::token_reward> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        Offsets offsets = batch.token_offsets();
-        parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
-            std::int64_t last = -1;
-            for (std::int64_t t = offsets[std::size_t(i)]; t < offsets[std::size_t(i) + 1]; ++t) {
-                auto at = static_cast<std::size_t>(t);
-                bool counts = detail::trainable<col::mask>(batch, t);
-                double divergence =
-                    counts ? double(batch[col::logp_old{}][at]) - double(batch[col::logp_ref{}][at]) : 0.0;
-                batch[col::token_reward{}][at] =
-                    static_cast<typename BatchType::Real>(counts ? -coefficient * divergence : 0.0);
-                if (counts) last = t;
-            }
-            if (last >= 0) batch[col::token_reward{}][std::size_t(last)] += batch[col::reward{}][std::size_t(i)];
-        });
+        using Here = detail::EverywhereOf<RunType>;
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        using X = decltype(x);
+        Here::for_each(run.backend, batch.tokens(), OfToken<X>{coefficient, x});
+        Here::for_each(run.backend, batch.sequences(), OfSequence<X>{x});
     }
 };
 ROARS_FIELDS(KlInReward, coefficient)

@@ -2,13 +2,10 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <string_view>
-#include <vector>
 
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/surrogates/sequence.hpp"
-#include "roars/primitives/segmented_reduce.hpp"
 
 namespace roars::regularizer {
 
@@ -30,21 +27,21 @@ struct KlHinge {
     struct Sums {
         double divergence = 0.0;
         std::int64_t tokens = 0;
-        Sums& operator+=(const Sums& other) {
+        ROARS_FN Sums& operator+=(const Sums& other) {
             divergence += other.divergence;
             tokens += other.tokens;
             return *this;
         }
-        double kl() const { return tokens > 0 ? divergence / static_cast<double>(tokens) : 0.0; }
+        ROARS_FN double kl() const { return tokens > 0 ? divergence / static_cast<double>(tokens) : 0.0; }
     };
 
-    template <class RunType, class BatchType>
-    Sums reduce(RunType& run, const BatchType& batch) const {
-        std::vector<double> sums =
-            sequence_sums(run.backend, batch, needs{}, ColumnDifference<col::logp_old, col::logp>{});
-        return {total(run.backend, std::span<const double>(sums)), count(run.backend, batch).tokens};
+    using Unit = unit::Sequence;
+    using Summary = ColumnDifference<col::logp_old, col::logp>;
+    template <class X>
+    ROARS_FN Sums sums_of(const X& x, std::int64_t i) const {
+        return {x.of(i).sum, x.of(i).length};
     }
-    KlHinge with(const Sums& sums) const {
+    ROARS_FN KlHinge with(const Sums& sums) const {
         double beyond = sums.kl() - delta;
         return {beta, delta, beyond > 0.0 ? beyond : 0.0};
     }

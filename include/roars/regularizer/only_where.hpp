@@ -1,40 +1,40 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <tuple>
-#include <vector>
 
 #include "roars/optimizer/surrogates/wrapper.hpp"
-#include "roars/primitives/broadcast.hpp"
-#include "roars/primitives/segmented_reduce.hpp"
 
 namespace roars {
 
-/// Which sequences are regularised, told from their rewards; right means a reward above 0.
+/// Which sequences are regularised, told from their rewards; right means a reward above 0. Their work is by units, as
+/// that of a term (roars/units.hpp).
 namespace where {
 
 /// Wrong answers.
 struct Wrong {
     using needs = columns<col::reward>;
-    template <class RunType, class BatchType, class Mark>
-    void operator()(RunType& run, const BatchType& batch, Mark&& mark) const {
-        parallel_for(run.backend, batch.sequences(),
-                     [&](std::int64_t i) { mark(i, !(batch[col::reward{}][std::size_t(i)] > 0)); });
+    using gives = columns<col::penalty_weight>;
+    using prepare_needs = needs;
+    using Unit = unit::Sequence;
+    template <class X>
+    ROARS_FN void write(const X& x, std::int64_t i) const {
+        x[col::penalty_weight{}][i] = x[col::reward{}][i] > 0 ? 0 : 1;
     }
 };
 /// The answers of groups that hold no right one.
 struct GroupUnsolved {
     using needs = columns<col::groups, col::reward>;
-    template <class RunType, class BatchType, class Mark>
-    void operator()(RunType& run, const BatchType& batch, Mark&& mark) const {
-        std::vector<std::int64_t> right(static_cast<std::size_t>(batch.groups()));
-        segmented_sum(
-            run.backend, batch[col::groups{}],
-            [&](std::int64_t i) { return std::int64_t(batch[col::reward{}][std::size_t(i)] > 0); }, std::span(right));
-        segmented_for_each(run.backend, batch[col::groups{}],
-                           [&](std::int64_t g, std::int64_t i) { mark(i, right[std::size_t(g)] == 0); });
+    using gives = columns<col::penalty_weight>;
+    using prepare_needs = needs;
+    using Unit = unit::Group;
+    template <class X>
+    ROARS_FN void write(const X& x, std::int64_t group) const {
+        const std::int64_t first = x[col::groups{}][group], last = x[col::groups{}][group + 1];
+        bool solved = false;
+        for (std::int64_t i = first; i < last; ++i) solved |= x[col::reward{}][i] > 0;
+        for (std::int64_t i = first; i < last; ++i) x[col::penalty_weight{}][i] = solved ? 0 : 1;
     }
 };
 ROARS_FIELDS(Wrong)
@@ -58,13 +58,15 @@ struct OfMarkedSequences {
     static constexpr auto metrics = roars::detail::with_name(metrics_of<Base>, "penalised_fraction");
     using Sums = roars::detail::sums_of_base<Base>;
 
+    static constexpr bool everywhere = roars::detail::term_runs_everywhere<Base>;
+
     template <class RunType, class BatchType>
-    Sums reduce(RunType& run, BatchType& batch) const {
-        return roars::detail::reduce_base(base, run, batch);
+    void add_sums(RunType& run, BatchType& batch, Sums& to) const {
+        roars::detail::add_sums(base, run, batch, to);
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        roars::detail::prepare_base(base, run, batch, sums);
+        roars::detail::prepare_wrapped(base, run, batch, sums);
     }
     template <class X>
     ROARS_FN auto token(const X& x) const {
@@ -83,13 +85,11 @@ struct OnlyWhere {
     using needs = typename Where::needs;
     using gives = columns<col::penalty_weight>;
     using State = state_of<Base>;
+    static constexpr bool everywhere = true;
 
     template <class RunType, BatchWith<col::reward, col::penalty_weight> BatchType>
     void shape(RunType& run, State&, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        where(run, batch, [to = batch[col::penalty_weight{}]](std::int64_t i, bool marked) {
-            to[static_cast<std::size_t>(i)] = marked ? Real(1) : Real(0);
-        });
+        roars::detail::write_units(where, run, batch, roars::detail::NoSums{});
     }
     auto terms(const State& state) const {
         return std::apply([](const auto&... term) { return std::tuple(of_marked(term)...); },

@@ -28,9 +28,9 @@ inline double total_multiplier(std::span<const double> multiplier) {
 /// sum_i w_i logp_i, the logarithm of the policies' weighted geometric mean; -inf where one that counts forbids the
 /// action. Shapes: logp, multiplier [policies].
 template <class Real>
-double log_geometric_mean(std::span<const Real> logp, std::span<const double> multiplier, double total) {
+ROARS_FN double log_geometric_mean(const Real* logp, const double* multiplier, std::size_t policies, double total) {
     double sum = 0.0;
-    for (std::size_t i = 0; i < multiplier.size(); ++i) {
+    for (std::size_t i = 0; i < policies; ++i) {
         if (multiplier[i] == 0.0) continue;
         if (logp[i] == -std::numeric_limits<Real>::infinity()) return -std::numeric_limits<double>::infinity();
         sum += multiplier[i] / total * double(logp[i]);
@@ -54,7 +54,7 @@ void closest_policy(critic::Rows<const Real> logp, std::span<const double> multi
     std::vector<Real> column(multiplier.size());
     for (std::size_t a = 0; a < advantage.size(); ++a) {
         for (std::size_t i = 0; i < column.size(); ++i) column[i] = logp[static_cast<std::int64_t>(i)][a];
-        score[a] = log_geometric_mean(std::span<const Real>(column), multiplier, total);
+        score[a] = log_geometric_mean(column.data(), multiplier.data(), multiplier.size(), total);
         if (score[a] == forbidden) continue;
         expect(double(advantage[a]) < std::numeric_limits<double>::infinity(), [&] {
             return "advantage of action " + std::to_string(a) + " is " + std::to_string(double(advantage[a])) +

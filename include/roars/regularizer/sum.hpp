@@ -24,6 +24,7 @@ struct Sum : Pack<Part...> {
     using gives = roars::detail::shaping_gives<Part...>;
     using acts_on = unite_t<columns<>, typename roars::detail::acts_on<Part>::type...>;
     using State = Pack<state_of<Part>...>;
+    static constexpr bool everywhere = (roars::detail::shapes_everywhere<Part> && ...);
 
     template <class RunType, class BatchType>
     void shape(RunType& run, State& state, BatchType& batch) const requires(ShapesReward<Part> || ...) {

@@ -1,9 +1,8 @@
 #pragma once
 
-#include <algorithm>
 #include <tuple>
 
-#include "roars/concepts.hpp"
+#include "roars/algorithm.hpp"
 
 namespace roars::reward {
 
@@ -16,9 +15,10 @@ struct Clip {
 
     using needs = needs_of<Base>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = runs_everywhere<Base>;
     template <class X>
-    double value(const X& x) const {
-        return std::clamp(base.value(x), low, high);
+    ROARS_FN double value(const X& x) const {
+        return math::clamp(base.value(x), low, high);
     }
 };
 template <class Base>
@@ -33,8 +33,9 @@ struct Scale {
 
     using needs = needs_of<Base>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = runs_everywhere<Base>;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return factor == 0.0 ? shift : factor * base.value(x) + shift;
     }
 };
@@ -67,8 +68,9 @@ struct Gate {
 
     using needs = unite_t<needs_of<Door>, needs_of<Behind>...>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = runs_everywhere<Door> && (runs_everywhere<Behind> && ...);
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return door.value(x) > 0 ? behind.value(x) : shut;
     }
 };
@@ -101,18 +103,11 @@ struct Then {
     using needs = unite_t<needs_of<First>, needs_of<Second>>;
     using gives = unite_t<gives_of<First>, gives_of<Second>>;
     using State = ThenState<state_of<First>, state_of<Second>>;
+    static constexpr bool everywhere = runs_everywhere<First> && runs_everywhere<Second>;
 
     template <class RunType, class BatchType>
     void score(RunType& run, State& state, BatchType& batch) const {
-        if constexpr (SequenceReward<First>)
-            parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
-                batch[col::reward{}][static_cast<std::size_t>(i)] =
-                    static_cast<typename BatchType::Real>(first.value(SequenceView<BatchType>(batch, i)));
-            });
-        else if constexpr (requires { first.score(run, state.first, batch); })
-            first.score(run, state.first, batch);
-        else
-            first.score(run, batch);
+        roars::detail::call_score(first, run, state.first, batch);
         second.amend(run, state.second, batch);
     }
 };

@@ -31,8 +31,9 @@ bool marked_once(const Sequence& text, const Sequence& mark) {
 struct Format {
     using needs = columns<col::format>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = true;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return x[col::format{}] != 0 ? 1.0 : 0.0;
     }
 };
@@ -47,8 +48,9 @@ struct IfVerifiable {
 
     using needs = unite_t<needs_of<Base>, columns<col::verifiable>>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = runs_everywhere<Base>;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return x[col::verifiable{}] != 0 ? base.value(x) : otherwise;
     }
 };

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -14,11 +13,12 @@ struct LinearLength {
     double most = 1.0;
 
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = true;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return penalty(static_cast<double>(x.length()));
     }
-    double penalty(double length) const { return -std::min(per_token * length, most); }
+    ROARS_FN double penalty(double length) const { return -math::min(per_token * length, most); }
 };
 ROARS_FIELDS(LinearLength, per_token, most)
 
@@ -30,11 +30,11 @@ struct Fixed {
 };
 /// It stays what it is at the limit.
 struct Held {
-    static double progress(double x) { return x < 1.0 ? x : 1.0; }
+    ROARS_FN static double progress(double x) { return x < 1.0 ? x : 1.0; }
 };
 /// The cosine goes on and turns back: an answer of twice the limit is paid as an empty one.
 struct Periodic {
-    static double progress(double x) { return x; }
+    ROARS_FN static double progress(double x) { return x; }
 };
 ROARS_FIELDS(Fixed, reward)
 ROARS_FIELDS(Held)
@@ -55,14 +55,13 @@ struct CosineLengthThen {
 
     using needs = columns<col::outcome>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = true;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return of(x[col::outcome{}] > 0.5, static_cast<double>(x.length()));
     }
-    double of(bool right, double length) const {
-        expect(max_length > 0, [&] {
-            return "cosine reward: max_length is " + std::to_string(max_length) + ", expected a number above 0";
-        });
+    ROARS_FN double of(bool right, double length) const {
+        check();
         double zero = right ? right_at_zero : wrong_at_zero, most = right ? right_at_max : wrong_at_max;
         double x = length / max_length;
         if constexpr (requires { beyond.reward; }) {
@@ -71,6 +70,16 @@ struct CosineLengthThen {
             x = beyond.progress(x);
         }
         return most + (zero - most) * 0.5 * (1.0 + std::cos(3.141592653589793 * x));
+    }
+
+private:
+    /// A kernel cannot throw: there such a reward is what a division by max_length makes it.
+    ROARS_FN void check() const {
+#if !defined(__CUDA_ARCH__)
+        expect(max_length > 0, [&] {
+            return "cosine reward: max_length is " + std::to_string(max_length) + ", expected a number above 0";
+        });
+#endif
     }
 };
 template <class Beyond>

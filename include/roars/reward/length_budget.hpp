@@ -1,15 +1,10 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
-#include <vector>
 
 #include "roars/concepts.hpp"
-#include "roars/primitives/broadcast.hpp"
-#include "roars/primitives/segmented_reduce.hpp"
 
 namespace roars::reward {
 
@@ -19,11 +14,12 @@ struct Within {
     double max_length = 4000;
 
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = true;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return of(static_cast<double>(x.length()));
     }
-    double of(double length) const { return length <= max_length ? 1.0 : 0.0; }
+    ROARS_FN double of(double length) const { return length <= max_length ? 1.0 : 0.0; }
 };
 ROARS_FIELDS(Within, max_length)
 
@@ -41,38 +37,39 @@ struct DifficultyBudget {
 
     using needs = columns<col::groups, col::outcome>;
 
-    /// The budget of each group.
-    template <class BatchType>
-    std::vector<double> of_groups(backend::Host& backend, const BatchType& batch) const {
-        double longest = *std::max_element(budgets.begin(), budgets.end());
-        Offsets groups = batch[col::groups{}];
-        std::vector<std::int64_t> right(static_cast<std::size_t>(batch.groups()));
-        segmented_sum(
-            backend, groups,
-            [&](std::int64_t i) {
-                SequenceView<BatchType> x(batch, i);
-                return std::int64_t{x[col::outcome{}] > 0.5 && static_cast<double>(x.length()) <= longest};
-            },
-            std::span(right));
-        std::vector<double> budget;
-        for (std::size_t g = 0; g < right.size(); ++g) {
-            std::int64_t all = std::max<std::int64_t>(groups[g + 1] - groups[g], 1);
-            budget.push_back(of_rate(static_cast<double>(right[g]) / static_cast<double>(all)));
-        }
-        return budget;
+    static constexpr bool everywhere = true;
+
+    ROARS_FN double of_rate(double rate) const {
+        std::size_t tier = 0;
+        for (double at : thresholds) tier += at <= rate;
+        return budgets[tier];
     }
-    double of_rate(double rate) const {
-        auto tier = std::count_if(thresholds.begin(), thresholds.end(), [&](double at) { return at <= rate; });
-        return budgets[static_cast<std::size_t>(tier)];
+    /// The budget of group g, x a view of the batch.
+    template <class X>
+    ROARS_FN double of_group(const X& x, std::int64_t g) const {
+        double longest = budgets[0];
+        for (double budget : budgets) longest = math::max(longest, budget);
+        const std::int64_t first = x[col::groups{}][g], last = x[col::groups{}][g + 1];
+        std::int64_t right = 0, all = last > first ? last - first : 1;
+        for (std::int64_t i = first; i < last; ++i)
+            right += x[col::outcome{}][i] > 0.5 && static_cast<double>(x.length(i)) <= longest;
+        return of_rate(static_cast<double>(right) / static_cast<double>(all));
     }
 
+    template <class X>
+    struct OfGroup {
+        DifficultyBudget part;
+        X x;
+        ROARS_FN void operator()(std::int64_t g) const {
+            double budget = part.of_group(x, g);
+            for (std::int64_t i = x[col::groups{}][g]; i < x[col::groups{}][g + 1]; ++i)
+                if (static_cast<double>(x.length(i)) > budget) x[col::reward{}][i] = 0;
+        }
+    };
     template <class RunType, class State, BatchWith<col::groups, col::outcome, col::reward> BatchType>
     void amend(RunType& run, State&, BatchType& batch) const {
-        std::vector<double> budget = of_groups(run.backend, batch);
-        segmented_for_each(run.backend, batch[col::groups{}], [&](std::int64_t g, std::int64_t i) {
-            double length = static_cast<double>(SequenceView<BatchType>(batch, i).length());
-            if (length > budget[static_cast<std::size_t>(g)]) batch[col::reward{}][static_cast<std::size_t>(i)] = 0;
-        });
+        auto x = view_of<unite_t<needs, columns<col::reward>>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.groups(), OfGroup<decltype(x)>{*this, x});
     }
 
 private:

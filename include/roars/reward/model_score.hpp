@@ -9,8 +9,9 @@ namespace roars::reward {
 struct ModelScore {
     using needs = columns<col::model_score>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = true;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return x[col::model_score{}];
     }
 };

@@ -16,20 +16,22 @@ struct OnLastToken {
     using needs = needs_of<Base>;
     using gives = columns<col::token_reward>;
 
+    static constexpr bool everywhere = runs_everywhere<Base>;
+
+    template <class X>
+    struct OfSequence {
+        roars::detail::ValueOfSequence<Base, X> value;
+        ROARS_FN void operator()(std::int64_t i) const {
+            std::int64_t last = value.x.last_trainable(i);
+            if (last >= 0) value.x[col::token_reward{}][last] = value(i);
+        }
+    };
     template <class RunType, BatchWith<col::token_reward> BatchType>
     void score(RunType& run, BatchType& batch) const {
-        Offsets offsets = batch.token_offsets();
-        auto token_reward = batch[col::token_reward{}];
-        parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
-            std::int64_t last = -1;
-            for (std::int64_t t = offsets[std::size_t(i)]; t < offsets[std::size_t(i) + 1]; ++t) {
-                token_reward[std::size_t(t)] = 0;
-                if (roars::detail::trainable<col::mask>(batch, t)) last = t;
-            }
-            if (last >= 0)
-                token_reward[std::size_t(last)] =
-                    static_cast<typename BatchType::Real>(base.value(SequenceView<BatchType>(batch, i)));
-        });
+        using Here = roars::detail::EverywhereOf<RunType>;
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        Here::clear(run.backend, x[col::token_reward{}], batch.tokens());
+        Here::for_each(run.backend, batch.sequences(), OfSequence<decltype(x)>{{base, x}});
     }
 };
 template <class Base>

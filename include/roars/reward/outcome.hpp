@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-
 #include "roars/concepts.hpp"
 #include "roars/pack.hpp"
 
@@ -11,8 +9,9 @@ namespace roars::reward {
 struct Verified {
     using needs = columns<col::outcome>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = true;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return x[col::outcome{}];
     }
 };
@@ -27,14 +26,15 @@ struct SoftOverlong {
     double factor = 1.0;
 
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = true;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return penalty(static_cast<double>(x.length()));
     }
-    double penalty(double length) const {
+    ROARS_FN double penalty(double length) const {
         double excess = length - (max_length - buffer);
         if (excess <= 0) return 0.0;
-        return buffer > 0 ? -std::min(excess, buffer) / buffer * factor : -factor;
+        return buffer > 0 ? -math::min(excess, buffer) / buffer * factor : -factor;
     }
 };
 ROARS_FIELDS(SoftOverlong, max_length, buffer, factor)
@@ -45,8 +45,9 @@ struct Sum : Pack<Term...> {
     using Pack<Term...>::Pack;
     using needs = unite_t<needs_of<Term>...>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = (runs_everywhere<Term> && ...);
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return apply(*this, [&](const Term&... term) { return (term.value(x) + ... + 0.0); });
     }
 };

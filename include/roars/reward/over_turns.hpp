@@ -1,8 +1,6 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <span>
 
 #include "roars/concepts.hpp"
 
@@ -12,30 +10,32 @@ namespace roars::reward {
 namespace over {
 struct Minimum {
     template <class Real>
-    static double of(std::span<Real> score) {
-        return double(*std::min_element(score.begin(), score.end()));
+    ROARS_FN static double of(const Real* score, std::int64_t turns) {
+        double least = double(score[0]);
+        for (std::int64_t k = 1; k < turns; ++k) least = math::min(least, double(score[k]));
+        return least;
     }
 };
 struct Product {
     template <class Real>
-    static double of(std::span<Real> score) {
+    ROARS_FN static double of(const Real* score, std::int64_t turns) {
         double product = 1.0;
-        for (Real each : score) product *= double(each);
+        for (std::int64_t k = 0; k < turns; ++k) product *= double(score[k]);
         return product;
     }
 };
 struct Mean {
     template <class Real>
-    static double of(std::span<Real> score) {
+    ROARS_FN static double of(const Real* score, std::int64_t turns) {
         double sum = 0.0;
-        for (Real each : score) sum += double(each);
-        return sum / double(score.size());
+        for (std::int64_t k = 0; k < turns; ++k) sum += double(score[k]);
+        return sum / double(turns);
     }
 };
 struct Last {
     template <class Real>
-    static double of(std::span<Real> score) {
-        return double(score.back());
+    ROARS_FN static double of(const Real* score, std::int64_t turns) {
+        return double(score[turns - 1]);
     }
 };
 ROARS_FIELDS(Minimum)
@@ -53,17 +53,23 @@ struct OverTurns {
     using needs = columns<col::turns, col::turn_owner, col::turn_outcome>;
     using gives = columns<col::reward>;
 
+    static constexpr bool everywhere = true;
+
+    template <class X>
+    struct OfSequence {
+        Over over;
+        X x;
+        ROARS_FN void operator()(std::int64_t i) const {
+            const std::int64_t first = x[col::turn_owner{}][i], last = x[col::turn_owner{}][i + 1];
+            x[col::reward{}][i] = static_cast<typename X::Real>(
+                last > first ? over.of(x[col::turn_outcome{}] + first, last - first) : 0.0);
+        }
+    };
     template <class RunType, BatchWith<col::turns, col::turn_owner, col::turn_outcome, col::reward> BatchType>
     void score(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        Offsets owner = batch[col::turn_owner{}];
-        std::span<const Real> scores = batch[col::turn_outcome{}];
-        parallel_for(run.backend, batch.sequences(), [&](std::int64_t sequence) {
-            auto i = static_cast<std::size_t>(sequence);
-            auto own =
-                scores.subspan(static_cast<std::size_t>(owner[i]), static_cast<std::size_t>(owner[i + 1] - owner[i]));
-            batch[col::reward{}][i] = own.empty() ? Real(0) : static_cast<Real>(over.of(own));
-        });
+        auto x = view_of<columns<col::turn_owner, col::turn_outcome, col::reward>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.sequences(),
+                                                       OfSequence<decltype(x)>{over, x});
     }
 };
 template <class Over>

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -13,13 +12,19 @@ namespace roars::reward {
 struct StepReward {
     using needs = columns<col::step_reward>;
     using gives = columns<col::token_reward>;
+    static constexpr bool everywhere = true;
 
+    template <class X>
+    struct Copy {
+        X x;
+        ROARS_FN void operator()(std::int64_t i) const { x[col::token_reward{}][i] = x[col::step_reward{}][i]; }
+    };
     template <class RunType, BatchWith<col::step_reward, col::token_reward> BatchType>
-    void score(RunType&, BatchType& batch) const {
-        if (batch.width(col::step_reward{}) != batch.width(col::token_reward{}))
-            batch.set_width(col::token_reward{}, batch.width(col::step_reward{}));
-        std::copy(batch[col::step_reward{}].begin(), batch[col::step_reward{}].end(),
-                  batch[col::token_reward{}].begin());
+    void score(RunType& run, BatchType& batch) const {
+        const std::int64_t width = batch.width(col::step_reward{});
+        if (batch.width(col::token_reward{}) != width) batch.set_width(col::token_reward{}, width);
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens() * width, Copy<decltype(x)>{x});
     }
 };
 ROARS_FIELDS(StepReward)
@@ -31,17 +36,25 @@ struct Response {
 
     using needs = columns<col::step_reward>;
     using gives = columns<col::token_reward>;
+    static constexpr bool everywhere = true;
 
+    template <class X>
+    struct OfStep {
+        X x;
+        std::int64_t width, index;
+        ROARS_FN void operator()(std::int64_t t) const {
+            x[col::token_reward{}][t] = x[col::step_reward{}][t * width + index];
+        }
+    };
     template <class RunType, BatchWith<col::step_reward, col::token_reward> BatchType>
     void score(RunType& run, BatchType& batch) const {
         std::int64_t width = batch.width(col::step_reward{});
         expect(index >= 0 && index < width, [&] {
             return "response: index is " + std::to_string(index) + ", expected one of " + std::to_string(width);
         });
-        parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
-            batch[col::token_reward{}][static_cast<std::size_t>(t)] =
-                batch[col::step_reward{}][static_cast<std::size_t>(t * width + index)];
-        });
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens(),
+                                                       OfStep<decltype(x)>{x, width, index});
     }
 };
 ROARS_FIELDS(Response, index)

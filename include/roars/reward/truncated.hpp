@@ -8,8 +8,9 @@ namespace roars::reward {
 struct Finished {
     using needs = columns<col::truncated>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = true;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return x[col::truncated{}] != 0 ? 0.0 : 1.0;
     }
 };
@@ -23,11 +24,12 @@ struct ScaleTruncated {
 
     using needs = unite_t<needs_of<Base>, columns<col::truncated>>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = runs_everywhere<Base>;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return amended(base.value(x), x[col::truncated{}] != 0);
     }
-    double amended(double reward, bool truncated) const { return truncated ? reward * factor : reward; }
+    ROARS_FN double amended(double reward, bool truncated) const { return truncated ? reward * factor : reward; }
 };
 template <class Base>
 ROARS_FIELDS_OF((ScaleTruncated<Base>), base, factor)
@@ -40,11 +42,12 @@ struct ReplaceTruncated {
 
     using needs = unite_t<needs_of<Base>, columns<col::truncated>>;
     using gives = columns<col::reward>;
+    static constexpr bool everywhere = runs_everywhere<Base>;
     template <class X>
-    double value(const X& x) const {
+    ROARS_FN double value(const X& x) const {
         return amended(base.value(x), x[col::truncated{}] != 0);
     }
-    double amended(double otherwise, bool truncated) const { return truncated ? reward : otherwise; }
+    ROARS_FN double amended(double otherwise, bool truncated) const { return truncated ? reward : otherwise; }
 };
 template <class Base>
 ROARS_FIELDS_OF((ReplaceTruncated<Base>), base, reward)

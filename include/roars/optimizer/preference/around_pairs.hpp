@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string_view>
@@ -26,33 +25,48 @@ struct OnPolicyPairs {
     using differentiates = typename Base::differentiates;
     using Aggregate = typename Base::Aggregate;
     using Sums = typename Base::Sums;
+    static constexpr bool everywhere = detail::term_runs_everywhere<Base>;
+
+    /// How much likelier a token is than the distribution is sure.
+    struct Sure {
+        using needs = columns<col::logp, col::sum_pi_squared>;
+        template <class X>
+        ROARS_FN value_t<X> operator()(const X& x) const {
+            return x[col::logp{}] - math::log(x[col::sum_pi_squared{}]);
+        }
+    };
+    template <class X>
+    struct Weigh {
+        X x;
+        ROARS_FN void operator()(std::int64_t group) const {
+            using Real = typename X::Real;
+            pairing::Pair pair = Base::Pairs::of(x, group);
+            if (!pair.exists()) return;
+            double sure = x.of(pair.chosen).mean() + x.of(pair.rejected).mean();
+            Real weight = static_cast<Real>(std::exp(math::min(0.0, sure)));
+            for (std::int64_t i : {pair.chosen, pair.rejected}) {
+                x[col::sequence_loss{}][i] *= weight;
+                x[col::sequence_gradient{}][i] *= weight;
+            }
+        }
+    };
 
     template <class RunType, class BatchType>
-    Sums reduce(RunType& run, BatchType& batch) const {
-        return base.reduce(run, batch);
+    void add_sums(RunType& run, BatchType& batch, Sums& to) const {
+        detail::add_sums(base, run, batch, to);
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        using Real = typename BatchType::Real;
-        base.prepare(run, batch, sums);
-        std::vector<double> sure =
-            sequence_means(run.backend, batch, columns<col::logp, col::sum_pi_squared>{},
-                           [](const auto& x) { return x[col::logp{}] - math::log(x[col::sum_pi_squared{}]); });
-        for (std::int64_t g = 0; g < batch.groups(); ++g) {
-            pairing::Pair pair = Base::Pairs::of(batch, g);
-            if (!pair.exists()) continue;
-            auto c = static_cast<std::size_t>(pair.chosen), r = static_cast<std::size_t>(pair.rejected);
-            Real weight = static_cast<Real>(std::exp(std::min(0.0, sure[c] + sure[r])));
-            for (std::size_t i : {c, r}) {
-                batch[col::sequence_loss{}][i] *= weight;
-                batch[col::sequence_gradient{}][i] *= weight;
-            }
-        }
+        detail::prepare_wrapped(base, run, batch, sums);
+        using Columns = unite_t<detail::prepare_needs_of<Base>, gives>;
+        with_summaries<Columns>(run, batch, Sure{}, [&]<class X>(const X& x) {
+            detail::EverywhereOf<RunType>::for_each(run.backend, batch.groups(), Weigh<X>{x});
+        });
     }
     /// A pair of two empty answers weighs 1.
     template <class RunType, class BatchType>
-    double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
-        return base.untold_loss(run, batch, sums);
+    void add_untold(RunType& run, const BatchType& batch, const Sums& sums, double& to) const {
+        detail::add_untold(base, run, batch, sums, to);
     }
     template <class X>
     ROARS_FN auto token(const X& x) const {
@@ -80,13 +94,13 @@ struct ExploratoryPairs {
     using Sums = typename Base::Sums;
 
     template <class RunType, class BatchType>
-    Sums reduce(RunType& run, BatchType& batch) const {
-        return base.reduce(run, batch);
+    void add_sums(RunType& run, BatchType& batch, Sums& to) const {
+        detail::add_sums(base, run, batch, to);
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         using Real = typename BatchType::Real;
-        base.prepare(run, batch, sums);
+        detail::prepare_wrapped(base, run, batch, sums);
         std::vector<double> likelihood =
             sequence_means(run.backend, batch, columns<col::logp>{}, [](const auto& x) { return x[col::logp{}]; });
         std::vector<double> external =
@@ -111,8 +125,8 @@ struct ExploratoryPairs {
         }
     }
     template <class RunType, class BatchType>
-    double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
-        return base.untold_loss(run, batch, sums);
+    void add_untold(RunType& run, const BatchType& batch, const Sums& sums, double& to) const {
+        detail::add_untold(base, run, batch, sums, to);
     }
     template <class X>
     ROARS_FN auto token(const X& x) const {

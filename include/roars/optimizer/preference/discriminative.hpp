@@ -1,12 +1,9 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <span>
 #include <string_view>
-#include <vector>
 
 #include "roars/optimizer/preference/pairwise.hpp"
 
@@ -19,7 +16,7 @@ namespace score {
 struct LogLikelihood {
     using needs = columns<col::logp>;
     template <class X>
-    value_t<X> operator()(const X& x) const {
+    ROARS_FN value_t<X> operator()(const X& x) const {
         return x[col::logp{}];
     }
     /// d score / d logp
@@ -32,7 +29,7 @@ struct LogLikelihood {
 struct LikelihoodRatio {
     using needs = columns<col::logp, col::logp_old>;
     template <class X>
-    value_t<X> operator()(const X& x) const {
+    ROARS_FN value_t<X> operator()(const X& x) const {
         return math::exp(log_ratio<value_t<X>>(x[col::logp{}], x[col::logp_old{}]).value);
     }
     template <class X>
@@ -47,26 +44,36 @@ ROARS_FIELDS(LikelihoodRatio)
 }  // namespace score
 
 /// What the wrong answers of a group are as one score, and the part of each, d pooled / d s_i, which add up to 1.
+/// each(visit) calls visit(s) for every score, of which there is one at least.
 namespace pool {
 
 /// mean s
 struct Mean {
-    double operator()(std::span<const double> score, std::span<double> part) const {
-        double sum = 0.0, n = static_cast<double>(score.size());
-        for (double s : score) sum += s;
-        std::fill(part.begin(), part.end(), 1.0 / n);
-        return sum / n;
+    struct Pooled {
+        double value, each;
+        ROARS_FN double part(double) const { return each; }
+    };
+    template <class Each>
+    ROARS_FN Pooled operator()(const Each& each) const {
+        double sum = 0.0, n = 0.0;
+        each([&](double s) { sum += s, n += 1.0; });
+        return {sum / n, 1.0 / n};
     }
 };
 /// tau log mean e^{s / tau}: nearer to the largest score, the smaller tau is. Parts: softmax(s / tau).
 struct SoftMaximum {
     double tau = 10.0;
 
-    double operator()(std::span<const double> score, std::span<double> part) const {
-        double largest = *std::max_element(score.begin(), score.end()), sum = 0.0;
-        for (std::size_t i = 0; i < score.size(); ++i) sum += part[i] = std::exp((score[i] - largest) / tau);
-        for (double& each : part) each /= sum;
-        return largest + tau * std::log(sum / static_cast<double>(score.size()));
+    struct Pooled {
+        double value, largest, sum, tau;
+        ROARS_FN double part(double s) const { return std::exp((s - largest) / tau) / sum; }
+    };
+    template <class Each>
+    ROARS_FN Pooled operator()(const Each& each) const {
+        double largest = -std::numeric_limits<double>::infinity(), sum = 0.0, n = 0.0;
+        each([&](double s) { largest = math::max(largest, s); });
+        each([&](double s) { sum += std::exp((s - largest) / tau), n += 1.0; });
+        return {largest + tau * std::log(sum / n), largest, sum, tau};
     }
 };
 ROARS_FIELDS(Mean)
@@ -94,42 +101,39 @@ struct Discriminative {
 
     struct Sums {
         std::int64_t groups = 0;
-        Sums& operator+=(const Sums& other) {
+        ROARS_FN Sums& operator+=(const Sums& other) {
             groups += other.groups;
             return *this;
         }
     };
 
-    template <class RunType, class BatchType>
-    Sums reduce(RunType&, const BatchType& batch) const {
-        return {batch.groups()};
+    using Unit = unit::Group;
+    using Summary = Score;
+    template <class X>
+    ROARS_FN Sums sums_of(const X&, std::int64_t) const {
+        return {1};
     }
-    template <class RunType, class BatchType>
-    void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        std::vector<double> score = sequence_means(run.backend, batch, typename Score::needs{}, Score{});
-        std::vector<std::int64_t> length = detail::trainable_lengths<col::mask>(run.backend, batch);
-        double scale = 1.0 / static_cast<double>(std::max<std::int64_t>(sums.groups, 1));
-        parallel_for(run.backend, batch.groups(), [&](std::int64_t g) {
-            Offsets groups = batch[col::groups{}];
-            std::vector<std::int64_t> right, wrong;
-            for (std::int64_t i = groups[std::size_t(g)]; i < groups[std::size_t(g) + 1]; ++i) {
-                auto reward = batch[col::reward{}][std::size_t(i)];
-                detail::write_answer(batch, i, 0, 0.0, 0.0);
-                if (length[std::size_t(i)] > 0 && reward == 1) right.push_back(i);
-                if (length[std::size_t(i)] > 0 && reward == 0) wrong.push_back(i);
-            }
-            if (right.empty() || wrong.empty()) return;
-            std::vector<double> of_wrong, part(wrong.size());
-            for (std::int64_t i : wrong) of_wrong.push_back(score[std::size_t(i)]);
-            double pooled = pool(of_wrong, part);
-            auto write = [&](std::int64_t i, double loss, double by_score) {
-                auto n = static_cast<double>(length[std::size_t(i)]);
-                detail::write_answer(batch, i, length[std::size_t(i)], scale * loss, scale * by_score / n);
-            };
-            double p = static_cast<double>(right.size()), n = static_cast<double>(wrong.size());
-            for (std::int64_t i : right) write(i, -score[std::size_t(i)] / p, -1.0 / p);
-            for (std::size_t k = 0; k < wrong.size(); ++k) write(wrong[k], pooled / n, part[k]);
+    template <class X>
+    ROARS_FN void write(const X& x, std::int64_t group, const Sums& sums) const {
+        const std::int64_t first = x[col::groups{}][group], last = x[col::groups{}][group + 1];
+        auto is = [&](std::int64_t i, int reward) { return x.of(i).length > 0 && x[col::reward{}][i] == reward; };
+        double right = 0.0, wrong = 0.0;
+        for (std::int64_t i = first; i < last; ++i) {
+            right += is(i, 1);
+            wrong += is(i, 0);
+            detail::write_answer(x, i, 0.0, 0.0);
+        }
+        if (right == 0.0 || wrong == 0.0) return;
+        auto pooled = pool([&](const auto& visit) {
+            for (std::int64_t i = first; i < last; ++i)
+                if (is(i, 0)) visit(x.of(i).mean());
         });
+        double scale = 1.0 / static_cast<double>(sums.groups);
+        for (std::int64_t i = first; i < last; ++i) {
+            double score = x.of(i).mean(), by_length = scale / static_cast<double>(x.of(i).length);
+            if (is(i, 1)) detail::write_answer(x, i, -scale * score / right, -by_length / right);
+            if (is(i, 0)) detail::write_answer(x, i, scale * pooled.value / wrong, by_length * pooled.part(score));
+        }
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {

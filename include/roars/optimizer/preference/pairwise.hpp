@@ -1,13 +1,14 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "roars/optimizer/aggregate.hpp"
+#include "roars/optimizer/preference/answer.hpp"
 #include "roars/optimizer/preference/pair_losses.hpp"
 #include "roars/optimizer/surrogates/sequence.hpp"
 #include "roars/optimizer/surrogates/wrapper.hpp"
@@ -23,7 +24,7 @@ struct LogRatio : ColumnDifference<col::logp, col::logp_ref> {};
 struct LogLikelihood {
     using needs = columns<col::logp>;
     template <class X>
-    value_t<X> operator()(const X& x) const {
+    ROARS_FN value_t<X> operator()(const X& x) const {
         return x[col::logp{}];
     }
 };
@@ -31,18 +32,30 @@ ROARS_FIELDS(LogRatio)
 ROARS_FIELDS(LogLikelihood)
 }  // namespace summary
 
-/// Which two answers of a group are its pair.
+/// Which two answers of a group are its pair: of(x, group), of a batch or of a view of one. What makes no sense is an
+/// error of the host, check(batch, group), and `broken` on a device.
 namespace pairing {
 
 /// Sequences of the chosen and the rejected answer; none where chosen is -1.
 struct Pair {
     std::int64_t chosen = -1, rejected = -1;
-    bool exists() const { return chosen >= 0; }
+    bool broken = false;
+    ROARS_FN bool exists() const { return chosen >= 0; }
 };
 
-inline void expect_two(std::int64_t group, std::int64_t size) {
-    expect(size == 2, [&] {
-        return "group " + std::to_string(group) + " has " + std::to_string(size) + " sequences, expected a pair";
+template <class X>
+ROARS_FN std::int64_t first_of(const X& x, std::int64_t group) {
+    return x[col::groups{}][static_cast<std::size_t>(group)];
+}
+template <class X>
+ROARS_FN bool is_two(const X& x, std::int64_t group) {
+    return first_of(x, group + 1) - first_of(x, group) == 2;
+}
+template <class BatchType>
+void expect_two(const BatchType& batch, std::int64_t group) {
+    expect(is_two(batch, group), [&] {
+        return "group " + std::to_string(group) + " has " +
+               std::to_string(first_of(batch, group + 1) - first_of(batch, group)) + " sequences, expected a pair";
     });
 }
 
@@ -50,9 +63,13 @@ inline void expect_two(std::int64_t group, std::int64_t size) {
 struct ChosenFirst {
     using needs = columns<col::groups>;
     template <class BatchType>
-    static Pair of(const BatchType& batch, std::int64_t group) {
-        std::int64_t first = batch[col::groups{}][std::size_t(group)];
-        expect_two(group, batch[col::groups{}][std::size_t(group) + 1] - first);
+    static void check(const BatchType& batch, std::int64_t group) {
+        expect_two(batch, group);
+    }
+    template <class X>
+    ROARS_FN static Pair of(const X& x, std::int64_t group) {
+        if (!is_two(x, group)) return {-1, -1, true};
+        std::int64_t first = first_of(x, group);
         return {first, first + 1};
     }
 };
@@ -60,15 +77,21 @@ struct ChosenFirst {
 struct ByFlag {
     using needs = columns<col::groups, col::chosen>;
     template <class BatchType>
-    static Pair of(const BatchType& batch, std::int64_t group) {
-        std::int64_t first = batch[col::groups{}][std::size_t(group)];
-        expect_two(group, batch[col::groups{}][std::size_t(group) + 1] - first);
-        bool one = batch[col::chosen{}][std::size_t(first)] != 0,
-             two = batch[col::chosen{}][std::size_t(first) + 1] != 0;
-        expect(one != two, [&] {
-            return "group " + std::to_string(group) + " has " + (one ? "two chosen answers" : "no chosen answer") +
+    static void check(const BatchType& batch, std::int64_t group) {
+        expect_two(batch, group);
+        expect(!of(batch, group).broken, [&] {
+            bool both = batch[col::chosen{}][std::size_t(first_of(batch, group))] != 0;
+            return "group " + std::to_string(group) + " has " + (both ? "two chosen answers" : "no chosen answer") +
                    ", expected one";
         });
+    }
+    template <class X>
+    ROARS_FN static Pair of(const X& x, std::int64_t group) {
+        if (!is_two(x, group)) return {-1, -1, true};
+        std::int64_t first = first_of(x, group);
+        bool one = x[col::chosen{}][static_cast<std::size_t>(first)] != 0,
+             two = x[col::chosen{}][static_cast<std::size_t>(first) + 1] != 0;
+        if (one == two) return {-1, -1, true};
         return one ? Pair{first, first + 1} : Pair{first + 1, first};
     }
 };
@@ -77,10 +100,12 @@ struct ByFlag {
 struct BestAndWorst {
     using needs = columns<col::groups, col::reward>;
     template <class BatchType>
-    static Pair of(const BatchType& batch, std::int64_t group) {
-        auto reward = batch[col::reward{}];
-        std::int64_t first = batch[col::groups{}][std::size_t(group)], best = first, worst = first;
-        for (std::int64_t i = first; i < batch[col::groups{}][std::size_t(group) + 1]; ++i) {
+    static void check(const BatchType&, std::int64_t) {}
+    template <class X>
+    ROARS_FN static Pair of(const X& x, std::int64_t group) {
+        const auto reward = x[col::reward{}];
+        std::int64_t first = first_of(x, group), best = first, worst = first;
+        for (std::int64_t i = first; i < first_of(x, group + 1); ++i) {
             if (reward[std::size_t(i)] > reward[std::size_t(best)]) best = i;
             if (reward[std::size_t(i)] < reward[std::size_t(worst)]) worst = i;
         }
@@ -95,22 +120,14 @@ ROARS_FIELDS(BestAndWorst)
 
 namespace detail {
 
-/// Writes a loss, and its derivative by the answer's summary, to be read by each of its n trainable tokens: loss / n,
-/// and the derivative.
-template <class BatchType>
-void write_answer(BatchType& batch, std::int64_t sequence, std::int64_t length, double loss, double slope) {
-    using Real = typename BatchType::Real;
-    auto i = static_cast<std::size_t>(sequence);
-    batch[col::sequence_loss{}][i] = length > 0 ? static_cast<Real>(loss / double(length)) : Real(0);
-    batch[col::sequence_gradient{}][i] = static_cast<Real>(slope);
-}
-
 /// The pairs of the groups that have one.
 template <class Pairing, class BatchType>
 std::vector<pairing::Pair> pairs_of(const BatchType& batch) {
     std::vector<pairing::Pair> pairs;
-    for (std::int64_t g = 0; g < batch.groups(); ++g)
+    for (std::int64_t g = 0; g < batch.groups(); ++g) {
+        Pairing::check(batch, g);
         if (pairing::Pair pair = Pairing::of(batch, g); pair.exists()) pairs.push_back(pair);
+    }
     return pairs;
 }
 
@@ -123,6 +140,28 @@ std::int64_t untold_pairs(RunType& run, const BatchType& batch) {
     std::int64_t untold = 0;
     for (const auto& pair : pairs_of<Pairing>(batch)) untold += of(pair.chosen) + of(pair.rejected) == 0;
     return untold;
+}
+
+/// What is known of the two answers of a pair, x a SummedView; an empty one has the length 1: its summary is 0.
+template <class X>
+ROARS_FN pair::View<double> view_of_pair(const X& x, const pairing::Pair& pair) {
+    SequenceSum chosen = x.of(pair.chosen), rejected = x.of(pair.rejected);
+    return {chosen.sum, rejected.sum, double(chosen.length > 0 ? chosen.length : 1),
+            double(rejected.length > 0 ? rejected.length : 1)};
+}
+/// Writes the loss of a pair. It stands at the chosen answer, or at the rejected one where that is empty.
+template <class X>
+ROARS_FN void write_pair(const X& x, const pairing::Pair& pair, const pair::Loss<double>& loss, double scale) {
+    bool at_chosen = x.of(pair.chosen).length > 0;
+    write_answer(x, pair.chosen, at_chosen ? scale * loss.value : 0.0, scale * loss.by_chosen);
+    write_answer(x, pair.rejected, at_chosen ? 0.0 : scale * loss.value, scale * loss.by_rejected);
+}
+/// Nothing at the answers of a group, or, where its pair is broken, what no loss is finite with.
+template <class X>
+ROARS_FN void write_no_pair(const X& x, std::int64_t group, bool broken) {
+    double nothing = broken ? std::numeric_limits<double>::quiet_NaN() : 0.0;
+    for (std::int64_t i = x[col::groups{}][group]; i < x[col::groups{}][group + 1]; ++i)
+        write_answer(x, i, nothing, nothing);
 }
 
 /// Summary and trainable length of every answer, and the pair of every group.
@@ -138,24 +177,11 @@ public:
     std::int64_t length(std::int64_t sequence) const { return length_[static_cast<std::size_t>(sequence)]; }
     double summary(std::int64_t sequence) const { return summary_[static_cast<std::size_t>(sequence)]; }
 
-    /// An empty answer has the length 1: its summary is 0.
-    pair::View<double> view(const pairing::Pair& pair) const {
-        auto at_least_one = [](std::int64_t n) { return double(std::max<std::int64_t>(n, 1)); };
-        return {summary(pair.chosen), summary(pair.rejected), at_least_one(length(pair.chosen)),
-                at_least_one(length(pair.rejected))};
-    }
-    template <class BatchType>
-    static void clear(BatchType& batch) {
-        for (std::int64_t i = 0; i < batch.sequences(); ++i) write_answer(batch, i, 0, 0.0, 0.0);
-    }
-    /// The pair's loss stands at the chosen answer, or at the rejected one where that is empty.
-    template <class BatchType>
-    void write(BatchType& batch, const pairing::Pair& pair, const pair::Loss<double>& loss, double scale) const {
-        bool at_chosen = length(pair.chosen) > 0;
-        write_answer(batch, pair.chosen, length(pair.chosen), at_chosen ? scale * loss.value : 0.0,
-                     scale * loss.by_chosen);
-        write_answer(batch, pair.rejected, length(pair.rejected), at_chosen ? 0.0 : scale * loss.value,
-                     scale * loss.by_rejected);
+    /// What writes to the batch's columns.
+    template <class RunType, class BatchType>
+    auto view(RunType& run, const BatchType& batch) const {
+        auto columns_ = view_of<columns<col::groups, col::sequence_loss, col::sequence_gradient>>(run, batch);
+        return SummedView<decltype(columns_)>{columns_, summary_.data(), length_.data()};
     }
 
 private:
@@ -202,14 +228,15 @@ private:
 
 namespace surrogate {
 
-/// The mean over the batch's pairs of a loss of two answers' summaries. `prepare` writes sequence_loss and
+/// The mean over the batch's pairs of a loss of two answers' summaries. Written are sequence_loss and
 /// sequence_gradient, so that the sum over tokens is the loss and every trainable token has its answer's derivative. A
 /// group is in one micro-batch. An empty answer has the summary 0.
-template <class PairLoss = pair::Logistic, class Summary = summary::LogRatio, class Pairing = pairing::ChosenFirst>
+template <class PairLoss = pair::Logistic, class Summary_ = summary::LogRatio, class Pairing = pairing::ChosenFirst>
 struct Pairwise {
     PairLoss loss{};
 
     using Pairs = Pairing;
+    using Summary = Summary_;
 
     static constexpr std::string_view name = "preference_loss";
     using needs = unite_t<typename Summary::needs, columns<col::sequence_loss, col::sequence_gradient>>;
@@ -221,28 +248,33 @@ struct Pairwise {
 
     struct Sums {
         std::int64_t pairs = 0;
-        Sums& operator+=(const Sums& other) {
+        ROARS_FN Sums& operator+=(const Sums& other) {
             pairs += other.pairs;
             return *this;
         }
     };
 
-    template <class RunType, class BatchType>
-    Sums reduce(RunType&, BatchType& batch) const {
-        return {std::ssize(detail::pairs_of<Pairing>(batch))};
+    using Unit = unit::Group;
+    template <class BatchType>
+    static void check(const BatchType& batch, std::int64_t group) {
+        Pairing::check(batch, group);
     }
-    template <class RunType, class BatchType>
-    void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        detail::Answers<Summary, Pairing> answers(run, batch);
-        answers.clear(batch);
-        for (const auto& pair : answers.pairs())
-            answers.write(batch, pair, loss.of(answers.view(pair)), 1.0 / double(sums.pairs));
+    template <class X>
+    ROARS_FN Sums sums_of(const X& x, std::int64_t group) const {
+        return {Pairing::of(x, group).exists() ? 1 : 0};
     }
-    template <class RunType, class BatchType>
-    double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
-        std::int64_t untold = detail::untold_pairs<Pairing>(run, batch);
-        return untold > 0 ? double(untold) * loss.of(pair::View<double>{0.0, 0.0, 1.0, 1.0}).value / double(sums.pairs)
-                          : 0.0;
+    template <class X>
+    ROARS_FN void write(const X& x, std::int64_t group, const Sums& sums) const {
+        pairing::Pair pair = Pairing::of(x, group);
+        detail::write_no_pair(x, group, pair.broken);
+        if (pair.exists())
+            detail::write_pair(x, pair, loss.of(detail::view_of_pair(x, pair)), 1.0 / double(sums.pairs));
+    }
+    template <class X>
+    ROARS_FN double untold(const X& x, std::int64_t group, const Sums& sums) const {
+        pairing::Pair pair = Pairing::of(x, group);
+        if (!pair.exists() || x.of(pair.chosen).length + x.of(pair.rejected).length > 0) return 0.0;
+        return loss.of(pair::View<double>{0.0, 0.0, 1.0, 1.0}).value / double(sums.pairs);
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {
@@ -289,17 +321,15 @@ struct SortedPairwise {
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         detail::Answers<Summary, Pairing> answers(run, batch);
-        answers.clear(batch);
+        auto x = answers.view(run, batch);
+        for (std::int64_t g = 0; g < batch.groups(); ++g) detail::write_no_pair(x, g, false);
         detail::SortedSides sides(sums.chosen, sums.rejected);
         double scale = 1.0 / double(std::max<std::size_t>(sums.chosen.size(), 1));
         for (const auto& pair : answers.pairs()) {
             auto as_chosen = sides.at_first(loss, answers.summary(pair.chosen));
             auto as_rejected = sides.at_second(loss, answers.summary(pair.rejected));
-            std::int64_t n_c = answers.length(pair.chosen), n_r = answers.length(pair.rejected);
-            // The loss belongs to the chosen side; an empty chosen answer leaves it to the rejected one.
-            detail::write_answer(batch, pair.chosen, n_c, scale * as_chosen.value, scale * as_chosen.by_chosen);
-            detail::write_answer(batch, pair.rejected, n_r, n_c > 0 ? 0.0 : scale * as_chosen.value,
-                                 scale * as_rejected.by_rejected);
+            // The loss belongs to the chosen side.
+            detail::write_pair(x, pair, {as_chosen.value, as_chosen.by_chosen, as_rejected.by_rejected}, scale);
         }
     }
     template <class RunType, class BatchType>

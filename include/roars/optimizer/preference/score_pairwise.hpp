@@ -1,8 +1,7 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <vector>
+#include <limits>
 
 #include "roars/optimizer/preference/pairwise.hpp"
 #include "roars/optimizer/preference/scores.hpp"
@@ -13,17 +12,17 @@ namespace roars {
 namespace label {
 struct Certain {
     using needs = columns<>;
-    template <class BatchType>
-    static double of(const BatchType&, std::int64_t) {
+    template <class X>
+    ROARS_FN static double of(const X&, std::int64_t) {
         return 1.0;
     }
 };
 /// What a judge says: col::preference of the chosen answer. RLAIF, arXiv 2309.00267.
 struct Soft {
     using needs = columns<col::preference>;
-    template <class BatchType>
-    static double of(const BatchType& batch, std::int64_t chosen) {
-        return double(batch[col::preference{}][static_cast<std::size_t>(chosen)]);
+    template <class X>
+    ROARS_FN static double of(const X& x, std::int64_t chosen) {
+        return double(x[col::preference{}][chosen]);
     }
 };
 ROARS_FIELDS(Certain)
@@ -48,28 +47,30 @@ struct ScorePairwise {
     using Aggregate = aggregate::TokenSum;
     using Sums = typename Pairwise<>::Sums;
 
-    template <class RunType, class BatchType>
-    Sums reduce(RunType& run, BatchType& batch) const {
-        Sums sums;
-        for_each_pair(run, batch, [&](auto, auto, auto) { ++sums.pairs; });
-        return sums;
+    using Unit = unit::Group;
+    using clears = columns<col::token_gradient>;
+    template <class BatchType>
+    static void check(const BatchType& batch, std::int64_t group) {
+        Pairing::check(batch, group);
     }
-    template <class RunType, class BatchType>
-    void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        using Real = typename BatchType::Real;
-        auto value = batch[col::value{}];
-        auto sequence_loss = batch[col::sequence_loss{}], slope = batch[col::token_gradient{}];
-        std::fill(sequence_loss.begin(), sequence_loss.end(), Real(0));
-        std::fill(slope.begin(), slope.end(), Real(0));
-        std::vector<std::int64_t> length = detail::trainable_lengths<col::mask>(run.backend, batch);
-        double scale = 1.0 / double(std::max<std::int64_t>(sums.pairs, 1));
-        for_each_pair(run, batch, [&](const pairing::Pair& pair, std::size_t chosen, std::size_t rejected) {
-            auto one = loss.of(double(value[chosen]), double(value[rejected]), margin, Label::of(batch, pair.chosen));
-            auto i = static_cast<std::size_t>(pair.chosen);
-            sequence_loss[i] = static_cast<Real>(scale * one.value / double(length[i]));
-            slope[chosen] = static_cast<Real>(scale * one.by_chosen);
-            slope[rejected] = static_cast<Real>(scale * one.by_rejected);
-        });
+    template <class X>
+    ROARS_FN Sums sums_of(const X& x, std::int64_t group) const {
+        return {Scored(x, Pairing::of(x, group)).exist() ? 1 : 0};
+    }
+    template <class X>
+    ROARS_FN void write(const X& x, std::int64_t group, const Sums& sums) const {
+        using Real = typename X::Real;
+        pairing::Pair pair = Pairing::of(x, group);
+        for (std::int64_t i = x[col::groups{}][group]; i < x[col::groups{}][group + 1]; ++i)
+            x[col::sequence_loss{}][i] = pair.broken ? std::numeric_limits<Real>::quiet_NaN() : Real(0);
+        Scored last(x, pair);
+        if (!last.exist()) return;
+        auto value = x[col::value{}];
+        auto one = loss.of(double(value[last.chosen]), double(value[last.rejected]), margin, Label::of(x, pair.chosen));
+        double scale = 1.0 / double(sums.pairs);
+        x[col::sequence_loss{}][pair.chosen] = static_cast<Real>(scale * one.value / double(x.of(pair.chosen).length));
+        x[col::token_gradient{}][last.chosen] = static_cast<Real>(scale * one.by_chosen);
+        x[col::token_gradient{}][last.rejected] = static_cast<Real>(scale * one.by_rejected);
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {
@@ -77,24 +78,17 @@ struct ScorePairwise {
     }
 
 private:
-    /// visit(pair, last trainable token of the chosen answer, of the rejected one).
-    template <class RunType, class BatchType, class Visit>
-    static void for_each_pair(RunType&, const BatchType& batch, Visit&& visit) {
-        Offsets offsets = batch.token_offsets();
-        auto last = [&](std::int64_t sequence) {
-            auto i = static_cast<std::size_t>(sequence);
-            std::int64_t t = offsets[i + 1] - 1;
-            while (t >= offsets[i] && !detail::trainable<col::mask>(batch, t)) --t;
-            return t < offsets[i] ? std::int64_t(-1) : t;
-        };
-        for (std::int64_t g = 0; g < batch.groups(); ++g) {
-            pairing::Pair pair = Pairing::of(batch, g);
-            if (!pair.exists()) continue;
-            std::int64_t chosen = last(pair.chosen), rejected = last(pair.rejected);
-            if (chosen >= 0 && rejected >= 0)
-                visit(pair, static_cast<std::size_t>(chosen), static_cast<std::size_t>(rejected));
+    /// The last trainable tokens of a pair's answers.
+    struct Scored {
+        std::int64_t chosen = -1, rejected = -1;
+        template <class X>
+        ROARS_FN Scored(const X& x, const pairing::Pair& pair) {
+            if (!pair.exists()) return;
+            chosen = x.last_trainable(pair.chosen);
+            rejected = x.last_trainable(pair.rejected);
         }
-    }
+        ROARS_FN bool exist() const { return chosen >= 0 && rejected >= 0; }
+    };
 };
 template <class Label, class Pairing>
 ROARS_FIELDS_OF((ScorePairwise<Label, Pairing>), loss, margin)

@@ -49,11 +49,12 @@ struct SortedMargins {
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         Answers answers(run, batch);
-        answers.clear(batch);
+        auto x = answers.view(run, batch);
+        for (std::int64_t g = 0; g < batch.groups(); ++g) detail::write_no_pair(x, g, false);
         detail::SortedSides sides(sums.policy, sums.reference);
         for (const auto& pair : answers.pairs()) {
             auto one = sides.at_first(loss, margin(answers, pair));
-            answers.write(batch, pair, {one.value, one.by_chosen, -one.by_chosen}, 1.0 / double(sums.policy.size()));
+            detail::write_pair(x, pair, {one.value, one.by_chosen, -one.by_chosen}, 1.0 / double(sums.policy.size()));
         }
     }
     template <class RunType, class BatchType>

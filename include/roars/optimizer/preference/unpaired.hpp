@@ -25,53 +25,43 @@ struct KahnemanTversky {
         double log_ratio = 0.0;       ///< of the mismatched answers
         std::int64_t mismatched = 0;  ///< how many there are
         std::int64_t answers = 0;     ///< how many others
-        Sums& operator+=(const Sums& other) {
+        ROARS_FN Sums& operator+=(const Sums& other) {
             log_ratio += other.log_ratio;
             mismatched += other.mismatched;
             answers += other.answers;
             return *this;
         }
-        double divergence() const { return mismatched > 0 ? std::max(0.0, log_ratio / double(mismatched)) : 0.0; }
+        ROARS_FN double divergence() const {
+            return mismatched > 0 ? math::max(0.0, log_ratio / double(mismatched)) : 0.0;
+        }
     };
 
     /// The loss of one answer and its derivative by u.
     struct AnswerLoss {
         double value, slope;
     };
-    AnswerLoss of(double u, bool desirable, double divergence) const {
+    ROARS_FN AnswerLoss of(double u, bool desirable, double divergence) const {
         double weight = desirable ? desirable_weight : undesirable_weight, sign = desirable ? 1.0 : -1.0;
         double worse = math::sigmoid(-sign * beta * (u - divergence));
         return {weight * worse, -sign * weight * beta * worse * (1.0 - worse)};
     }
 
-    template <class RunType, class BatchType>
-    Sums reduce(RunType& run, BatchType& batch) const {
-        std::vector<double> u = log_ratios(run, batch);
-        Sums sums;
-        for (std::size_t i = 0; i < u.size(); ++i)
-            sums += batch[col::mismatched{}][i] != 0 ? Sums{u[i], 1, 0} : Sums{0.0, 0, 1};
-        return sums;
+    using Unit = unit::Sequence;
+    using Summary = summary::LogRatio;
+    template <class X>
+    ROARS_FN Sums sums_of(const X& x, std::int64_t i) const {
+        return learns(x, i) ? Sums{0.0, 0, 1} : Sums{x.of(i).sum, 1, 0};
     }
-    template <class RunType, class BatchType>
-    void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        std::vector<double> u = log_ratios(run, batch);
-        std::vector<std::int64_t> length = detail::trainable_lengths<col::mask>(run.backend, batch);
-        double scale = 1.0 / double(std::max<std::int64_t>(sums.answers, 1)), divergence = sums.divergence();
-        for (std::size_t i = 0; i < u.size(); ++i) {
-            bool learns = batch[col::mismatched{}][i] == 0;
-            AnswerLoss loss = of(u[i], batch[col::chosen{}][i] != 0, divergence);
-            detail::write_answer(batch, std::int64_t(i), length[i], learns ? scale * loss.value : 0.0,
-                                 learns ? scale * loss.slope : 0.0);
-        }
+    template <class X>
+    ROARS_FN void write(const X& x, std::int64_t i, const Sums& sums) const {
+        AnswerLoss loss = learns(x, i) ? of(x.of(i).sum, desirable(x, i), sums.divergence()) : AnswerLoss{0.0, 0.0};
+        double scale = 1.0 / double(sums.answers > 0 ? sums.answers : 1);
+        detail::write_answer(x, i, scale * loss.value, scale * loss.slope);
     }
-    template <class RunType, class BatchType>
-    double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
-        std::vector<std::int64_t> length = detail::trainable_lengths<col::mask>(run.backend, batch);
-        double sum = 0.0;
-        for (std::size_t i = 0; i < length.size(); ++i)
-            if (length[i] == 0 && batch[col::mismatched{}][i] == 0)
-                sum += of(0.0, batch[col::chosen{}][i] != 0, sums.divergence()).value / double(sums.answers);
-        return sum;
+    template <class X>
+    ROARS_FN double untold(const X& x, std::int64_t i, const Sums& sums) const {
+        if (x.of(i).length > 0 || !learns(x, i)) return 0.0;
+        return of(0.0, desirable(x, i), sums.divergence()).value / double(sums.answers);
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {
@@ -79,9 +69,13 @@ struct KahnemanTversky {
     }
 
 private:
-    template <class RunType, class BatchType>
-    static std::vector<double> log_ratios(RunType& run, const BatchType& batch) {
-        return sequence_sums(run.backend, batch, summary::LogRatio::needs{}, summary::LogRatio{});
+    template <class X>
+    ROARS_FN static bool learns(const X& x, std::int64_t i) {
+        return x[col::mismatched{}][i] == 0;
+    }
+    template <class X>
+    ROARS_FN static bool desirable(const X& x, std::int64_t i) {
+        return x[col::chosen{}][i] != 0;
     }
 };
 ROARS_FIELDS(KahnemanTversky, beta, desirable_weight, undesirable_weight)

@@ -23,6 +23,14 @@ struct AccumulatedState {
     }
 };
 
+namespace detail {
+template <class V>
+struct AddGradient {
+    V factor;
+    ROARS_FN ROARS_INLINE void operator()(const V& g, V& total) const { total = total + g * factor; }
+};
+}  // namespace detail
+
 /// One step of Base with the mean of `steps` gradients; the parameters rest in between. For gradients of batches that
 /// each have a denominator of their own: micro-batches of one batch share theirs, and their gradients simply add up.
 /// A broken gradient breaks the mean, so that Clipped inside leaves the whole step out, and outside that gradient
@@ -42,9 +50,8 @@ struct Accumulated {
         detail::expect_gradients("Accumulated", parameters, gradients);
         using V = math::Lanes<Real>;
         auto sum = detail::buffer("Accumulated", state.sum, parameters.size());
-        const V factor(static_cast<Real>(gradient_scale));
-        detail::update_lanes(
-            std::span<const Real>(gradients), [&](const V& g, V& total) { total = total + g * factor; }, sum);
+        detail::update_lanes(std::span<const Real>(gradients),
+                             detail::AddGradient<V>{V(static_cast<Real>(gradient_scale))}, sum);
         if (++state.count < steps) return;
         detail::step_scaled(base, state.base, parameters, sum, scale, 1.0 / static_cast<double>(state.count));
         std::fill(sum.begin(), sum.end(), Real(0));

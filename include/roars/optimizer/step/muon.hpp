@@ -43,6 +43,23 @@ namespace detail {
 template <class Real>
 using Dense = Eigen::Matrix<Real, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
+/// b = momentum b + g;  u = g + momentum b.
+template <class V>
+struct MuonMomentum {
+    V factor, keep;
+    ROARS_FN ROARS_INLINE void operator()(const V& gradient, V& b, V& u) const {
+        V g = gradient * factor;
+        b = keep * b + g;
+        u = g + keep * b;
+    }
+};
+/// theta = theta - (stretch u + decay theta).
+template <class V>
+struct MuonUpdate {
+    V stretch, decay;
+    ROARS_FN ROARS_INLINE void operator()(const V& u, V& theta) const { theta = theta - (stretch * u + decay * theta); }
+};
+
 /// left right, in panels of rows whose cut depends on the size alone.
 template <class Real>
 Dense<Real> product(const Dense<Real>& left, const Dense<Real>& right) {
@@ -143,28 +160,27 @@ struct Muon {
         detail::Dense<Real> x(rows, columns);
         auto direction = std::span<Real>(x.data(), buffer.size());
         using V = math::Lanes<Real>;
-        const V keep(static_cast<Real>(momentum)), factor(static_cast<Real>(gradient_scale));
-        detail::update_lanes(
-            gradients,
-            [&](const V& gradient, V& b, V& u) {
-                V g = gradient * factor;
-                b = keep * b + g;
-                u = g + keep * b;
-            },
-            buffer, direction);
+        detail::update_lanes(gradients, momentum_formula<V>(gradient_scale), buffer, direction);
         x = newton_schulz(x, each, eps);
-        double rate = learning_rate * scale, shape = static_cast<double>(rows) / static_cast<double>(columns);
-        const V stretch(static_cast<Real>(rate * std::sqrt(std::max(1.0, shape)))),
-            decay(static_cast<Real>(rate * weight_decay));
-        detail::update_lanes(
-            std::span<const Real>(x.data(), buffer.size()),
-            [&](const V& u, V& theta) { theta = theta - (stretch * u + decay * theta); }, parameters);
+        detail::update_lanes(std::span<const Real>(x.data(), buffer.size()), formula<V>(rows, columns, scale),
+                             parameters);
         return x;
     }
+    template <class V>
+    detail::MuonMomentum<V> momentum_formula(double gradient_scale) const {
+        using Real = math::Scalar<V>;
+        return {V(static_cast<Real>(gradient_scale)), V(static_cast<Real>(momentum))};
+    }
+    template <class V>
+    detail::MuonUpdate<V> formula(std::int64_t rows, std::int64_t columns, double scale) const {
+        using Real = math::Scalar<V>;
+        double rate = learning_rate * scale, shape = static_cast<double>(rows) / static_cast<double>(columns);
+        return {V(static_cast<Real>(rate * std::sqrt(std::max(1.0, shape)))),
+                V(static_cast<Real>(rate * weight_decay))};
+    }
 
-private:
     /// Elements of all matrices. Errors: a matrix that overlaps the one before it, or reaches beyond the parameters.
-    static std::size_t covered(const std::vector<MatrixPlace>& matrices, std::int64_t parameters) {
+    static std::size_t covered(std::span<const MatrixPlace> matrices, std::int64_t parameters) {
         std::int64_t behind = 0, count = 0;
         for (const MatrixPlace& m : matrices) {
             expect(m.rows >= 1 && m.columns >= 1 && m.offset >= behind && m.end() <= parameters, [&] {

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "roars/concepts.hpp"
 #include "roars/optimizer/aggregate.hpp"
+#include "roars/optimizer/preference/answer.hpp"
 #include "roars/optimizer/surrogates/sequence.hpp"
 
 namespace roars::surrogate {
@@ -25,39 +25,29 @@ struct AdvantageRegression {
 
     struct Sums {
         std::int64_t selected = 0;
-        Sums& operator+=(const Sums& other) {
+        ROARS_FN Sums& operator+=(const Sums& other) {
             selected += other.selected;
             return *this;
         }
     };
 
-    template <class RunType, class BatchType>
-    Sums reduce(RunType&, BatchType& batch) const {
-        Sums sums;
-        for (auto each : batch[col::selected{}]) sums.selected += each != 0;
-        return sums;
+    using Unit = unit::Sequence;
+    using Summary = ColumnDifference<col::logp, col::logp_ref>;
+    template <class X>
+    ROARS_FN Sums sums_of(const X& x, std::int64_t i) const {
+        return {selected(x, i) ? 1 : 0};
     }
-    template <class RunType, class BatchType>
-    void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        using Real = typename BatchType::Real;
-        std::vector<double> u = sequence_sums(run.backend, batch, columns<col::logp, col::logp_ref>{},
-                                              ColumnDifference<col::logp, col::logp_ref>{});
-        std::vector<std::int64_t> length = detail::trainable_lengths<col::mask>(run.backend, batch);
-        for (std::size_t i = 0; i < u.size(); ++i) {
-            bool counts = batch[col::selected{}][i] != 0 && length[i] > 0;
-            double error = counts ? target(batch, i) - u[i] : 0.0, scale = counts ? 1.0 / double(sums.selected) : 0.0;
-            batch[col::sequence_loss{}][i] =
-                static_cast<Real>(counts ? 0.5 * scale * error * error / double(length[i]) : 0.0);
-            batch[col::sequence_gradient{}][i] = static_cast<Real>(-scale * error);
-        }
+    template <class X>
+    ROARS_FN void write(const X& x, std::int64_t i, const Sums& sums) const {
+        SequenceSum u = x.of(i);
+        bool counts = selected(x, i) && u.length > 0;
+        double error = counts ? target(x, i) - u.sum : 0.0, scale = counts ? 1.0 / double(sums.selected) : 0.0;
+        detail::write_answer(x, i, 0.5 * scale * error * error, -scale * error);
     }
-    template <class RunType, class BatchType>
-    double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
-        std::vector<std::int64_t> length = detail::trainable_lengths<col::mask>(run.backend, batch);
-        double sum = 0.0;
-        for (std::size_t i = 0; i < length.size(); ++i)
-            if (batch[col::selected{}][i] != 0 && length[i] == 0) sum += 0.5 * target(batch, i) * target(batch, i);
-        return sums.selected > 0 ? sum / double(sums.selected) : 0.0;
+    template <class X>
+    ROARS_FN double untold(const X& x, std::int64_t i, const Sums& sums) const {
+        if (!selected(x, i) || x.of(i).length > 0) return 0.0;
+        return 0.5 * target(x, i) * target(x, i) / double(sums.selected);
     }
     template <class X>
     ROARS_FN Loss<value_t<X>> token(const X& x) const {
@@ -65,9 +55,13 @@ struct AdvantageRegression {
     }
 
 private:
-    template <class BatchType>
-    double target(const BatchType& batch, std::size_t i) const {
-        return double(batch[col::sequence_advantage{}][i]) / beta;
+    template <class X>
+    ROARS_FN static bool selected(const X& x, std::int64_t i) {
+        return x[col::selected{}][i] != 0;
+    }
+    template <class X>
+    ROARS_FN double target(const X& x, std::int64_t i) const {
+        return double(x[col::sequence_advantage{}][i]) / beta;
     }
 };
 ROARS_FIELDS(AdvantageRegression, beta)

@@ -41,13 +41,15 @@ struct Blended {
     static constexpr auto metrics = metrics_of<Base>;
     using Sums = detail::sums_of_base<Base>;
 
+    static constexpr bool everywhere = detail::term_runs_everywhere<Base>;
+
     template <class RunType, class BatchType>
-    Sums reduce(RunType& run, BatchType& batch) const {
-        return detail::reduce_base(base, run, batch);
+    void add_sums(RunType& run, BatchType& batch, Sums& to) const {
+        detail::add_sums(base, run, batch, to);
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        detail::prepare_base(base, run, batch, sums);
+        detail::prepare_wrapped(base, run, batch, sums);
     }
     template <class X>
     ROARS_FN auto token(const X& x) const {

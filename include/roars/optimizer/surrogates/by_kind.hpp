@@ -52,21 +52,23 @@ struct ByKind {
     static constexpr bool has_sums = !std::is_empty_v<OwnSums> || !std::is_empty_v<ExternalSums>;
     using Sums = std::conditional_t<has_sums, BothSums, detail::NoSums>;
 
+    static constexpr bool everywhere = detail::term_runs_everywhere<Own> && detail::term_runs_everywhere<External>;
+
     template <class RunType, class BatchType>
-    Sums reduce(RunType& run, BatchType& batch) const {
-        if constexpr (has_sums)
-            return {detail::reduce_base(own, run, batch), detail::reduce_base(external, run, batch)};
-        else
-            return {};
+    void add_sums(RunType& run, BatchType& batch, Sums& to) const {
+        if constexpr (has_sums) {
+            detail::add_sums(own, run, batch, to.own);
+            detail::add_sums(external, run, batch, to.external);
+        }
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, [[maybe_unused]] const Sums& sums) const {
         if constexpr (has_sums) {
-            detail::prepare_base(own, run, batch, sums.own);
-            detail::prepare_base(external, run, batch, sums.external);
+            detail::prepare_wrapped(own, run, batch, sums.own);
+            detail::prepare_wrapped(external, run, batch, sums.external);
         } else {
-            detail::prepare_base(own, run, batch, OwnSums{});
-            detail::prepare_base(external, run, batch, ExternalSums{});
+            detail::prepare_wrapped(own, run, batch, OwnSums{});
+            detail::prepare_wrapped(external, run, batch, ExternalSums{});
         }
     }
     template <class X>

@@ -23,12 +23,12 @@ struct GeometricMean {
     using differentiates = columns<col::logp>;
     static constexpr std::array<std::string_view, 3> metrics{"ratio", "clip_fraction", "approx_kl"};
 
-    template <class RunType, class BatchType>
-    void prepare(RunType& run, BatchType& batch) const {
-        detail::write<col::sequence_log_ratio>(
-            batch, sequence_means(run.backend, batch, prepare_needs{}, [&](const auto& x) {
-                return held(x[col::logp{}] - x[col::logp_old{}], x[col::advantage{}]);
-            }));
+    using Unit = unit::Sequence;
+    struct Summary;
+    ROARS_FN Summary summary() const;
+    template <class X>
+    ROARS_FN void write(const X& x, std::int64_t i) const {
+        x[col::sequence_log_ratio{}][i] = static_cast<typename X::Real>(x.of(i).mean());
     }
 
     /// The smaller of A l and A clamp(l), by A: nothing is held for A = 0.
@@ -54,5 +54,16 @@ struct GeometricMean {
     }
 };
 ROARS_FIELDS(GeometricMean, low, high)
+
+/// m_t.
+struct GeometricMean::Summary {
+    using needs = GeometricMean::prepare_needs;
+    GeometricMean term;
+    template <class X>
+    ROARS_FN value_t<X> operator()(const X& x) const {
+        return term.held(x[col::logp{}] - x[col::logp_old{}], x[col::advantage{}]);
+    }
+};
+ROARS_FN inline GeometricMean::Summary GeometricMean::summary() const { return {*this}; }
 
 }  // namespace roars::surrogate

@@ -78,11 +78,12 @@ struct MultipleImportance {
     using differentiates = columns<col::logp>;
     static constexpr std::array<std::string_view, 1> metrics{"multiple_importance_weight"};
 
+    static constexpr bool everywhere = true;
+
+    /// On a device such a token's weight is infinite instead.
     template <class RunType, class BatchType>
-    void prepare(RunType&, BatchType& batch) const {
-        if (behaviour.positive()) return;
-        for (std::int64_t t = 0; t < batch.tokens(); ++t)
-            if (detail::trainable<col::mask>(batch, t)) check(batch, static_cast<std::size_t>(t));
+    void prepare(RunType&, [[maybe_unused]] BatchType& batch) const {
+        if constexpr (!RunType::backend_type::on_device) check(batch);
     }
     template <class X>
     ROARS_FN Loss<value_t<X>, 1, 1> token(const X& x) const {
@@ -94,6 +95,12 @@ struct MultipleImportance {
     }
 
 private:
+    template <class BatchType>
+    void check(const BatchType& batch) const {
+        if (behaviour.positive()) return;
+        for (std::int64_t t = 0; t < batch.tokens(); ++t)
+            if (detail::trainable<col::mask>(batch, t)) check(batch, static_cast<std::size_t>(t));
+    }
     template <class BatchType>
     void check(const BatchType& batch, std::size_t t) const {
         auto x = [&]<class... Column>(columns<Column...>) {

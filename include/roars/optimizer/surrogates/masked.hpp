@@ -25,22 +25,31 @@ struct OffPolicySequenceMask {
     static constexpr auto metrics = detail::with_name(metrics_of<Base>, "kept_fraction");
     using Sums = detail::sums_of_base<Base>;
 
+    static constexpr bool everywhere = detail::term_runs_everywhere<Base>;
+
+    /// What is kept of a sequence, by its mean log-ratio.
+    struct Keep {
+        double threshold;
+        struct OfSequence {
+            bool near;
+            template <class X>
+            ROARS_FN value_t<X> operator()(const X& x) const {
+                const value_t<X> zero(math::Scalar<value_t<X>>(0));
+                return near ? x[col::keep{}] : math::select(x[col::advantage{}] >= zero, x[col::keep{}], zero);
+            }
+        };
+        ROARS_FN OfSequence operator()(const SequenceSum& x) const { return {-x.mean() <= threshold}; }
+    };
+
     template <class RunType, class BatchType>
-    Sums reduce(RunType& run, BatchType& batch) const {
-        return detail::reduce_base(base, run, batch);
+    void add_sums(RunType& run, BatchType& batch, Sums& to) const {
+        detail::add_sums(base, run, batch, to);
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        detail::prepare_base(base, run, batch, sums);
-        detail::keep_all<Base>(batch);
-        std::vector<double> mean =
-            sequence_means(run.backend, batch, columns<col::logp, col::logp_old>{}, detail::LogRatio{});
-        map_sequences<col::keep>(run.backend, batch, columns<col::advantage, col::keep>{}, [&](std::size_t i) {
-            return [near = -mean[i] <= threshold]<class X>(const X& x) {
-                const value_t<X> zero(math::Scalar<value_t<X>>(0));
-                return near ? x[col::keep{}] : math::select(x[col::advantage{}] >= zero, x[col::keep{}], zero);
-            };
-        });
+        detail::prepare_wrapped(base, run, batch, sums);
+        detail::keep_all<Base>(run, batch);
+        map_by_sequence<col::keep, columns<col::advantage, col::keep>>(run, batch, detail::LogRatio{}, Keep{threshold});
     }
     template <class X>
     ROARS_FN auto token(const X& x) const {
@@ -100,8 +109,8 @@ struct TopEntropy {
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         using Real = typename BatchType::Real;
-        detail::prepare_base(base, run, batch, sums.base);
-        detail::keep_all<Base>(batch);
+        detail::prepare_wrapped(base, run, batch, sums.base);
+        detail::keep_all<Base>(run, batch);
         double least = threshold(sums);
         auto entropy = batch[col::entropy{}];
         auto keep = batch[col::keep{}];

@@ -5,17 +5,11 @@
 #include <utility>
 #include <vector>
 
-#include "roars/token_lanes.hpp"
+#include "roars/units.hpp"
 
-/// What a term's `prepare` finds out about whole sequences. A micro-batch holds whole sequences, so none of this needs
-/// a second phase.
+/// What a term finds out about whole sequences. A micro-batch holds whole sequences, so none of this needs a second
+/// phase.
 namespace roars::detail {
-
-template <class Column, class BatchType>
-void write(BatchType& batch, const std::vector<double>& values) {
-    auto to = batch[Column{}];
-    for (std::size_t i = 0; i < values.size(); ++i) to[i] = static_cast<typename BatchType::Real>(values[i]);
-}
 
 /// prepare(count) with the number of trainable tokens, then body(t, place) for each of them, in parallel; `place`
 /// counts them in order.
@@ -38,7 +32,7 @@ using LogRatio = ColumnDifference<col::logp, col::logp_old>;
 struct HeldLogRatio {
     using needs = columns<col::logp, col::logp_old>;
     template <class X>
-    value_t<X> operator()(const X& x) const {
+    ROARS_FN value_t<X> operator()(const X& x) const {
         return log_ratio<value_t<X>>(x[col::logp{}], x[col::logp_old{}]).value;
     }
 };

@@ -26,10 +26,11 @@ struct SequenceClip {
     using differentiates = columns<col::logp>;
     static constexpr std::array<std::string_view, 3> metrics{"ratio", "clip_fraction", "approx_kl"};
 
-    template <class RunType, class BatchType>
-    void prepare(RunType& run, BatchType& batch) const {
-        detail::write<col::sequence_log_ratio>(batch,
-                                               sequence_means(run.backend, batch, prepare_needs{}, detail::LogRatio{}));
+    using Unit = unit::Sequence;
+    using Summary = detail::LogRatio;
+    template <class X>
+    ROARS_FN void write(const X& x, std::int64_t i) const {
+        x[col::sequence_log_ratio{}][i] = static_cast<typename X::Real>(x.of(i).mean());
     }
 
     template <class X>

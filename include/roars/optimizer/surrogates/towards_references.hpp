@@ -1,11 +1,8 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <span>
-#include <string>
 #include <string_view>
 
 #include "roars/concepts.hpp"
@@ -30,25 +27,33 @@ struct TowardsReferences {
     using differentiates = columns<col::logp>;
     static constexpr std::array<std::string_view, 1> metrics{"reference_weight"};
 
+    static constexpr bool everywhere = true;
+
+    template <class X>
+    struct OfToken {
+        TowardsReferences term;
+        double total;
+        X x;
+        ROARS_FN double weight(std::int64_t t) const {
+            if (!x.trainable(t)) return 0.0;
+            double mean = regularizer::log_geometric_mean(x[col::logp_ref{}] + t * std::int64_t(references),
+                                                          term.multiplier.data(), references, total);
+            if (!(mean - mean == 0.0)) return 0.0;
+            double log_weight = mean - double(x[col::logp_behaviour{}][t]) + double(x[col::advantage{}][t]) / total;
+            return std::exp(math::min(log_weight, term.log_weight_max));
+        }
+        ROARS_FN void operator()(std::int64_t t) const {
+            x[col::importance_weight{}][t] = static_cast<typename X::Real>(weight(t));
+        }
+    };
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        std::span<const Real> reference = batch[col::logp_ref{}], behaviour = batch[col::logp_behaviour{}],
-                              advantage = batch[col::advantage{}];
-        roars::detail::expect_size("logp_ref", reference.size(), batch.tokens() * std::int64_t(references));
+        roars::detail::expect_size("logp_ref", static_cast<std::size_t>(batch.tokens() * batch.width(col::logp_ref{})),
+                                   batch.tokens() * std::int64_t(references));
+        auto x = view_of<unite_t<prepare_needs, gives>>(run, batch);
         double total = regularizer::total_multiplier(multiplier);
-        parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
-            auto i = static_cast<std::size_t>(t);
-            double weight = 0.0;
-            if (roars::detail::trainable<col::mask>(batch, t)) {
-                double mean = regularizer::log_geometric_mean(reference.subspan(i * references, references),
-                                                              std::span<const double>(multiplier), total);
-                if (std::isfinite(mean))
-                    weight =
-                        std::exp(std::min(mean - double(behaviour[i]) + double(advantage[i]) / total, log_weight_max));
-            }
-            batch[col::importance_weight{}][i] = static_cast<Real>(weight);
-        });
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens(),
+                                                       OfToken<decltype(x)>{*this, total, x});
     }
     template <class X>
     ROARS_FN Loss<value_t<X>, 1, 1> token(const X& x) const {

@@ -49,10 +49,11 @@ struct VariationalWeight {
     using differentiates = columns<col::logp>;
     static constexpr std::array<std::string_view, 2> metrics{"sequence_weight", "approx_kl"};
 
-    template <class RunType, class BatchType>
-    void prepare(RunType& run, BatchType& batch) const {
-        detail::write<col::sequence_log_ratio>(
-            batch, sequence_sums(run.backend, batch, columns<col::logp, col::logp_old>{}, detail::HeldLogRatio{}));
+    using Unit = unit::Sequence;
+    using Summary = detail::HeldLogRatio;
+    template <class X>
+    ROARS_FN void write(const X& x, std::int64_t i) const {
+        x[col::sequence_log_ratio{}][i] = static_cast<typename X::Real>(x.of(i).sum);
     }
 
     template <class V>
@@ -85,10 +86,11 @@ struct TaperedWeight {
     using differentiates = columns<col::logp>;
     static constexpr std::array<std::string_view, 2> metrics{"sequence_weight", "approx_kl"};
 
-    template <class RunType, class BatchType>
-    void prepare(RunType& run, BatchType& batch) const {
-        detail::write<col::sequence_log_ratio>(
-            batch, sequence_sums(run.backend, batch, columns<col::logp, col::logp_old>{}, detail::HeldLogRatio{}));
+    using Unit = unit::Sequence;
+    using Summary = detail::HeldLogRatio;
+    template <class X>
+    ROARS_FN void write(const X& x, std::int64_t i) const {
+        x[col::sequence_log_ratio{}][i] = static_cast<typename X::Real>(x.of(i).sum);
     }
 
     template <class X>

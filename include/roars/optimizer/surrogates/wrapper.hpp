@@ -12,32 +12,15 @@
 /// weight that differs between the tokens of a sequence is differentiated as an advantage that does: as GSPO-token.
 namespace roars::detail {
 
-/// The sums of a term that has none.
-struct NoSums {
-    NoSums& operator+=(const NoSums&) { return *this; }
-};
-template <class Term>
-using sums_of_base = std::conditional_t<TwoPhase<Term>, typename sums<Term>::type, NoSums>;
-
 template <class Term>
 using prepare_needs_of = typename prepare_needs<Term>::type;
 
+/// What a surrogate around others adds to sums and prepares is its base's.
 template <class Term, class RunType, class BatchType>
-sums_of_base<Term> reduce_base(const Term& base, RunType& run, BatchType& batch) {
-    if constexpr (TwoPhase<Term>)
-        return base.reduce(run, batch);
-    else
-        return {};
-}
-
-template <class Term, class RunType, class BatchType>
-void prepare_base(const Term& base, RunType& run, BatchType& batch, const sums_of_base<Term>& sums) {
+void prepare_wrapped(const Term& base, RunType& run, BatchType& batch, const sums_of_base<Term>& sums) {
     static_assert(
         !requires { base.with(sums); }, "roars: a surrogate that is rebuilt by with(sums) cannot be wrapped");
-    if constexpr (requires { base.prepare(run, batch, sums); })
-        base.prepare(run, batch, sums);
-    else if constexpr (requires { base.prepare(run, batch); })
-        base.prepare(run, batch);
+    prepare_base(base, run, batch, sums);
 }
 
 template <std::size_t count>
@@ -71,10 +54,9 @@ ROARS_FN Loss<V, slopes, metrics + 1> kept(const Loss<V, slopes, metrics>& said,
 }
 
 /// Every token counts, unless the base has already said which ones do.
-template <class Base, class BatchType>
-void keep_all(BatchType& batch) {
-    if constexpr (!contains_v<col::keep, gives_of<Base>>)
-        std::fill(batch[col::keep{}].begin(), batch[col::keep{}].end(), typename BatchType::Real(1));
+template <class Base, class RunType, class BatchType>
+void keep_all(RunType& run, BatchType& batch) {
+    if constexpr (!contains_v<col::keep, gives_of<Base>>) fill_column<col::keep>(run, batch, 1.0);
 }
 
 template <class T>

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "roars/cuda/algorithm.hpp"
+
+/// A random batch, and what the host and a device make of it.
+namespace roars::gpu {
+
+inline const std::vector<std::int64_t> token_offsets{0, 5, 5, 9, 1500, 4000, 4001, 4003, 4010};
+inline const std::vector<std::int64_t> group_offsets{0, 4, 4, 5, 8};
+
+inline const std::vector<std::int64_t> pair_offsets{0, 2, 4, 6, 8};
+
+template <class C>
+constexpr bool is_flag = contains_v<
+    C, columns<col::mask, col::done, col::terminated, col::outcome, col::truncated, col::chosen, col::mismatched,
+               col::planning, col::external, col::format, col::verifiable, col::greedy_outcome>>;
+template <class C, class BatchType>
+void fill_one(BatchType& batch, std::mt19937& engine) {
+    using Real = typename BatchType::Real;
+    std::normal_distribution<double> normal;
+    if constexpr (C::kind == Kind::real && !is_gradient_v<C>)
+        for (auto& x : batch[C{}])
+            x = is_flag<C> ? Real(engine() % 3 != 0) : Real(0.3 * normal(engine) - (C::name.substr(0, 4) == "logp"));
+    if constexpr (std::is_same_v<C, col::sum_pi_squared>)
+        for (auto& x : batch[C{}]) x = Real(0.5 + 0.1 * std::sin(double(x)));
+    if constexpr (C::kind == Kind::index)
+        for (auto& x : batch[C{}]) x = std::int32_t(engine() % 3);
+}
+template <class BatchType, class... Column>
+void fill(BatchType& batch, std::mt19937& engine, columns<Column...>) {
+    (fill_one<Column>(batch, engine), ...);
+}
+template <class C, class HostBatch>
+void expect_column(const HostBatch& is, const HostBatch& should, double tolerance) {
+    if constexpr (C::kind == Kind::real)
+        for (std::size_t t = 0; t < should[C{}].size(); ++t)
+            ASSERT_NEAR(is[C{}][t], should[C{}][t], tolerance * (1e-3 + std::abs(double(should[C{}][t]))))
+                << C::name << ' ' << t;
+}
+template <class HostBatch, class... Column>
+void expect_columns(const HostBatch& is, const HostBatch& should, double tolerance, columns<Column...>) {
+    (expect_column<Column>(is, should, tolerance), ...);
+}
+/// Tokens of any number in sequences of any number, a turn for each of them; groups as they are given.
+template <class Real, class Set>
+roars::Batch<Real, Set> random_batch(const std::vector<std::int64_t>& groups = group_offsets) {
+    roars::Batch<Real, Set> batch(token_offsets);
+    if constexpr (contains_v<col::groups, Set>) batch.set_offsets(col::groups{}, groups);
+    if constexpr (contains_v<col::turns, Set>) {
+        batch.set_offsets(col::turns{}, std::vector<std::int64_t>{0, 2, 5, 9, 700, 1500, 4000, 4001, 4003, 4010});
+        batch.set_offsets(col::turn_owner{}, std::vector<std::int64_t>{0, 2, 2, 3, 5, 6, 7, 8, 9});
+    }
+    std::mt19937 engine(3);
+    fill(batch, engine, Set{});
+    return batch;
+}
+
+/// Rewards, advantage, loss and gradients of an algorithm, on the device and on the host.
+template <class A>
+using WithMask = unite_t<typename A::Columns, columns<col::mask>>;
+template <class D, class A, class Real>
+void expect_the_hosts(const A& algorithm, roars::Batch<Real, WithMask<A>> host, double tolerance) {
+    using Set = WithMask<A>;
+    backend::Host cpu;
+    roars::Run host_run{cpu};
+    typename A::State state{}, device_state{};
+    D device;
+    roars::Run run{device};
+    Batch<Real, Set, D> batch(device, host);
+
+    algorithm.score(host_run, state, host);
+    algorithm.estimate(host_run, state, host);
+    auto expected = algorithm.objective(host_run, state, host);
+
+    score(algorithm, run, device_state, batch);
+    estimate(algorithm, run, device_state, batch);
+    Objective objective(device, algorithm);
+    objective.count(run, device_state, batch);
+    objective(run, device_state, batch);
+    auto result = objective.read(batch);
+
+    EXPECT_EQ(result.tokens, expected.tokens);
+    for (std::size_t k = 0; k < result.terms; ++k)
+        EXPECT_NEAR(result.term_loss[k], expected.term_loss[k], tolerance * (1 + std::abs(expected.term_loss[k])));
+    for (std::size_t m = 0; m < result.measured; ++m)
+        EXPECT_NEAR(result.metric_sum[m], expected.metric_sum[m], tolerance * 4000);
+    expect_columns(batch.download(Set{}), host, tolerance, Set{});
+}
+template <class D, class A, class Real>
+void expect_the_hosts(const A& algorithm, double tolerance) {
+    expect_the_hosts<D>(algorithm, random_batch<Real, WithMask<A>>(), tolerance);
+}
+
+template <class D, class Part>
+void expect_the_hosts_advantage(const Part& part) {
+    using Set = unite_t<needs_of<Part>, gives_of<Part>, columns<col::mask>>;
+    auto host = random_batch<double, Set>();
+    backend::Host cpu;
+    roars::Run host_run{cpu};
+    state_of<Part> state{};
+    D device;
+    roars::Run run{device};
+    Batch<double, Set, D> batch(device, host);
+    roars::detail::call_estimate(part, host_run, state, host);
+    estimate(part, run, state, batch);
+    expect_columns(batch.download(Set{}), host, 1e-9, gives_of<Part>{});
+}
+
+}  // namespace roars::gpu

@@ -1,0 +1,3 @@
+#include "cuda_device.cuh"
+
+#include "everywhere_test.hpp"
