@@ -148,6 +148,7 @@ ROARS_COLUMN(balanced_action, token, actor, real);  ///< a row: the policy's act
 ROARS_COLUMN(action_by_balance, token, actor, real);  ///< a row: how that action moves with that balance
 ROARS_COLUMN(turn_outcome, turn, task, real);         ///< raw score of a turn
 // Control. Rows are wide columns; `next` is of the state after the step.
+ROARS_COLUMN(policy_samples, token, actor, real);         ///< a row: several more actions of the policy there, now
 ROARS_COLUMN(policy_logp, token, actor, real);            ///< log-probability of policy_action, which it moves with
 ROARS_COLUMN(policy_mean, token, actor, real);            ///< a row: the mean of the policy's distribution, now
 ROARS_COLUMN(policy_deviation, token, actor, real);       ///< a row: its standard deviation
@@ -156,7 +157,7 @@ ROARS_COLUMN(policy_deviation_old, token, actor, real);   ///< a row: its standa
 ROARS_COLUMN(q_gradient, token, actor, real);             ///< a row: d q / d policy_action
 ROARS_COLUMN(next_policy_action, token, actor, real);     ///< a row: an action of the policy
 ROARS_COLUMN(next_logp, token, actor, real);              ///< its log-probability
-ROARS_COLUMN(next_target_action, token, actor, real);     ///< a row: the action of the target policy
+ROARS_COLUMN(next_target_action, token, actor, real);     ///< a row: the action of the target policy, or several
 ROARS_COLUMN(logits, token, actor, real);                 ///< a row: of every action, in the state before the step
 ROARS_COLUMN(action_values, token, actor, real);          ///< a row: the action values in that state
 ROARS_COLUMN(next_action_values, token, actor, real);     ///< a row: the action values
@@ -169,13 +170,17 @@ ROARS_COLUMN(reference_action, token, actor, real);       ///< a row: actions of
 ROARS_COLUMN(next_bonus, token, part, real);              ///< what a regularizer adds to the value of the next state
 ROARS_COLUMN(target_quantiles, token, part, real);        ///< a row: quantiles of the critic's target
 // Data that the policy is held to.
-ROARS_COLUMN(neighbour_action, token, part, real);   ///< a row: the action of a nearby row of the data
-ROARS_COLUMN(taken_q, token, actor, real);           ///< action value of the action in the data
-ROARS_COLUMN(model_action, token, actor, real);      ///< a row: an action of a model of the data's behaviour
-ROARS_COLUMN(model_q, token, actor, real);           ///< its action value
-ROARS_COLUMN(reconstruction, token, actor, real);    ///< a row: the action in the data, through a variational model
-ROARS_COLUMN(latent_mean, token, actor, real);       ///< a row: the mean of that model's code
-ROARS_COLUMN(latent_deviation, token, actor, real);  ///< a row: its standard deviation
+ROARS_COLUMN(neighbour_action, token, part, real);  ///< a row: the action of a nearby row of the data
+ROARS_COLUMN(taken_q, token, actor, real);          ///< action value of the action in the data
+ROARS_COLUMN(model_action, token, actor, real);     ///< a row: an action of a model of the data's behaviour
+ROARS_COLUMN(model_q, token, actor, real);          ///< its action value
+ROARS_COLUMN(proposed_action, token, actor,
+             real);  ///< a row: an action drawn from such a model, which the policy moves
+ROARS_COLUMN(next_proposed_action, token, actor, real);  ///< a row: several, in the next state
+ROARS_COLUMN(model_samples, token, part, real);          ///< a row: several actions drawn from such a model
+ROARS_COLUMN(reconstruction, token, actor, real);        ///< a row: the action in the data, through a variational model
+ROARS_COLUMN(latent_mean, token, actor, real);           ///< a row: the mean of that model's code
+ROARS_COLUMN(latent_deviation, token, actor, real);      ///< a row: its standard deviation
 // A finite problem as tables, one row of each a batch: [horizon, states, actions].
 ROARS_COLUMN(problem_shape, batch, task, index);    ///< a row: horizon, states, actions
 ROARS_COLUMN(known_reward, batch, task, real);      ///< a row: the reward of every step, state and action

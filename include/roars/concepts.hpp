@@ -52,7 +52,8 @@ using EveryColumn =
             col::next_bonus, col::target_quantiles, col::balance, col::reference_action, col::neighbour_action,
             col::taken_q, col::model_action, col::model_q, col::reconstruction, col::latent_mean, col::latent_deviation,
             col::balanced_action, col::action_by_balance, col::problem_shape, col::known_reward, col::reference_policy,
-            col::policy_mean, col::policy_deviation, col::policy_mean_old, col::policy_deviation_old>;
+            col::policy_mean, col::policy_deviation, col::policy_mean_old, col::policy_deviation_old,
+            col::policy_samples, col::proposed_action, col::next_proposed_action, col::model_samples>;
 }  // namespace detail
 
 template <class P>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -102,6 +103,11 @@ void control_settings(Method& method, ControlFlags& flags) {
     set_everywhere(method, ".learning_rate", 1e-3);
     set_everywhere(method, "network.width", 64);
     set_everywhere(method, "model.width", 64);
+    if constexpr (requires { method.advantage.model_batches; }) {
+        method.advantage.model_batches = std::min<std::int64_t>(method.advantage.model_batches, 2000);
+        method.advantage.critics_after = std::min<std::int64_t>(method.advantage.critics_after, 2000);
+        method.advantage.policy_after = std::min<std::int64_t>(method.advantage.policy_after, 2000);
+    }
     if constexpr (requires { method.sampler.capacity; }) {
         method.sampler.capacity = 100000;
         method.sampler.batch_size = 100;

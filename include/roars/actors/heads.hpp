@@ -203,6 +203,23 @@ struct DeterministicAction {
     }
 };
 
+/// Policies whose sayings become actions by a model of the data, which the advantage owns: critic::carried says how.
+/// They act by the best of several sayings, by the advantage. Their targets say several things of the next state.
+
+/// Draws several actions. Source: BEAR, arXiv 1906.00949.
+struct BestOfDraws : SquashedGaussian {
+    static constexpr bool carried = true;
+};
+/// Moves an action that the model proposes, which it reads beside the state. Source: BCQ, arXiv 1812.02900.
+struct MovedProposal : DeterministicAction {
+    static constexpr bool carried = true;
+};
+/// Says a code of the model. Source: PLAS, arXiv 2011.07213.
+struct ChosenCode : DeterministicAction {
+    static constexpr bool carried = true;
+    std::int64_t outputs() const { return 2 * width; }
+};
+
 /// The same policy for every balance b of improvement and constraint: its network reads an encoding of b beside the
 /// state. Source: FamO2O, arXiv 2310.17966, section 4.1.
 template <class Head>

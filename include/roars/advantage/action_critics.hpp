@@ -33,7 +33,8 @@ struct ActionCriticsState {
                                Field{"penalty", &ActionCriticsState::penalty});
     }
 
-    std::vector<Real> next_action, next_rows, rows, least, y, grad, grad_rows, sampled_rows, sampled_q, sampled_grad;
+    std::vector<Real> next_action, next_seen, next_rows, next_q, rows, least, y, grad, grad_rows, sampled_rows,
+        sampled_q, sampled_grad;
     std::vector<std::int64_t> asked, chosen;
 };
 
@@ -168,17 +169,34 @@ private:
 
     template <class RunType, class Real, class BatchType>
     void find_target(RunType& run, StateOf<Real>& state, const BatchType& batch) const {
+        const std::int64_t states = batch.width(col::next_state{}), width = batch.width(col::action{});
         auto action = target.next_action(run, batch, state.next_action);
-        auto rows = shown.template rows<Real>(batch[col::next_state{}], batch.width(col::next_state{}), action,
-                                              batch.width(col::action{}), state.next_rows);
+        const std::int64_t samples = std::ssize(action) / (batch.tokens() * width);
+        auto seen = critic::repeat_rows<Real>(batch[col::next_state{}], states, samples, state.next_seen);
+        auto rows = shown.template rows<Real>(seen, states, action, width, state.next_rows);
         target.members(run, critics, state.asked);
-        state.least.assign(static_cast<std::size_t>(batch.tokens()), std::numeric_limits<Real>::infinity());
-        for (std::int64_t k : state.asked) {
-            auto q = state.networks.forward_target(k, rows);
-            for (std::size_t i = 0; i < q.size(); ++i) state.least[i] = std::min(state.least[i], q[i]);
+        const std::int64_t each = batch.tokens() * samples;
+        state.next_q.resize(state.asked.size() * static_cast<std::size_t>(each));
+        critic::Rows<Real> values{state.next_q, each};
+        for (std::size_t k = 0; k < state.asked.size(); ++k) {
+            auto q = state.networks.forward_target(state.asked[k], rows);
+            std::copy(q.begin(), q.end(), values[std::int64_t(k)].begin());
         }
+        state.least.resize(static_cast<std::size_t>(batch.tokens()));
+        find_next(run, values, std::span<Real>(state.least));
         state.y.resize(state.least.size());
         target.target(run.backend, batch, std::span<const Real>(state.least), std::span<Real>(state.y));
+    }
+    template <class RunType, class Real>
+    void find_next(RunType& run, critic::Rows<Real> values, std::span<Real> next) const {
+        critic::Rows<const Real> q{values.values, values.width};
+        if constexpr (requires { target.value(run.backend, q, next); }) {
+            target.value(run.backend, q, next);
+        } else {
+            std::fill(next.begin(), next.end(), std::numeric_limits<Real>::infinity());
+            for (std::int64_t k = 0; k < q.count(); ++k)
+                for (std::size_t i = 0; i < next.size(); ++i) next[i] = std::min(next[i], q[k][i]);
+        }
     }
 
     /// The mean over trainable rows; grad = its derivative by q.

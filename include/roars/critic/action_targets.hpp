@@ -8,14 +8,16 @@
 #include <vector>
 
 #include "roars/concepts.hpp"
+#include "roars/critic/batch_constrained.hpp"
 #include "roars/critic/multistep.hpp"
 #include "roars/critic/soft_actor_critic.hpp"
 #include "roars/critic/twin_delayed.hpp"
 
 /// What critics of (state, action) learn towards, and what of them the policy climbs. A target has
-///     next_action(run, batch, memory)                        the action of the next state, [rows x width]
+///     next_action(run, batch, memory)                        the action of the next state, [rows x width], or several
 ///     members(run, critics, which)                           whose target networks are asked
-///     target(backend, batch, least, y)                       y from the least of their values, [rows]
+///     value(backend, q, next)     (optional) what of their values of these actions counts, [rows]; else the least
+///     target(backend, batch, next, y)                        y from that, [rows]
 ///     policy_value                                           which of the critics the policy climbs
 ///     follows_with_policy                                    target networks move only where the policy learns
 namespace roars::critic {
@@ -168,5 +170,36 @@ struct EnsembleTarget {
     }
 };
 ROARS_FIELDS(EnsembleTarget, rule, n, subset, clip_low, clip_high)
+
+/// y = r + gamma (1 - terminated) max_j (pessimism min_k q_k(s', a_j) + (1 - pessimism) max_k q_k(s', a_j)), a_j =
+/// next_target_action, one or several a row: BatchConstrained. What of the critics the policy climbs is `climbed`.
+template <PolicyValue climbed>
+struct SupportTarget {
+    BatchConstrained rule{};
+
+    using needs = columns<col::next_target_action>;
+    static constexpr PolicyValue policy_value = climbed;
+    static constexpr bool follows_with_policy = false;
+
+    template <class RunType, class BatchType, class Real>
+    std::span<const Real> next_action(RunType&, const BatchType& batch, std::vector<Real>&) const {
+        return batch[col::next_target_action{}];
+    }
+    template <class RunType>
+    void members(RunType& run, std::int64_t critics, std::vector<std::int64_t>& which) const {
+        SoftTarget{}.members(run, critics, which);
+    }
+    template <class Real>
+    void value(backend::Host& backend, Rows<const Real> q, std::span<Real> next) const {
+        rule.value(backend, q, next);
+    }
+    template <class BatchType, class Real>
+    void target(backend::Host& backend, const BatchType& batch, std::span<const Real> next, std::span<Real> y) const {
+        TwinDelayed{.gamma = rule.gamma}.target<Real>(backend, batch[col::token_reward{}], batch[col::terminated{}],
+                                                      next, next, y);
+    }
+};
+template <PolicyValue climbed>
+ROARS_FIELDS_OF((SupportTarget<climbed>), rule)
 
 }  // namespace roars::critic

@@ -24,28 +24,41 @@ struct BatchConstrained {
     template <class Real>
     void target(backend::Host& backend, std::span<const Real> reward, std::span<const Real> terminated,
                 Rows<const Real> q, std::span<Real> target) const {
-        const std::int64_t rows = std::ssize(target), samples = rows > 0 ? q.width / rows : 1;
+        value(backend, q, target);
+        parallel_for(backend, std::ssize(target), [&](std::int64_t row) {
+            auto i = static_cast<std::size_t>(row);
+            target[i] = static_cast<Real>(
+                one_step_target(double(reward[i]), gamma, terminated[i] != Real(0), double(target[i])));
+        });
+    }
+    /// The part of the next state, max_j (...). Shapes: q as above, value [rows].
+    template <class Real>
+    void value(backend::Host& backend, Rows<const Real> q, std::span<Real> value) const {
+        const std::int64_t rows = std::ssize(value), samples = rows > 0 ? q.width / rows : 1;
         expect(q.count() > 0 || rows == 0, "batch-constrained target: no critics, expected one or more");
         expect(rows == 0 || (samples > 0 && q.width == rows * samples), [&] {
             return "batch-constrained target: " + std::to_string(q.width) + " action values of a critic for " +
                    std::to_string(rows) + " rows, expected as many for each";
         });
         parallel_for(backend, rows, [&](std::int64_t row) {
-            auto i = static_cast<std::size_t>(row);
-            bool ends = terminated[i] != Real(0);
             double best = 0.0;
-            for (std::int64_t j = 0; j < samples && !ends; ++j) {
-                auto at = static_cast<std::size_t>(row * samples + j);
-                double least = double(q[0][at]), most = least;
-                for (std::int64_t k = 1; k < q.count(); ++k) {
-                    least = std::min(least, double(q[k][at]));
-                    most = std::max(most, double(q[k][at]));
-                }
-                double mixed = pessimism * least + (1.0 - pessimism) * most;
+            for (std::int64_t j = 0; j < samples; ++j) {
+                double mixed = of_action(q, static_cast<std::size_t>(row * samples + j));
                 best = j == 0 ? mixed : std::max(best, mixed);
             }
-            target[i] = static_cast<Real>(one_step_target(double(reward[i]), gamma, ends, best));
+            value[static_cast<std::size_t>(row)] = static_cast<Real>(best);
         });
+    }
+
+private:
+    template <class Real>
+    double of_action(Rows<const Real> q, std::size_t at) const {
+        double least = double(q[0][at]), most = least;
+        for (std::int64_t k = 1; k < q.count(); ++k) {
+            least = std::min(least, double(q[k][at]));
+            most = std::max(most, double(q[k][at]));
+        }
+        return pessimism * least + (1.0 - pessimism) * most;
     }
 };
 ROARS_FIELDS(BatchConstrained, gamma, pessimism)

@@ -117,4 +117,17 @@ std::span<const Real> join_rows(std::span<const Real> left, std::int64_t left_wi
     return joined;
 }
 
+/// Every row `times` times, side by side in `repeated`, whose memory is kept; once: the rows themselves. Shapes: rows
+/// [rows x width] -> [rows x times x width].
+template <class Real>
+std::span<const Real> repeat_rows(std::span<const Real> rows, std::int64_t width, std::int64_t times,
+                                  std::vector<Real>& repeated) {
+    if (times == 1) return rows;
+    repeated.resize(rows.size() * static_cast<std::size_t>(times));
+    auto to = repeated.begin();
+    for (auto row = rows.begin(); row != rows.end(); row += width)
+        for (std::int64_t k = 0; k < times; ++k) to = std::copy_n(row, width, to);
+    return repeated;
+}
+
 }  // namespace roars::critic

@@ -10,6 +10,7 @@
 #include "roars/error.hpp"
 #include "roars/methods/a2pr.hpp"
 #include "roars/methods/actor_critic.hpp"
+#include "roars/methods/behaviour_model.hpp"
 #include "roars/methods/cispo.hpp"
 #include "roars/methods/control_policy_gradient.hpp"
 #include "roars/methods/copo.hpp"
@@ -308,6 +309,14 @@ inline constexpr List all{
     Entry{Facts{"cql-lagrange", "CQL whose penalty's weight is learned from a threshold", "offline", "2006.04779", 2020,
                 "00-peers"},
           cql_lagrange},
+    Entry{Facts{"bcq", "BCQ: actions that a model of the data draws, moved a little", "offline", "1812.02900", 2018,
+                "d3rlpy"},
+          bcq},
+    Entry{Facts{"bear", "BEAR: the policy's draws keep near those of a model of the data", "offline", "1906.00949",
+                2019, "d3rlpy"},
+          bear},
+    Entry{Facts{"plas", "PLAS: a policy in the code of a model of the data", "offline", "2011.07213", 2020, "d3rlpy"},
+          plas},
 };
 
 /// Calls visit(entry) for each method, in order. What a program does for all of them is best a walk over `listed`: a

@@ -1,13 +1,16 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "roars/concepts.hpp"
 #include "roars/critic/rows.hpp"
 #include "roars/fields.hpp"
 
@@ -35,13 +38,32 @@ ROARS_FIELDS(Laplacian, sigma)
 
 /// The maximum mean discrepancy of n policy's actions x and m actions y of a model of the data, in one state:
 ///     sqrt(max(0, mean k(x, x') - 2 mean k(x, y) + mean k(y, y')) + eps),
-/// small where the policy keeps within the support of the data, however often the data took each action. Held below a
-/// threshold by regularizer::TunedWeight. Shapes: x [n, width], y [m, width] for each state, side by side: policy, grad
-/// [states, n width], data [states, m width]. Source: BEAR, arXiv 1906.00949, section 4.2.
+/// small where the policy keeps within the support of the data, however often the data took each action. As a term,
+/// coefficient times that of policy_samples and model_samples; held below a threshold by
+/// regularizer::LearnedMultiplier. Shapes: x [n, width], y [m, width] for each state, side by side: policy, grad
+/// [states, n width], data [states, m width]. Metric: without the coefficient. Source: BEAR, arXiv 1906.00949,
+/// section 4.2.
 template <class Kernel = kernel::Laplacian>
 struct MeanDiscrepancy {
     Kernel kernel{};
     double eps = 1e-6;
+    double coefficient = 1.0;
+
+    static constexpr std::string_view name = "discrepancy_loss";
+    using rows = columns<col::policy_samples, col::model_samples, col::action>;
+    using needs = columns<col::policy_samples, col::model_samples, col::action>;
+    using differentiates = columns<col::policy_samples>;
+    static constexpr std::array<std::string_view, 1> metrics{"discrepancy"};
+
+    template <class X, class Slope>
+    RowLoss<1> row(const X& x, const Slope& slope) const {
+        using Real = typename X::value_type;
+        std::span<const Real> policy = x[col::policy_samples{}], data = x[col::model_samples{}];
+        std::span<Real> to = slope[col::policy_samples{}];
+        double value = of_state(policy, data, x[col::action{}].size(), 1.0, to);
+        for (Real& each : to) each = static_cast<Real>(coefficient * double(each));
+        return {coefficient * value, {value}};
+    }
 
     /// The mean over states, and its derivative by the policy's actions.
     template <class Real>
@@ -99,6 +121,6 @@ private:
     }
 };
 template <class Kernel>
-ROARS_FIELDS_OF((MeanDiscrepancy<Kernel>), kernel, eps)
+ROARS_FIELDS_OF((MeanDiscrepancy<Kernel>), kernel, eps, coefficient)
 
 }  // namespace roars::regularizer

@@ -41,7 +41,9 @@ struct ControlSettings {
     bool dueling = false;                  ///< action values are a state's value and advantages (arXiv 1511.06581)
     double target_tau = 0.005;             ///< how far the target network follows; 1: it is copied,
     std::int64_t target_every = 1;         ///< in every so-manieth update
-    std::int64_t sampled_actions = 10;     ///< of each of three kinds, where a critic compares actions
+    std::int64_t sampled_actions = 10;     ///< where a critic compares actions of a row (CQL: of each of three kinds)
+    std::int64_t matched_actions = 4;      ///< of the policy, where they are held to as many of a model
+    std::int64_t candidates = 100;         ///< the best of so many is done, where a critic chooses among sayings
     double random_range = 1.0;             ///< actions of the random steps lie within +- this
     bool balance_by_state = true;          ///< a policy that reads a balance acts by what the advantage chooses for the
     double balance = 11.0;                 ///< state, where it does; else by this one
@@ -51,8 +53,9 @@ struct ControlSettings {
     std::int64_t evaluation_episodes = 10;
 };
 ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, output_gain, noise, epsilon_start,
-             epsilon_end, epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions, random_range,
-             balance_by_state, balance, balance_dimensions, balance_base, labelled_states, evaluation_episodes)
+             epsilon_end, epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions, matched_actions,
+             candidates, random_range, balance_by_state, balance, balance_dimensions, balance_base, labelled_states,
+             evaluation_episodes)
 
 /// The returns of whole episodes.
 struct Returns {
@@ -81,6 +84,18 @@ struct head_columns<actor::DeterministicAction> {
 template <class Head>
 struct head_columns<actor::Balanced<Head>> {
     using type = unite_t<typename head_columns<Head>::type, columns<col::balanced_action, col::action_by_balance>>;
+};
+template <>
+struct head_columns<actor::BestOfDraws> {
+    using type = columns<col::policy_action, col::policy_samples, col::next_target_action>;
+};
+template <>
+struct head_columns<actor::MovedProposal> {
+    using type = columns<col::policy_action, col::next_target_action, col::proposed_action, col::next_proposed_action>;
+};
+template <>
+struct head_columns<actor::ChosenCode> {
+    using type = columns<col::policy_action, col::next_target_action>;
 };
 template <>
 struct head_columns<actor::TaskValues> {
@@ -113,6 +128,15 @@ template <class Head>
 inline constexpr bool reads_balance<actor::Balanced<Head>> = true;
 template <class Head>
 inline constexpr bool is_squashed = std::is_base_of_v<actor::SquashedGaussian, Head>;
+template <class Head>
+inline constexpr bool is_deterministic = std::is_base_of_v<actor::DeterministicAction, Head>;
+/// A policy whose sayings the advantage makes actions.
+template <class Head>
+inline constexpr bool is_carried = requires {
+    Head::carried;
+};
+template <class Head>
+inline constexpr bool reads_proposal = std::is_same_v<Head, actor::MovedProposal>;
 
 }  // namespace detail
 
@@ -121,8 +145,9 @@ inline constexpr bool is_squashed = std::is_base_of_v<actor::SquashedGaussian, H
 /// computed. A transition is a token; actions of continuous environments are scaled to [-1, 1] in the batch. With
 /// `value_head` a network of values stands beside the policy's and is trained by the same objective. An
 /// actor::Balanced head reads the balance of each row beside the state; it acts and is measured by the balance that the
-/// advantage chooses for the state, or by settings.balance. An actor::TaskValues head has no network: the greedy action
-/// of the advantage's values for a task is taken.
+/// advantage chooses for the state, or by settings.balance. Of a head that is `carried` the advantage makes actions,
+/// and chooses the best of several; before the first iteration it does nothing, the middle of the range. An
+/// actor::TaskValues head has no network: the greedy action of the advantage's values for a task is taken.
 template <env::Environment Environment, class Head, bool value_head = false>
 class ControlLearner {
 public:
@@ -202,6 +227,17 @@ public:
             };
             represent_ = [&, seed, width = observation_size_](std::span<const Real> states) {
                 return advantage.template representations<Real>(state, seed, {states, width});
+            };
+        } else if constexpr (detail::is_carried<Head>) {
+            propose_ = [&, width = observation_size_](const Random& random, std::uint32_t which,
+                                                      std::span<const Real> states, std::int64_t samples,
+                                                      std::span<Real> to) {
+                advantage.propose(state, random, which, states, width, samples, to);
+            };
+            carry_out_ = [&, seed, width = observation_size_](std::span<const Real> states, std::int64_t samples,
+                                                              std::span<const Real> proposed,
+                                                              std::span<const Real> said, std::span<Real> to) {
+                advantage.act(state, seed, states, width, samples, proposed, said, to);
             };
         } else if constexpr (detail::reads_balance<Head>) {
             if constexpr (requires(std::span<const Real> states, std::span<Real> to) {
@@ -335,6 +371,8 @@ public:
         set_widths(batch);
         if (batch.tokens() == 0) return;
         fill_next(run, batch);
+        if constexpr (BatchType::template has<col::proposed_action>)
+            propose_(run.random, 6, std::as_const(batch)[col::state{}], 1, batch[col::proposed_action{}]);
         if constexpr (value_head) fill_values(batch);
         if constexpr (BatchType::template has<col::sampled_action>) fill_samples(run, batch);
         if constexpr (BatchType::template has<col::balanced_action>) fill_balanced(run, batch);
@@ -416,7 +454,12 @@ public:
         for (std::int64_t t = 0; t < longest; ++t) {
             for (std::size_t e = 0; e < worlds.size(); ++e)
                 world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size_, observation_size_));
-            auto out = says(std::span<const Real>(seen));
+            std::span<const Real> out;
+            if constexpr (detail::is_carried<Head>)
+                out = carried_actions(Random(run.random.seed(), Purpose::evaluate, at_evaluation),
+                                      static_cast<std::uint32_t>(t), seen);
+            else
+                out = says(std::span<const Real>(seen));
             bool any = false;
             for (std::size_t e = 0; e < worlds.size(); ++e) {
                 if (!living[e]) continue;
@@ -451,6 +494,8 @@ private:
     /// State, position of the random stream, steps, return. The stream itself is that of seed and copy.
     static constexpr std::size_t state_words = (sizeof(typename Environment::State) + 7) / 8;
     static constexpr std::size_t words_an_episode = state_words + 3;
+    /// Of the numbers of Purpose::evaluate, those that draw actions; episodes have others.
+    static constexpr std::uint32_t at_evaluation = 0x80000000u;
 
     Head make_head() const {
         Head head;
@@ -474,7 +519,9 @@ private:
         return shape;
     }
     std::int64_t policy_inputs() const {
-        return observation_size_ + (detail::reads_balance<Head> ? settings_.balance_dimensions : 0);
+        return observation_size_ + (detail::reads_balance<Head>    ? settings_.balance_dimensions
+                                    : detail::reads_proposal<Head> ? head_.width
+                                                                   : 0);
     }
     /// What the policy reads: the states of the batch, each with its row's balance where the head reads one. Valid
     /// until it is asked again.
@@ -484,6 +531,9 @@ private:
         if constexpr (detail::reads_balance<Head>) {
             std::span<const Real> balance = batch[col::balance{}];
             return with_balance(batch[col::state{}], [&](std::size_t r) { return double(balance[r]); });
+        } else if constexpr (detail::reads_proposal<Head>) {
+            return critic::join_rows<Real>(batch[col::state{}], observation_size_, batch[col::proposed_action{}],
+                                           head_.width, read_);
         } else {
             return batch[col::state{}];
         }
@@ -550,11 +600,15 @@ private:
         set(col::next_state{}, observation_size_);
         if constexpr (continuous) {
             set(col::action{}, head_.width);
-            set(col::policy_action{}, head_.width);
+            const std::int64_t said = said_width(), candidates = detail::is_carried<Head> ? candidates_of_next() : 1;
+            set(col::policy_action{}, said);
+            set(col::policy_samples{}, settings_.matched_actions * said);
+            set(col::proposed_action{}, head_.width);
+            set(col::next_proposed_action{}, candidates * head_.width);
             set(col::balanced_action{}, head_.width);
             set(col::action_by_balance{}, head_.width);
             set(col::next_policy_action{}, head_.width);
-            set(col::next_target_action{}, head_.width);
+            set(col::next_target_action{}, candidates * said);
             set(col::sampled_action{}, 3 * settings_.sampled_actions * head_.width);
             set(col::sampled_logp{}, 3 * settings_.sampled_actions);
         } else if constexpr (detail::is_action_values<Head>) {
@@ -563,6 +617,64 @@ private:
             set(col::quantiles{}, head_.quantiles);
             set(col::next_target_quantiles{}, head_.width * head_.quantiles);
         }
+    }
+
+    /// How many numbers the policy says, which need not be an action.
+    std::int64_t said_width() const {
+        if constexpr (detail::is_deterministic<Head>)
+            return head_.outputs();
+        else
+            return head_.width;
+    }
+    /// A policy that neither draws nor reads a draw says one thing of a state.
+    static constexpr bool says_several = detail::reads_proposal<Head> || !detail::is_deterministic<Head>;
+    std::int64_t candidates_of_next() const { return says_several ? settings_.sampled_actions : 1; }
+
+    /// What the policy with these parameters says of each state, `count` times, side by side, and the proposals that it
+    /// read. Shapes: states [rows x observation] -> proposed [rows x count x width], said [rows x count x said].
+    void say_several(std::span<const Real> parameters, const Random& random, std::uint32_t which,
+                     std::span<const Real> states, std::int64_t count, std::span<Real> proposed, std::span<Real> said) {
+        if constexpr (detail::reads_proposal<Head>) {
+            propose_(random, which, states, count, proposed);
+            auto repeated = critic::repeat_rows<Real>(states, observation_size_, count, repeated_);
+            head_.mode(
+                std::span<const Real>(policy_.forward(
+                    parameters, critic::join_rows<Real>(repeated, observation_size_, proposed, head_.width, read_))),
+                said);
+        } else if constexpr (detail::is_deterministic<Head>) {
+            head_.mode(std::span<const Real>(policy_.forward(parameters, states)), said);
+        } else {
+            draw_several(policy_.forward(parameters, states), random, which, count, noise_, said);
+        }
+    }
+    /// `count` draws of each row, side by side, and the noise that they were made of, draw by draw.
+    void draw_several(std::span<const Real> out, const Random& random, std::uint32_t which, std::int64_t count,
+                      std::vector<Real>& noise, std::span<Real> said) {
+        const auto width = static_cast<std::size_t>(head_.width), times = static_cast<std::size_t>(count),
+                   rows = said.size() / (times * width);
+        noise.resize(said.size());
+        fill_normal(random.of(Purpose::noise), which, std::span<Real>(noise));
+        drawn_.resize(rows * width);
+        logp_.resize(rows);
+        for (std::size_t k = 0; k < times; ++k) {
+            head_.sample(out, free_values(), std::span<const Real>(noise).subspan(k * rows * width, rows * width),
+                         std::span<Real>(drawn_), std::span<Real>(logp_));
+            for (std::size_t r = 0; r < rows; ++r)
+                std::copy_n(drawn_.begin() + std::int64_t(r * width), width,
+                            said.begin() + std::int64_t((r * times + k) * width));
+        }
+    }
+    /// What is done in these states: an action each.
+    std::span<const Real> carried_actions(const Random& random, std::uint32_t which, std::span<const Real> states) {
+        const std::int64_t rows = std::ssize(states) / observation_size_,
+                           count = says_several ? settings_.candidates : 1;
+        told_.assign(static_cast<std::size_t>(rows * head_.width), Real(0));
+        if (carry_out_ == nullptr) return told_;
+        candidates_.resize(static_cast<std::size_t>(rows * count * said_width()));
+        proposals_.resize(detail::reads_proposal<Head> ? static_cast<std::size_t>(rows * count * head_.width) : 0);
+        say_several(policy_values(), random, which, states, count, proposals_, candidates_);
+        carry_out_(states, count, proposals_, candidates_, told_);
+        return told_;
     }
 
     void observe(std::int64_t copy, std::span<Real> to) const {
@@ -584,10 +696,15 @@ private:
                                   (Real(2) * random.uniform<Real>(sequence, std::uint32_t(i)) - Real(1));
                 return;
             }
+            if constexpr (detail::is_carried<Head>) {
+                auto action = carried_actions(random, sequence, seen_);
+                std::copy(action.begin(), action.end(), actions_.begin());
+                return;
+            }
             auto out = std::span<const Real>(says(std::span<const Real>(seen_)));
             noise_.resize(actions_.size());
             fill_normal(random, sequence, std::span<Real>(noise_));
-            if constexpr (std::is_same_v<Head, actor::DeterministicAction>) {
+            if constexpr (detail::is_deterministic<Head>) {
                 head_.mode(out, std::span<Real>(actions_));
                 for (std::size_t i = 0; i < actions_.size(); ++i)
                     actions_[i] = std::clamp(actions_[i] + Real(settings_.noise) * noise_[i], Real(-1), Real(1));
@@ -824,7 +941,7 @@ private:
     }
     template <class BatchType>
     void say_logp(const BatchType& batch, std::span<Real> logp, std::span<Real> entropy) const {
-        if constexpr (!detail::is_action_values<Head> && !std::is_same_v<Head, actor::DeterministicAction>)
+        if constexpr (!detail::is_action_values<Head> && !detail::is_deterministic<Head>)
             head_.log_probability(std::span<const Real>(out_), free_values(), batch[action_column{}], logp, entropy);
     }
     /// The value of the action taken, or the quantiles of its return.
@@ -856,7 +973,7 @@ private:
         if constexpr (BatchType::template has<col::next_policy_action>) {
             auto out = std::span<const Real>(says(read[col::next_state{}]));
             auto action = batch[col::next_policy_action{}];
-            if constexpr (std::is_same_v<Head, actor::DeterministicAction>) {
+            if constexpr (detail::is_deterministic<Head>) {
                 head_.mode(out, action);
             } else {
                 noise_.resize(action.size());
@@ -869,7 +986,13 @@ private:
                     for (Real& a : action) a = std::clamp(a, Real(-1), Real(1));
             }
         }
-        if constexpr (BatchType::template has<col::next_target_action>) {
+        if constexpr (BatchType::template has<col::next_target_action> && detail::is_carried<Head>) {
+            std::span<Real> proposed;
+            if constexpr (BatchType::template has<col::next_proposed_action>)
+                proposed = batch[col::next_proposed_action{}];
+            say_several(target_, run.random, 7, read[col::next_state{}], candidates_of_next(), proposed,
+                        batch[col::next_target_action{}]);
+        } else if constexpr (BatchType::template has<col::next_target_action>) {
             auto out = std::span<const Real>(policy_.forward(target_, read[col::next_state{}]));
             head_.mode(out, batch[col::next_target_action{}]);
         }
@@ -915,7 +1038,7 @@ private:
     void act_again(RunType& run, BatchType& batch) {
         auto action = batch[col::policy_action{}];
         auto out = std::span<const Real>(out_);
-        if constexpr (std::is_same_v<Head, actor::DeterministicAction>) {
+        if constexpr (detail::is_deterministic<Head>) {
             head_.mode(out, action);
         } else {
             policy_noise_.resize(action.size());
@@ -927,6 +1050,8 @@ private:
             if constexpr (detail::is_diagonal<Head>)
                 for (Real& a : action) a = std::clamp(a, Real(-1), Real(1));
         }
+        if constexpr (BatchType::template has<col::policy_samples>)
+            draw_several(out, run.random, 8, settings_.matched_actions, samples_noise_, batch[col::policy_samples{}]);
     }
     /// Actions to compare with the one of the data: uniform ones, the policy's in the state, the policy's in the next.
     template <class RunType, class BatchType>
@@ -980,7 +1105,7 @@ private:
                               BatchType::template has<col::grad<col::policy_logp>>;
         constexpr bool says =
             BatchType::template has<col::grad<col::logp>> || BatchType::template has<col::grad<col::entropy>>;
-        if constexpr (std::is_same_v<Head, actor::DeterministicAction>) {
+        if constexpr (detail::is_deterministic<Head>) {
             auto from = gradient(col::policy_action{});
             std::copy(from.begin(), from.end(), grad_out_.begin());
         } else if constexpr (acts) {
@@ -988,6 +1113,7 @@ private:
                            gradient(col::policy_action{}), gradient(col::policy_logp{}), std::span<Real>(grad_out_),
                            free_gradients());
         }
+        if constexpr (BatchType::template has<col::grad<col::policy_samples>>) differentiate_samples(batch);
         if constexpr (says)
             head_.d_log_probability(out, free_values(), read[action_column{}], gradient(col::logp{}),
                                     gradient(col::entropy{}), std::span<Real>(grad_out_), free_gradients());
@@ -1006,11 +1132,35 @@ private:
             value_.backward(value_values(), gradient(col::value{}), part(parameters_.gradients(), value_at_, value_));
     }
 
+    /// Each draw of policy_samples by itself.
+    template <class BatchType>
+    void differentiate_samples(const BatchType& batch) {
+        const auto width = static_cast<std::size_t>(head_.width), rows = static_cast<std::size_t>(batch.tokens()),
+                   times = static_cast<std::size_t>(settings_.matched_actions);
+        auto said = batch[col::policy_samples{}], slope = batch[col::grad<col::policy_samples>{}];
+        drawn_.resize(rows * width);
+        slope_.resize(rows * width);
+        for (std::size_t k = 0; k < times; ++k) {
+            for (std::size_t r = 0; r < rows; ++r) {
+                const auto from = std::int64_t((r * times + k) * width), to = std::int64_t(r * width);
+                std::copy_n(said.begin() + from, width, drawn_.begin() + to);
+                std::copy_n(slope.begin() + from, width, slope_.begin() + to);
+            }
+            head_.d_sample(std::span<const Real>(out_), free_values(),
+                           std::span<const Real>(samples_noise_).subspan(k * rows * width, rows * width),
+                           std::span<const Real>(drawn_), std::span<const Real>(slope_), std::span<const Real>(),
+                           std::span<Real>(grad_out_), free_gradients());
+        }
+    }
+
     auto act_best(std::span<const Real> out, std::size_t e, std::vector<Real>& action, env::Episode<Original>& world) {
-        const auto width = static_cast<std::size_t>(head_.outputs());
+        const auto width = static_cast<std::size_t>(detail::is_carried<Head> ? head_.width : head_.outputs());
         auto own = out.subspan(e * width, width);
         if constexpr (continuous) {
-            head_.mode(own, std::span<Real>(action));
+            if constexpr (detail::is_carried<Head>)
+                std::copy(own.begin(), own.end(), action.begin());
+            else
+                head_.mode(own, std::span<Real>(action));
             scale(action, action);
             return world.step(env::original(environment_), std::span<const Real>(action));
         } else {
@@ -1067,6 +1217,11 @@ private:
     std::function<void(std::span<const Real>, std::span<const Real>, std::span<Real>)> values_of_;
     std::function<critic::Rows<const Real>(std::span<const Real>)> represent_;
     std::function<void(std::span<const Real>, std::span<Real>)> balance_to_act_, balance_to_learn_;
+    std::function<void(const Random&, std::uint32_t, std::span<const Real>, std::int64_t, std::span<Real>)> propose_;
+    std::function<void(std::span<const Real>, std::int64_t, std::span<const Real>, std::span<const Real>,
+                       std::span<Real>)>
+        carry_out_;
+    std::vector<Real> repeated_, proposals_, candidates_, samples_noise_, slope_;
 
     std::span<Real> out_;
     std::vector<std::int64_t> offsets_, taken_;
