@@ -118,5 +118,7 @@ void add_demonstration_regularized(Registry& registry);
 void add_dataset_perspective(Registry& registry);
 void add_metrics(Registry& registry);
 void add_rlax(Registry& registry);
+void add_d3rlpy(Registry& registry);
+void add_trl(Registry& registry);
 
 }  // namespace roars::golden

@@ -126,6 +126,7 @@ int main(int argc, char** argv) {
     roars::golden::add_dataset_perspective(registry);
     roars::golden::add_metrics(registry);
     roars::golden::add_rlax(registry);
+    roars::golden::add_d3rlpy(registry);
     Count count;
     try {
         for (const auto& path : paths)
