@@ -16,6 +16,7 @@
 #include "roars/actors/heads.hpp"
 #include "roars/actors/parameters.hpp"
 #include "roars/concepts.hpp"
+#include "roars/critic/ensemble.hpp"
 #include "roars/critic/target_network.hpp"
 #include "roars/environments/environment.hpp"
 #include "roars/networks/perceptron.hpp"
