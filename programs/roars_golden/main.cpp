@@ -127,6 +127,7 @@ int main(int argc, char** argv) {
     roars::golden::add_metrics(registry);
     roars::golden::add_rlax(registry);
     roars::golden::add_d3rlpy(registry);
+    roars::golden::add_trl(registry);
     Count count;
     try {
         for (const auto& path : paths)
