@@ -142,6 +142,8 @@ ROARS_COLUMN(done, token, task, real);              ///< 1 = terminated, or cut 
 ROARS_COLUMN(state, token, task, real);             ///< a row: what was observed before the step
 ROARS_COLUMN(action, token, task, real);            ///< a row: the action that was taken
 ROARS_COLUMN(next_state, token, task, real);        ///< a row: what was observed after the step
+ROARS_COLUMN(return_to_go, token, task, real);      ///< the sum of rewards from this step to the episode's end
+ROARS_COLUMN(step_number, token, task, real);       ///< of its episode, from 0
 ROARS_COLUMN(policy_action, token, actor, real);    ///< a row: the policy's own action in that state, now
 ROARS_COLUMN(balance, token, actor, real);          ///< improvement against constraint: an input of the policy
 ROARS_COLUMN(balanced_action, token, actor, real);  ///< a row: the policy's action by the balance chosen for the state

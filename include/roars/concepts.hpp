@@ -53,7 +53,8 @@ using EveryColumn =
             col::taken_q, col::model_action, col::model_q, col::reconstruction, col::latent_mean, col::latent_deviation,
             col::balanced_action, col::action_by_balance, col::problem_shape, col::known_reward, col::reference_policy,
             col::policy_mean, col::policy_deviation, col::policy_mean_old, col::policy_deviation_old,
-            col::policy_samples, col::proposed_action, col::next_proposed_action, col::model_samples>;
+            col::policy_samples, col::proposed_action, col::next_proposed_action, col::model_samples, col::return_to_go,
+            col::step_number>;
 }  // namespace detail
 
 template <class P>

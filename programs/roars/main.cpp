@@ -110,6 +110,8 @@ Programs all_programs() {
     add_rollout_methods(programs);
     add_offline_methods(programs);
     add_data_constraint_methods(programs);
+    add_behaviour_model_methods(programs);
+    add_sequence_models(programs);
     add_session_methods(programs);
     [&]<std::size_t... part>(std::index_sequence<part...>) { (add_tabular<part>(programs), ...); }
     (std::make_index_sequence<tabular_parts>{});

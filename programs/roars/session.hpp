@@ -68,6 +68,8 @@ void add_action_value_methods(Programs& programs);
 void add_rollout_methods(Programs& programs);
 void add_offline_methods(Programs& programs);
 void add_data_constraint_methods(Programs& programs);
+void add_behaviour_model_methods(Programs& programs);
+void add_sequence_models(Programs& programs);
 void add_session_methods(Programs& programs);
 /// The registry in parts of equal size, one a translation unit of tabular_methods, so that compilers share it.
 inline constexpr std::size_t tabular_parts = 8;

@@ -27,13 +27,15 @@ struct ControlRun {
 };
 ROARS_FIELDS(ControlRun, iterations, updates, evaluate_every, checkpoint_every)
 
+template <class LearnerSettings>
 struct ControlFlags {
     ControlRun run{};
-    train::ControlSettings control{};
+    LearnerSettings control{};
     std::string data{};            ///< file or folder of transitions, for methods that learn from data
     std::string demonstrations{};  ///< of an expert's, for methods that imitate one
 };
-ROARS_FIELDS(ControlFlags, run, control, data, demonstrations)
+template <class LearnerSettings>
+ROARS_FIELDS_OF((ControlFlags<LearnerSettings>), run, control, data, demonstrations)
 
 /// A run on an environment: no warm start, `updates` iterations of the method a line of metrics.
 template <class Method, class Learner>
@@ -98,8 +100,8 @@ private:
 /// The papers' settings are for millions of steps. These are for worlds of a few numbers, and networks of 64 units. A
 /// network of action values has more of them, normalised, at a rate that falls to 0: what one step of Q-learning takes
 /// to keep what it has found (docs/methods/dqn.md).
-template <class Method, class Head>
-void control_settings(Method& method, ControlFlags& flags) {
+template <class Method, class Learner>
+void control_settings(Method& method, ControlFlags<typename Learner::Settings>& flags) {
     set_everywhere(method, ".learning_rate", 1e-3);
     set_everywhere(method, "network.width", 64);
     set_everywhere(method, "model.width", 64);
@@ -122,7 +124,7 @@ void control_settings(Method& method, ControlFlags& flags) {
         flags.run.updates = many ? 5 : 200;
         if (many) method.sampler.steps = 256;
     }
-    if constexpr (std::is_same_v<Head, actor::ActionValues>) {
+    if constexpr (std::is_same_v<typename Learner::PolicyHead, actor::ActionValues>) {
         flags.run.iterations = 50;
         flags.control.width = 128;
         flags.control.layer_norm = true;
@@ -134,13 +136,13 @@ void control_settings(Method& method, ControlFlags& flags) {
 }
 
 /// roars train --method NAME --task ENVIRONMENT.
-template <class Method, class Head, bool value_head>
+template <class Method, class Learner>
 int train_control(const methods::Facts& facts, const Request& request) {
     use_one_thread();
     constexpr bool offline = !requires(const Method& method) { method.sampler.steps; };
     Method method = methods::registered<Method>(facts.name);
-    ControlFlags flags;
-    control_settings<Method, Head>(method, flags);
+    ControlFlags<typename Learner::Settings> flags;
+    control_settings<Method, Learner>(method, flags);
     for (const auto& [flag, text] : request.settings)
         expect(set_setting(flags.run, flag, text) || set_setting(flags, flag, text) || set_setting(method, flag, text),
                [&, &name = flag] {
@@ -163,10 +165,9 @@ int train_control(const methods::Facts& facts, const Request& request) {
         return imitates ? request.method + " imitates an expert: expected --demonstrations FILE"
                         : "--demonstrations: " + request.method + " imitates nobody";
     });
-    auto world = world_of<Head::continuous>(request.task);
-    using World = decltype(world);
+    auto world = world_of<Learner::continuous>(request.task);
     if constexpr (requires { method.advantage.actions; }) method.advantage.actions = env::world_sizes(world).action;
-    train::ControlLearner<World, Head, value_head> learner(world, flags.control, request.seed);
+    Learner learner(world, flags.control, request.seed);
     if constexpr (offline) learner.learn_from(data::load<float>(flags.data));
     if constexpr (imitates) learner.learn_from_demonstrations(data::load<float>(flags.demonstrations));
     if (request.only_check) return 0;
@@ -185,22 +186,26 @@ int train_control(const methods::Facts& facts, const Request& request) {
     return ControlSession(facts, request, settings, flags.run, yardstick, method, learner).train();
 }
 
-/// Puts methods of these types among the programs of every environment that the policy acts in.
-template <class Head, bool value_head, class... Method>
-void add_control(Programs& programs) {
+/// Puts methods of these types, trained by this learner, among the programs of every environment that it acts in.
+template <class Learner, class... Method>
+void add_learner(Programs& programs) {
     auto add = [&]<class M>(std::type_identity<M>) {
-        using Learner = train::ControlLearner<std::conditional_t<Head::continuous, ContinuousWorld, DiscreteWorld>,
-                                              Head, value_head>;
         static_assert(fits_v<M, Learner>);
         auto to = [&](const char* task, const auto&) {
-            add_program(programs, task, methods::names_of<M>(), {train_control<M, Head, value_head>, {}});
+            add_program(programs, task, methods::names_of<M>(), {train_control<M, Learner>, {}});
         };
-        if constexpr (Head::continuous)
+        if constexpr (Learner::continuous)
             for_each_continuous(to);
         else
             for_each_discrete(to);
     };
     (add(std::type_identity<Method>{}), ...);
+}
+template <class Head>
+using WorldOf = std::conditional_t<Head::continuous, ContinuousWorld, DiscreteWorld>;
+template <class Head, bool value_head, class... Method>
+void add_control(Programs& programs) {
+    add_learner<train::ControlLearner<WorldOf<Head>, Head, value_head>, Method...>(programs);
 }
 
 }  // namespace roars::program

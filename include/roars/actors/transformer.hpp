@@ -156,16 +156,19 @@ public:
     Transformer snapshot() const { return *this; }
 
     /// Sequence s is tokens [token_offsets[s], token_offsets[s + 1]). For row i of the output, logits[i] predict the
-    /// token after token rows[i]. Activations are kept for backward.
+    /// token after token rows[i]. Activations are kept for backward. `added` [tokens x width], where given, is added to
+    /// the embeddings: what a token stands for is numbers.
     TransformerOutput<Real> forward(std::span<const std::int32_t> tokens, std::span<const std::int64_t> token_offsets,
-                                    std::span<const std::int64_t> rows) {
-        encode(workspace_, tokens, token_offsets);
+                                    std::span<const std::int64_t> rows, std::span<const Real> added = {}) {
+        encode(workspace_, tokens, token_offsets, added);
         return read_out(workspace_, rows);
     }
 
     /// Adds d loss/d parameters to parameters().gradients(), for the last forward. grad_logits [rows x vocabulary] may
-    /// be the span that forward returned; grad_values [rows] or empty.
-    void backward(std::span<const Real> grad_logits, std::span<const Real> grad_values = {}) {
+    /// be the span that forward returned; grad_values [rows] or empty. Where grad_added [tokens x width] is given, it
+    /// receives d loss/d added.
+    void backward(std::span<const Real> grad_logits, std::span<const Real> grad_values = {},
+                  std::span<Real> grad_added = {}) {
         Workspace& w = workspace_;
         auto rows = static_cast<std::int64_t>(w.rows.size());
         expect(static_cast<std::int64_t>(grad_logits.size()) == rows * settings_.vocabulary, [&] {
@@ -179,6 +182,8 @@ public:
                        " numbers, expected " +
                        (settings_.value_head ? std::to_string(rows) : std::string("none: the model has no value head"));
             });
+        check_added("grad_added", grad_added.size(), static_cast<std::int64_t>(w.tokens.size()));
+        std::fill(grad_added.begin(), grad_added.end(), Real(0));
         if (rows == 0) return;
         std::int64_t row_lanes = std::min(lane_limit, (rows + 63) / 64);
         auto chunks = static_cast<std::int64_t>(w.chunks.size()) - 1;
@@ -194,6 +199,7 @@ public:
                 chunk_backward(w, w.lanes[lane], w.chunks[chunk], w.chunks[chunk + 1]);
         });
         add_lanes(w, std::max(row_lanes, chunk_lanes));
+        std::copy_n(w.grad_residual.data(), grad_added.size(), grad_added.begin());
     }
 
     /// The parameters and, as metadata, the settings; load() needs nothing else.
@@ -380,15 +386,23 @@ private:
 
     // Forward.
 
-    void encode(Workspace& w, std::span<const std::int32_t> tokens, std::span<const std::int64_t> offsets) const {
+    void encode(Workspace& w, std::span<const std::int32_t> tokens, std::span<const std::int64_t> offsets,
+                std::span<const Real> added = {}) const {
         check(tokens, offsets);
+        check_added("added", added.size(), static_cast<std::int64_t>(tokens.size()));
         w.tokens.assign(tokens.begin(), tokens.end());
         w.offsets.assign(offsets.begin(), offsets.end());
         w.rows.clear();
         cut_chunks(w);
         prepare(w, static_cast<std::int64_t>(tokens.size()));
         parallel_for(backend_, static_cast<std::int64_t>(w.chunks.size()) - 1,
-                     [&](std::int64_t chunk) { encode_chunk(w, w.chunks[chunk], w.chunks[chunk + 1]); });
+                     [&](std::int64_t chunk) { encode_chunk(w, w.chunks[chunk], w.chunks[chunk + 1], added); });
+    }
+    void check_added(const char* name, std::size_t numbers, std::int64_t tokens) const {
+        expect(numbers == 0 || static_cast<std::int64_t>(numbers) == tokens * settings_.width, [&] {
+            return std::string("transformer: ") + name + " has " + std::to_string(numbers) + " numbers, expected " +
+                   std::to_string(tokens) + " rows of " + std::to_string(settings_.width);
+        });
     }
 
     void check(std::span<const std::int32_t> tokens, std::span<const std::int64_t> offsets) const {
@@ -433,11 +447,14 @@ private:
         w.final.resize(settings_.width, tokens);
     }
 
-    void encode_chunk(Workspace& w, std::int64_t first, std::int64_t last) const {
+    void encode_chunk(Workspace& w, std::int64_t first, std::int64_t last, std::span<const Real> added) const {
         std::int64_t begin = w.offsets[first], count = w.offsets[last] - begin;
         if (count == 0) return;
         for (std::int64_t t = begin; t < begin + count; ++t)
             w.layers[0].input.column(t) = embedding().row(w.tokens[t]).transpose();
+        if (!added.empty())
+            w.layers[0].input.columns(begin, count) +=
+                ConstMatrixMap<Real>(added.data() + begin * settings_.width, settings_.width, count);
         for (std::int64_t l = 0; l < settings_.layers; ++l) {
             Buffer<Real>& next = l + 1 < settings_.layers ? w.layers[l + 1].input : w.final;
             layer_forward(w, l, first, last, next.columns(begin, count));

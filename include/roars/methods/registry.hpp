@@ -15,6 +15,7 @@
 #include "roars/methods/control_policy_gradient.hpp"
 #include "roars/methods/copo.hpp"
 #include "roars/methods/dapo.hpp"
+#include "roars/methods/decision_transformer.hpp"
 #include "roars/methods/demonstration_regularized.hpp"
 #include "roars/methods/direct_advantage.hpp"
 #include "roars/methods/disco.hpp"
@@ -317,6 +318,12 @@ inline constexpr List all{
           bear},
     Entry{Facts{"plas", "PLAS: a policy in the code of a model of the data", "offline", "2011.07213", 2020, "d3rlpy"},
           plas},
+    Entry{Facts{"decision-transformer", "Decision Transformer: a sequence model that is asked for a return", "offline",
+                "2106.01345", 2021, "d3rlpy"},
+          decision_transformer},
+    Entry{Facts{"decision-transformer-discrete", "Decision Transformer of discrete actions", "offline", "2106.01345",
+                2021, "d3rlpy"},
+          discrete_decision_transformer},
 };
 
 /// Calls visit(entry) for each method, in order. What a program does for all of them is best a walk over `listed`: a

@@ -22,6 +22,7 @@
 #include "roars/networks/perceptron.hpp"
 #include "roars/reward/task_inference.hpp"
 #include "roars/sampler/balance.hpp"
+#include "roars/train/returns.hpp"
 #include "roars/train/trainer.hpp"
 
 namespace roars::train {
@@ -57,12 +58,6 @@ ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, out
              epsilon_end, epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions, matched_actions,
              candidates, random_range, balance_by_state, balance, balance_dimensions, balance_base, labelled_states,
              evaluation_episodes)
-
-/// The returns of whole episodes.
-struct Returns {
-    double mean = 0, deviation = 0, length = 0;
-    std::int64_t episodes = 0;
-};
 
 namespace detail {
 
@@ -164,6 +159,8 @@ public:
     using keeps = columns<col::mask, col::state, col::next_state, action_column>;
     using minibatches_of_tokens = void;
 
+    using PolicyHead = Head;
+    using Settings = ControlSettings;
     ControlLearner(const Environment& environment, const ControlSettings& settings, std::uint64_t seed)
         : environment_(environment),
           settings_(settings),
@@ -433,7 +430,6 @@ public:
     /// Whole episodes in worlds of their own, without exploration: the same ones whenever it is asked.
     template <class RunType>
     Returns evaluate(RunType& run) {
-        const std::int64_t count = settings_.evaluation_episodes;
         if constexpr (detail::is_told<Head>)
             if (task_.empty() && represent_ != nullptr) {
                 pursue_rewards();
@@ -442,17 +438,10 @@ public:
                 return returns;
             }
         const Original& world = env::original(environment_);
-        std::vector<env::Episode<Original>> worlds;
-        for (std::int64_t e = 0; e < count; ++e) {
-            worlds.push_back({});
-            worlds.back().random =
-                RandomStream(Random(run.random.seed(), Purpose::evaluate, static_cast<std::uint32_t>(e)));
-            worlds.back().reset(world);
-        }
+        auto worlds = evaluation_worlds(world, run.random.seed(), settings_.evaluation_episodes);
         std::vector<char> living(worlds.size(), 1);
         std::vector<Real> seen(worlds.size() * observation_size_), action(std::size_t(head_.width));
-        const std::int64_t longest = env::world_sizes(world).limit > 0 ? env::world_sizes(world).limit : 100000;
-        for (std::int64_t t = 0; t < longest; ++t) {
+        for (std::int64_t t = 0; t < longest_episode(world); ++t) {
             for (std::size_t e = 0; e < worlds.size(); ++e)
                 world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size_, observation_size_));
             std::span<const Real> out;
@@ -470,7 +459,7 @@ public:
             if (!any) break;
         }
         fresh_ = nullptr;
-        return summarise(worlds);
+        return returns_of(worlds);
     }
 
     void write(SafeTensors& file) const {
@@ -752,13 +741,8 @@ private:
         }
     }
 
-    /// An action of [-1, 1] as the environment takes it.
     void scale(std::span<const Real> action, std::span<Real> to) const {
-        if constexpr (continuous) {
-            const Real low = Real(environment_.action_low()), high = Real(environment_.action_high());
-            for (std::size_t j = 0; j < to.size(); ++j)
-                to[j] = low + (high - low) * Real(0.5) * (std::clamp(action[j], Real(-1), Real(1)) + Real(1));
-        }
+        if constexpr (continuous) to_environment(environment_, action, to);
     }
 
     /// The balance that the advantage draws for each state, the action by it, and how that action moves with it.
@@ -816,13 +800,7 @@ private:
     template <class Transitions>
     Rows rows_of(const Transitions& data) const {
         const auto count = static_cast<std::size_t>(data.rows());
-        const std::int64_t action_size = continuous ? head_.width : 1;
-        expect(count > 0 && data.observation_size == observation_size_ && data.action_size == action_size, [&] {
-            return "data set: " + std::to_string(count) + " rows of states of " +
-                   std::to_string(data.observation_size) + " numbers and actions of " +
-                   std::to_string(data.action_size) + ", expected states of " + std::to_string(observation_size_) +
-                   " and actions of " + std::to_string(action_size);
-        });
+        expect_rows_of(data, observation_size_, continuous ? head_.width : 1);
         Rows rows;
         rows.state.assign(data.state.begin(), data.state.end());
         rows.next_state.assign(data.next_state.begin(), data.next_state.end());
@@ -869,14 +847,11 @@ private:
             std::fill(batch[col::external{}].begin(), batch[col::external{}].end(), value);
     }
 
-    /// An action of the environment in [-1, 1].
     Real unscaled(Real action) const {
-        if constexpr (continuous) {
-            const Real low = Real(environment_.action_low()), high = Real(environment_.action_high());
-            return Real(2) * (action - low) / (high - low) - Real(1);
-        } else {
+        if constexpr (continuous)
+            return from_environment(environment_, action);
+        else
             return action;
-        }
     }
     template <class BatchType, class Column>
     static void copy_row(const std::vector<Real>& from, std::int64_t row, BatchType& batch, Column column,
@@ -1167,18 +1142,6 @@ private:
         } else {
             return world.step(env::original(environment_), best_of(own));
         }
-    }
-    static Returns summarise(const std::vector<env::Episode<Original>>& worlds) {
-        Returns returns;
-        returns.episodes = std::ssize(worlds);
-        double n = double(std::max<std::size_t>(1, worlds.size())), squares = 0;
-        for (const auto& world : worlds) {
-            returns.mean += world.episode_return / n;
-            returns.length += double(world.steps) / n;
-        }
-        for (const auto& world : worlds) squares += std::pow(world.episode_return - returns.mean, 2);
-        returns.deviation = n > 1 ? std::sqrt(squares / (n - 1)) : 0.0;
-        return returns;
     }
     std::vector<std::int64_t> words_of_episodes() const {
         std::vector<std::int64_t> words(episodes_.size() * words_an_episode);
