@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "roars/actors/decision_transformer.hpp"
 #include "roars/advantage/action_critics.hpp"
 #include "roars/advantage/best_minus_second.hpp"
 #include "roars/advantage/conservative_lagrangian.hpp"
@@ -37,6 +38,8 @@
 #include "roars/critic/two_hot.hpp"
 #include "roars/critic/value_loss.hpp"
 #include "roars/critic/value_transform.hpp"
+#include "roars/methods/behaviour_model.hpp"
+#include "roars/methods/decision_transformer.hpp"
 #include "roars/metrics/estimates.hpp"
 #include "roars/networks/implicit_quantiles.hpp"
 #include "roars/networks/variational.hpp"
@@ -98,7 +101,6 @@ constexpr std::string_view named(std::string_view name) {
 #define SETTING(...) named<decltype(&__VA_ARGS__)>(#__VA_ARGS__)
 #define FUNCTION(NAME) ([] { using roars::NAME; }(), std::string_view(#NAME))
 
-constexpr std::string_view no_part = "";
 constexpr std::string_view verl = "verl", trl = "TRL", openrlhf = "OpenRLHF", liger = "Liger-Kernel", rlax = "rlax",
                            d3rlpy = "d3rlpy";
 
@@ -349,13 +351,17 @@ constexpr Option options[] = {
     {d3rlpy, "BEAR: alpha, alpha_threshold", PART(regularizer::TunedWeight)},
     {d3rlpy, "PLAS: target", PART(critic::BatchConstrained)},
     {d3rlpy, "PLAS: the policy's slope through the decoder", SETTING(network::Variational<float>::backward_code)},
-    {d3rlpy, "BCQ, BEAR, PLAS: a learner that trains model, policy and critics together", no_part},
+    {d3rlpy, "BCQ", PART(methods::BatchConstrainedQ)},
+    {d3rlpy, "BEAR", PART(methods::ErrorReduction)},
+    {d3rlpy, "PLAS", PART(methods::LatentActions)},
     {d3rlpy, "PRDC", PART(regularizer::DatasetConstraint)},
     {d3rlpy, "FQE, discrete", PART(critic::ExpectedSarsa)},
     {d3rlpy, "FQE, continuous", PART(advantage::ActionCritics<critic::PolicyActionTarget>)},
     {d3rlpy, "Decision Transformer: loss, continuous", PART(regularizer::BehaviourCloning)},
     {d3rlpy, "Decision Transformer: loss, discrete", PART(surrogate::Likelihood)},
-    {d3rlpy, "Decision Transformer: sequence model", no_part},
+    {d3rlpy, "Decision Transformer: sequence model", PART(actor::DecisionTransformer<float>)},
+    {d3rlpy, "DecisionTransformer", PART(methods::DecisionTransformer)},
+    {d3rlpy, "DiscreteDecisionTransformer", PART(methods::DiscreteDecisionTransformer)},
 };
 
 #undef PART
@@ -363,7 +369,7 @@ constexpr Option options[] = {
 #undef FUNCTION
 
 /// A bar would end a cell of the table.
-std::string cell(std::string_view text) { return text.empty() ? "none yet" : "`" + std::string(text) + "`"; }
+std::string cell(std::string_view text) { return "`" + std::string(text) + "`"; }
 
 }  // namespace
 
