@@ -3,12 +3,14 @@
 #include "golden.hpp"
 #include "rows.hpp"
 
+#include "roars/actors/heads.hpp"
 #include "roars/advantage/exponential_weight.hpp"
 #include "roars/critic/batch_constrained.hpp"
 #include "roars/critic/behaviour_regularised.hpp"
 #include "roars/critic/conservative.hpp"
 #include "roars/critic/twin_delayed.hpp"
 #include "roars/networks/variational.hpp"
+#include "roars/optimizer/surrogate.hpp"
 #include "roars/optimizer/surrogates/climb.hpp"
 #include "roars/optimizer/surrogates/variational.hpp"
 #include "roars/regularizer/mean_discrepancy.hpp"
@@ -174,6 +176,27 @@ Json discrepancy(const Inputs& in) {
             {"log_alpha_slope", 2.0 * weight.slope(state, mean)}};
 }
 
+Json sequence_actions(const Inputs& in) {
+    auto batch = rows_of_transitions<regularizer::BehaviourCloning>(in, "action");
+    fill_rows(batch, col::policy_action{}, in, "policy_action");
+    fill_rows(batch, col::action{}, in, "action");
+    // The sum over an action's numbers, not their mean.
+    regularizer::BehaviourCloning near{double(batch.width(col::action{}))};
+    double loss = mean_over_rows(batch, near).loss();
+    return {{"loss", loss}, {"grad_policy_action", json_of_column(batch, col::grad<col::policy_action>{})}};
+}
+Json sequence_tokens(const Inputs& in) {
+    Table logits(in, "logits"), grad(logits.count(), logits.width);
+    auto batch = rows_of_transitions<surrogate::Likelihood>(in, "action");
+    std::vector<std::int32_t> action;
+    for (std::int64_t each : in.wholes("action")) action.push_back(static_cast<std::int32_t>(each));
+    actor::Categorical head{logits.width};
+    head.log_probability<double>(logits.values, {}, action, batch[col::logp{}], {});
+    double loss = mean_over_rows(batch, surrogate::Likelihood{}).loss();
+    head.d_log_probability<double>(logits.values, {}, action, batch[col::grad<col::logp>{}], {}, grad.values, {});
+    return {{"loss", loss}, {"grad_logits", json_of(grad)}};
+}
+
 }  // namespace
 
 void add_d3rlpy(Registry& registry) {
@@ -191,6 +214,8 @@ void add_d3rlpy(Registry& registry) {
     add("target", "plas", latent_target);
     add("loss", "plas", latent_policy);
     add("regularizer", "bear_gaussian", discrepancy<regularizer::kernel::Gaussian>);
+    add("loss", "decision_transformer", sequence_actions);
+    add("loss", "discrete_decision_transformer", sequence_tokens);
     add("regularizer", "bear_laplacian", discrepancy<regularizer::kernel::Laplacian>);
 }
 

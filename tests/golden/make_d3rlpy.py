@@ -14,6 +14,7 @@ import d3rlpy
 import numpy as np
 import torch
 from d3rlpy.algos.qlearning.torch import bcq_impl, bear_impl, cal_ql_impl, crr_impl, plas_impl, rebrac_impl
+from d3rlpy.algos.transformer.torch import decision_transformer_impl
 from d3rlpy.models.torch import ActionOutput, ContinuousEnsembleQFunctionForwarder, compute_max_with_n_actions, compute_vae_error
 from d3rlpy.models.torch.parameters import Parameter
 from d3rlpy.models.torch.policies import DeterministicResidualPolicy
@@ -238,6 +239,24 @@ def bear_target(rows, width, samples, lam):
          {"target": target_of(reward, terminal, gamma, value)})
 
 
+def decision_transformer(windows, steps, width, actions):
+    said, taken = torch.tanh(rounded(windows, steps, width)).requires_grad_(), torch.tanh(rounded(windows, steps, width))
+    batch = SimpleNamespace(observations=None, actions=taken, returns_to_go=None, timesteps=None, masks=torch.ones(windows, steps))
+    own = SimpleNamespace(_modules=SimpleNamespace(transformer=lambda *_: said))
+    loss = decision_transformer_impl.DecisionTransformerImpl.compute_loss(own, batch)
+    loss.backward()
+    flat = lambda x: x.reshape(windows * steps, -1)
+    case("loss", "decision_transformer", "DecisionTransformerImpl.compute_loss of what the model said, windows without padding",
+         {"policy_action": flat(said), "action": flat(taken)}, {"loss": loss, "grad_policy_action": flat(said.grad)})
+    logits, token = rounded(windows, steps, actions).requires_grad_(), torch.tensor(draw.integers(actions, size=(windows, steps)))
+    batch.actions = token
+    own = SimpleNamespace(_modules=SimpleNamespace(transformer=lambda *_: (None, logits)), _action_size=actions)
+    loss = decision_transformer_impl.DiscreteDecisionTransformerImpl.compute_loss(own, batch)
+    loss.backward()
+    case("loss", "discrete_decision_transformer", "DiscreteDecisionTransformerImpl.compute_loss of its logits",
+         {"logits": flat(logits), "action": token.reshape(-1)}, {"loss": loss, "grad_logits": flat(logits.grad)})
+
+
 rebrac(5, 2, 0.3, 0.2, 0.5, 0.05)
 rebrac(4, 3, 0.01, 0.8, 0.4, 1.0)
 for weight in ("binary", "exp"):
@@ -257,4 +276,5 @@ for kernel, sigma in (("gaussian", 2.0), ("laplacian", 1.5)):
     bear(3, 2, 4, kernel, sigma, 1.7, 0.05)
     bear(4, 1, 3, kernel, sigma, 0.4, 2.0)
 bear_target(4, 2, 4, 0.75)
+decision_transformer(2, 3, 2, 4)
 sys.stdout.write("[" + ",\n".join(json.dumps(c) for c in cases) + "]\n")
