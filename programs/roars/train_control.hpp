@@ -110,6 +110,14 @@ void control_settings(Method& method, ControlFlags<typename Learner::Settings>& 
         method.advantage.critics_after = std::min<std::int64_t>(method.advantage.critics_after, 2000);
         method.advantage.policy_after = std::min<std::int64_t>(method.advantage.policy_after, 2000);
     }
+    if constexpr (requires { flags.control.target_share; }) {
+        flags.control.length = method.sampler.length = 10;
+        flags.control.layers = flags.control.heads = 2;
+        flags.control.width = 32;
+        flags.control.hidden = 128;
+        method.sampler.batch_size = 32;
+        set_everywhere(method, ".warmup_steps", 200);
+    }
     if constexpr (requires { method.sampler.capacity; }) {
         method.sampler.capacity = 100000;
         method.sampler.batch_size = 100;
