@@ -113,6 +113,19 @@ TEST(DecisionTransformer, SeesThePastAndTheReturnAskedFor) {
                  Error);
 }
 
+TEST(Transformer, NumbersBesideItsTokensAreAsManyAsItsWidth) {
+    actor::Transformer<double> model({.vocabulary = 4, .layers = 1, .width = 8, .heads = 2, .hidden = 8}, 1);
+    const std::vector<std::int32_t> tokens{1, 3};
+    const std::vector<std::int64_t> offsets{0, 2}, rows{1};
+    auto plain = model.forward(tokens, offsets, rows).logits;
+    const Values before(plain.begin(), plain.end()), nothing(16, 0.0);
+    auto same = model.forward(tokens, offsets, rows, nothing).logits;
+    EXPECT_EQ(before, Values(same.begin(), same.end()));
+    EXPECT_THROW(model.forward(tokens, offsets, rows, Values(8)), Error);
+    Values narrow(8);
+    EXPECT_THROW(model.backward(Values(4), {}, narrow), Error);
+}
+
 /// Five steps in one state; action 1 pays 1, action 0 nothing.
 struct Choices : env::TabularMdp<1, 2, 5> {
     Choices() {
