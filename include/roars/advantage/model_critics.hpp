@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -70,7 +71,7 @@ struct ModelCritics {
                 std::fill(value.begin(), value.end(), Real(0));
             });
         if (state.batches <= critics_after) return;
-        fill_rows(run, state, read);
+        fill_rows(state, read);
         std::span<const Real> proposed;
         if constexpr (contains_v<col::next_proposed_action, needs>) proposed = read[col::next_proposed_action{}];
         const std::int64_t samples = samples_of(state, read[col::next_target_action{}], batch.tokens());
@@ -104,7 +105,7 @@ struct ModelCritics {
             std::fill(batch[col::q_gradient{}].begin(), batch[col::q_gradient{}].end(), Real(0));
             return;
         }
-        fill_rows(run, state, read);
+        fill_rows(state, read);
         auto& rows = state.rows;
         std::span<const Real> proposed;
         if constexpr (contains_v<col::proposed_action, needs>) proposed = read[col::proposed_action{}];
@@ -168,8 +169,8 @@ private:
         });
         return std::ssize(said) / (rows * width);
     }
-    template <class RunType, class Real, class BatchType>
-    void fill_rows(RunType&, ModelCriticsState<Real, Critics, Carried>& state, const BatchType& batch) const {
+    template <class Real, class BatchType>
+    void fill_rows(ModelCriticsState<Real, Critics, Carried>& state, const BatchType& batch) const {
         auto& rows = state.rows;
         const std::array<std::int64_t, 2> whole{0, batch.tokens()};
         rows.reshape(whole);
