@@ -94,8 +94,7 @@ private:
 
     std::int64_t updates_;
     Learner& learner_;
-    std::conditional_t<is_staged<Method>, train::StagedTrainer<Method, Learner>, train::Trainer<Method, Learner>>
-        trainer_;
+    train::TrainerOf<Method, Learner> trainer_;
 };
 
 /// The papers' settings are for millions of steps. These are for worlds of a few numbers, and networks of 64 units. A
@@ -144,16 +143,6 @@ void fit_to_the_run(Method& method, ControlRun& run) {
                 total = run.iterations * run.updates;
     });
 }
-/// A setting of the method; of a staged one also without the stage's name, in every stage that has it.
-template <class Method>
-bool set_in_method(Method& method, const std::string& flag, const std::string& text) {
-    bool found = set_setting(method, flag, text);
-    if constexpr (is_staged<Method>)
-        if (!found)
-            for_each_algorithm(method, [&](auto& algorithm) { found = set_setting(algorithm, flag, text) || found; });
-    return found;
-}
-
 /// roars train --method NAME --task ENVIRONMENT.
 template <class Method, class Head, bool value_head>
 int train_control(const methods::Facts& facts, const Request& request) {

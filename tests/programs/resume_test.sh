@@ -54,8 +54,8 @@ compare priorities 5 14 --method prioritised-dqn --task cartpole --seed 7 --iter
     --checkpoint_every 3 --control.evaluation_episodes 2
 compare rollouts 6 20 --method ppo-control --task cartpole --seed 8 --iterations 30 --updates 1 --checkpoint_every 4 \
     --control.evaluation_episodes 2 --sampler.steps 64
-compare stages 130 900 --method tscac --task sessions --seed 9 --warm_start 400 --iterations 800 --checkpoint_every 70 \
-    --evaluate_every 500
+compare stages 130 900 --method tscac --task sessions --seed 9 --stage.iterations 100 --stage_2.iterations 100 \
+    --stage_3.iterations 100 --stage_4.iterations 100 --stage_5.iterations 800 --checkpoint_every 70 --evaluate_every 500
 
 # Killed in the first stage and in the second. Without HDF5 there is no data to begin with.
 "$data" collect --environment Pendulum-v1 --rows 400 --seed 1 --out "$folder/pendulum.hdf5" >"$folder/errors" 2>&1 ||

@@ -258,9 +258,9 @@ inline constexpr List all{
     Entry{Facts{"demonstration-regularised", "Demonstrations are cloned, plans pay for leaving the clone",
                 "demonstrations", "2310.17303", 2023, "22-demo-regularized-rl"},
           demonstration_regularised},
-    Entry{Facts{"tscac", "TSCAC, second stage: the main response, near policies of the others", "constrained",
+    Entry{Facts{"tscac-main", "TSCAC, second stage: the main response, near policies of the others", "constrained",
                 "2302.01680", 2023, "35-tscac"},
-          tscac},
+          tscac_main},
     Entry{Facts{"tscac-response", "TSCAC, first stage: an actor-critic of one response", "constrained", "2302.01680",
                 2023, "35-tscac"},
           tscac_response},
@@ -318,6 +318,9 @@ inline constexpr List staged{
     Entry{Facts{"famo2o-conservative", "FamO2O on a conservative critic", "offline to online", "2310.17966", 2023,
                 "23-famo2o"},
           famo2o_conservative},
+    Entry{Facts{"tscac", "TSCAC: a policy for each auxiliary response, then the main one near them", "constrained",
+                "2302.01680", 2023, "35-tscac"},
+          tscac},
 };
 
 /// Calls visit(entry) for each method, in order: those of one algorithm, then the staged ones. What a program does for

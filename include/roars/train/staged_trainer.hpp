@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "roars/stages.hpp"
@@ -118,5 +119,9 @@ private:
     Learner* learner_;
     std::tuple<Trainer<typename S::Algorithm, Learner>...> trainers_;
 };
+
+/// What trains a method: one algorithm, or Stages.
+template <class Method, class Learner>
+using TrainerOf = std::conditional_t<is_staged<Method>, StagedTrainer<Method, Learner>, Trainer<Method, Learner>>;
 
 }  // namespace roars::train
