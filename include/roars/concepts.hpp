@@ -75,13 +75,19 @@ struct AnyScore {
 }  // namespace archetype
 
 /// collect(run, state, source, batch, score): decides which rollouts or rows enter the batch. It may roll out, have the
-/// result scored and roll out again; `observe` (optional) sees the outcome afterwards.
+/// result scored and roll out again; `observe` (optional) sees the outcome afterwards. prepare(source) (optional) asks
+/// something of the source before all of that.
 template <class P>
 concept SamplerPart = Part<P> &&
     requires(const P& part, archetype::AnyRun& run, state_of<P>& state, archetype::AnySource& source,
              archetype::AnyBatch& batch, archetype::AnyScore& score) {
     part.collect(run, state, source, batch, score);
 };
+/// prepare(source) of a sampler, or of what amends its batch.
+template <class P, class Source>
+void prepare_source(const P& part, Source& source) {
+    if constexpr (requires { part.prepare(source); }) part.prepare(source);
+}
 
 /// The reward of one sequence as a function: x[col::outcome{}] is its value of a column, x.length() its tokens.
 template <class BatchType>

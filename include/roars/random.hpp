@@ -39,6 +39,10 @@ public:
     ROARS_FN constexpr Random at(std::uint32_t iteration) const {
         return Random(seed_, static_cast<Purpose>(purpose_), iteration);
     }
+    /// The same place under another seed.
+    ROARS_FN constexpr Random under(std::uint64_t seed) const {
+        return Random(seed, static_cast<Purpose>(purpose_), iteration_);
+    }
     ROARS_FN constexpr std::uint64_t seed() const { return seed_; }
 
     /// Four independent words of 32 bits.

@@ -89,6 +89,8 @@ ROARS_FIELDS_OF((Stage<A, Take...>), algorithm, iterations)
 template <class... S>
 struct Stages : Pack<S...> {
     using Pack<S...>::Pack;
+    using Inputs = unite_t<typename S::Algorithm::Inputs...>;
+    using Columns = unite_t<typename S::Algorithm::Columns...>;
 
     /// Where iteration n of the whole run falls. Behind the last stage its last iterations go on.
     struct Place {
@@ -113,5 +115,20 @@ private:
         return apply(*this, [](const S&... stage) { return std::array{stage.iterations...}; });
     }
 };
+
+/// Is a method Stages, or one algorithm?
+template <class Method>
+inline constexpr bool is_staged = false;
+template <class... S>
+inline constexpr bool is_staged<Stages<S...>> = true;
+
+/// Calls visit(algorithm) for each algorithm of a method: for that of every stage, or for the method itself.
+template <class Method, class Visit>
+void for_each_algorithm(Method& method, Visit&& visit) {
+    if constexpr (is_staged<std::remove_const_t<Method>>)
+        apply(method, [&](auto&... stage) { (visit(stage.algorithm), ...); });
+    else
+        visit(method);
+}
 
 }  // namespace roars

@@ -56,18 +56,24 @@ void show_part(const char* slot, const std::array<std::string, 3>& part) {
     std::printf("%-12s   reads %s; gives %s\n", "", part[1].c_str(), part[2].c_str());
 }
 
+template <class A>
+void show_algorithm(const A&) {
+    show_part("sampler", part_of<typename A::Sampler, typename A::SamplerStage>());
+    show_part("reward", part_of<typename A::Reward, typename A::RewardStage>());
+    show_part("regularizer", part_of<typename A::Regularizer, typename A::ShapeStage>());
+    show_part("advantage", part_of<typename A::Advantage, typename A::AdvantageStage>());
+    show_part("optimizer", part_of<typename A::Optimizer, typename A::ObjectiveStage>());
+    std::printf("\nfrom actor and task: %s\ngradients: %s\n\n", column_names(typename A::Inputs{}).c_str(),
+                column_names(typename A::Gradients{}).c_str());
+}
+
 template <class M>
 void show_method(const methods::Entry<M>& entry) {
     const auto& facts = entry.facts;
     std::printf("%.*s\n%s%.*s\n\n", int(facts.title.size()), facts.title.data(), of_archive(facts) ? "arXiv " : "",
                 int(facts.paper.size()), facts.paper.data());
-    show_part("sampler", part_of<typename M::Sampler, typename M::SamplerStage>());
-    show_part("reward", part_of<typename M::Reward, typename M::RewardStage>());
-    show_part("regularizer", part_of<typename M::Regularizer, typename M::ShapeStage>());
-    show_part("advantage", part_of<typename M::Advantage, typename M::AdvantageStage>());
-    show_part("optimizer", part_of<typename M::Optimizer, typename M::ObjectiveStage>());
-    std::printf("\nfrom actor and task: %s\ngradients: %s\n\nsettings (the paper's):\n",
-                column_names(typename M::Inputs{}).c_str(), column_names(typename M::Gradients{}).c_str());
+    for_each_algorithm(entry.method, [](const auto& algorithm) { show_algorithm(algorithm); });
+    std::printf("settings (the paper's):\n");
     for (const auto& [flag, setting] : flags_in(entry.method))
         std::printf("  --%s %s\n", flag.c_str(), setting.json().dump().c_str());
 }

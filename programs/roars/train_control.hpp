@@ -13,6 +13,7 @@
 #include "roars/data/files.hpp"
 #include "roars/reflect.hpp"
 #include "roars/train/control_learner.hpp"
+#include "roars/train/staged_trainer.hpp"
 #include "tabular_tasks.hpp"
 #include "train_session.hpp"
 
@@ -67,13 +68,14 @@ private:
         }
         record.emplace_back("steps", double(learner_.position.steps));
         if (double mean = 0; learner_.take_recent_return(mean)) record.emplace_back("episode_return", mean);
-        if constexpr (requires { trainer_.state.advantage.loss; })
-            record.emplace_back("critic_loss", trainer_.state.advantage.loss);
-        if constexpr (requires { trainer_.state.advantage.penalty.gap; }) {
-            const auto& penalty = trainer_.state.advantage.penalty;
-            record.emplace_back("gap", penalty.gap);
-            record.emplace_back("gap_weight", std::exp(penalty.multiplier.log_weight));
-        }
+        trainer_.with_state([&](const auto& state) {
+            if constexpr (requires { state.advantage.loss; }) record.emplace_back("critic_loss", state.advantage.loss);
+            if constexpr (requires { state.advantage.penalty.gap; }) {
+                const auto& penalty = state.advantage.penalty;
+                record.emplace_back("gap", penalty.gap);
+                record.emplace_back("gap_weight", std::exp(penalty.multiplier.log_weight));
+            }
+        });
         return record;
     }
     void evaluated(Run<backend::Host>& run, double score) override { trainer_.evaluated(run, score); }
@@ -83,18 +85,19 @@ private:
     }
     void write(SafeTensors& file) const override {
         learner_.write(file);
-        train::write_state(file, trainer_.state, "method");
+        trainer_.for_each_state(
+            [&](const std::string& name, const auto& state) { train::write_state(file, state, name); });
         train::write_state(file, learner_.position, "position");
     }
     void read(const SafeTensors& file) override {
         learner_.read(file);
-        train::read_state(file, trainer_.state, "method");
+        trainer_.for_each_state([&](const std::string& name, auto& state) { train::read_state(file, state, name); });
         train::read_state(file, learner_.position, "position");
     }
 
     std::int64_t updates_;
     Learner& learner_;
-    train::Trainer<Method, Learner> trainer_;
+    train::TrainerOf<Method, Learner> trainer_;
 };
 
 /// The papers' settings are for millions of steps. These are for worlds of a few numbers, and networks of 64 units. A
@@ -143,27 +146,47 @@ void control_settings(Method& method, ControlFlags<typename Learner::Settings>& 
     }
 }
 
+/// As long as the run: a stage's part of it, or a schedule that has no length of its own. `run.iterations` is 0 where a
+/// staged method's own lengths say it.
+template <class Method>
+void fit_to_the_run(Method& method, ControlRun& run) {
+    if constexpr (is_staged<Method>)
+        if (run.iterations == 0)
+            run.iterations = (method.iterations() + run.updates - 1) / std::max<std::int64_t>(run.updates, 1);
+    for_each_algorithm(method, [&](auto& algorithm) {
+        if constexpr (requires { algorithm.optimizer.step.schedule.total_steps; })
+            if (auto& total = algorithm.optimizer.step.schedule.total_steps; total == 0)
+                total = run.iterations * run.updates;
+    });
+}
+
 /// roars train --method NAME --task ENVIRONMENT.
 template <class Method, class Learner>
 int train_control(const methods::Facts& facts, const Request& request) {
     use_one_thread();
-    constexpr bool offline = !requires(const Method& method) { method.sampler.steps; };
+    bool offline = false;
     Method method = methods::registered<Method>(facts.name);
     ControlFlags<typename Learner::Settings> flags;
-    control_settings<Method, Learner>(method, flags);
+    for_each_algorithm(method, [&](auto& algorithm) {
+        control_settings<std::remove_reference_t<decltype(algorithm)>, Learner>(algorithm, flags);
+        offline = offline || !requires { algorithm.sampler.steps; };
+    });
+    if constexpr (is_staged<Method>) {
+        flags.run.iterations = 0;
+        apply(method, [](auto&... stage) { ((stage.iterations = 10000), ...); });
+    }
     for (const auto& [flag, text] : request.settings)
-        expect(set_setting(flags.run, flag, text) || set_setting(flags, flag, text) || set_setting(method, flag, text),
-               [&, &name = flag] {
-                   return "--" + name + ": no such setting, expected one that `roars show " + request.method +
-                          "` lists, or --control.width ..., --iterations, --updates, --data, --demonstrations";
-               });
+        expect(
+            set_setting(flags.run, flag, text) || set_setting(flags, flag, text) || set_in_method(method, flag, text),
+            [&, &name = flag] {
+                return "--" + name + ": no such setting, expected one that `roars show " + request.method +
+                       "` lists, or --control.width ..., --iterations, --updates, --data, --demonstrations";
+            });
+    fit_to_the_run(method, flags.run);
     expect(flags.run.iterations > 0 && flags.run.updates > 0 && flags.run.evaluate_every > 0 &&
                flags.run.checkpoint_every > 0 && flags.control.evaluation_episodes > 0,
            "--iterations, --updates, --evaluate_every, --checkpoint_every and --control.evaluation_episodes: expected "
            "1 or more");
-    if constexpr (requires { method.optimizer.step.schedule.total_steps; })
-        if (auto& total = method.optimizer.step.schedule.total_steps; total == 0)  // a schedule as long as the run
-            total = flags.run.iterations * flags.run.updates;
     expect(offline == !flags.data.empty(), [&] {
         return offline ? request.method + " learns from data: expected --data FILE"
                        : "--data: " + request.method + " takes steps of its own and reads no data";
@@ -174,9 +197,12 @@ int train_control(const methods::Facts& facts, const Request& request) {
                         : "--demonstrations: " + request.method + " imitates nobody";
     });
     auto world = world_of<Learner::continuous>(request.task);
-    if constexpr (requires { method.advantage.actions; }) method.advantage.actions = env::world_sizes(world).action;
+    for_each_algorithm(method, [&](auto& algorithm) {
+        if constexpr (requires { algorithm.advantage.actions; })
+            algorithm.advantage.actions = env::world_sizes(world).action;
+    });
     Learner learner(world, flags.control, request.seed);
-    if constexpr (offline) learner.learn_from(data::load<float>(flags.data));
+    if (offline) learner.learn_from(data::load<float>(flags.data));
     if constexpr (imitates) learner.learn_from_demonstrations(data::load<float>(flags.demonstrations));
     if (request.only_check) return 0;
     Json settings = to_json(flags);

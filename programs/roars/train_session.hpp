@@ -13,6 +13,7 @@
 
 #include "picture.hpp"
 #include "roars/reflect.hpp"
+#include "roars/stages.hpp"
 #include "roars/train/checkpoint.hpp"
 #include "roars/train/trainer.hpp"
 #include "run_folder.hpp"
@@ -77,6 +78,16 @@ private:
     std::int64_t iteration_ = 0, step_ = 0;
     double accuracy_ = 0, accuracy_before_ = 0;
 };
+
+/// A setting of the method; of a staged one also without the stage's name, in every stage that has it.
+template <class Method>
+bool set_in_method(Method& method, const std::string& flag, const std::string& text) {
+    bool found = set_setting(method, flag, text);
+    if constexpr (is_staged<Method>)
+        if (!found)
+            for_each_algorithm(method, [&](auto& algorithm) { found = set_setting(algorithm, flag, text) || found; });
+    return found;
+}
 
 /// The session of one method and one learner, which the caller keeps.
 template <class Method, class Learner>

@@ -71,7 +71,7 @@ int train_tabular(const methods::Facts& facts, const Request& request) {
     return MethodSession(facts, request, work.settings, work.run, yardstick, method, learner).train();
 }
 
-/// Every tabular_parts-th method of the registry, from number `part` on.
+/// Every tabular_parts-th method of the registry, from number `part` on; with the first part the staged ones.
 template <std::size_t part>
 void add_tabular(Programs& programs) {
     auto add = [&]<class Entry>(const Entry& entry) {
@@ -86,6 +86,7 @@ void add_tabular(Programs& programs) {
         (one(std::integral_constant<std::size_t, index>{}), ...);
     }
     (std::make_index_sequence<decltype(methods::all)::size>{});
+    if constexpr (part == 0) apply(methods::staged.entries, [&](const auto&... entry) { (add(entry), ...); });
 }
 
 }  // namespace roars::program

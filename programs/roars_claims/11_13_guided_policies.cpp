@@ -58,6 +58,7 @@ void make_small(Method& method, double rate, double alpha) {
     critics.step = adam;
     critics.target.rule.gamma = 0.0;
     method.sampler.batch_size = 128;
+    method.sampler.standardise = false;  // one state, of about the unit already
     method.optimizer.step = adam;
     method.optimizer.surrogate.alpha = alpha;
     method.optimizer.every = 2;

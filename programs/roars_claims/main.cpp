@@ -141,6 +141,20 @@ Page read_page(const std::string& file) {
     return {text.substr(0, from + begin.size()), text.substr(to)};
 }
 
+void picture(const nlohmann::json& results, const program::RunFolder& folder) {
+    if (!draw(results, folder.file("claims.svg")))
+        std::fprintf(stderr, "no picture: gnuplot was not found (Debian: gnuplot-nox), or had nothing to draw\n");
+}
+/// The picture of a claims.json that is there, anew.
+int draw_again(const program::RunFolder& folder) {
+    const std::string file = folder.file("claims.json");
+    std::ifstream stream(file);
+    const auto results = nlohmann::json::parse(stream, nullptr, false);
+    expect(results.is_object() && results.contains("verdicts"), [&] { return file + ": holds no claims"; });
+    picture(results, folder);
+    return 0;
+}
+
 int run(const Request& request) {
     const std::vector<Experiment> all = all_experiments();
     const auto experiments = chosen(all, request);
@@ -169,10 +183,10 @@ int run(const Request& request) {
         return 0;
     }
     const auto verdicts = judge(experiments, plan, runs);
-    folder.write("claims.json", to_json(verdicts, plan).dump(2) + "\n");
+    const auto results = to_json(verdicts, plan);
+    folder.write("claims.json", results.dump(2) + "\n");
     folder.write("claims.md", page_of(verdicts, plan));
-    if (!draw(verdicts, folder.file("claims.svg")))
-        std::fprintf(stderr, "no picture: gnuplot was not found (Debian: gnuplot-nox), or had nothing to draw\n");
+    picture(results, folder);
     for (const auto& [name, text] : page)
         pages.write(name + ".md", text.before + section_of(name, verdicts, plan) + text.behind);
     for (const Verdict& v : verdicts)
@@ -187,7 +201,7 @@ int run(const Request& request) {
 int main(int argc, char** argv) {
     CLI::App app{"Tries the papers' claims in small, at equal budget, each against its baseline."};
     Request request;
-    bool list = false;
+    bool list = false, only_picture = false;
     app.add_option("name", request.names, "experiments, as --list prints them; all without any");
     app.add_option("--seeds", request.plan.seeds, "seeds that are reported")
         ->default_val(5)
@@ -200,6 +214,7 @@ int main(int argc, char** argv) {
     app.add_option("--pages", request.pages, "folder of the methods' pages, to write the results into");
     app.add_flag("--smoke", request.plan.smoke, "one update of every arm, one seed: only shows that they run");
     app.add_flag("--list", list, "the experiments and their claims");
+    app.add_flag("--picture", only_picture, "nothing is run: claims.svg of the claims.json that --out holds");
     try {
         app.parse(argc, argv);
         if (list) {
@@ -212,6 +227,7 @@ int main(int argc, char** argv) {
             return 0;
         }
         expect(out->count() > 0, "--out is required: a folder for the results");
+        if (only_picture) return draw_again(program::RunFolder(request.out));
         if (request.plan.smoke) request.plan.seeds = 1;
         std::signal(SIGINT, interrupt);
         std::signal(SIGTERM, interrupt);

@@ -319,14 +319,20 @@ std::string section_of(const std::string& page, const std::vector<Verdict>& verd
     return section;
 }
 
-bool draw(const std::vector<Verdict>& verdicts, const std::string& file) {
+bool draw(const Json& results, const std::string& file) {
     std::FILE* gnuplot = popen("gnuplot 2>/dev/null", "w");
     if (!gnuplot) return false;
-    std::vector<std::vector<const Verdict*>> panels;  // the first claim of each experiment, at one rate or at both
-    for (const Verdict& v : verdicts) {
-        if (v.claim != &v.experiment->claims.front()) continue;
-        if (panels.empty() || panels.back().front()->experiment != v.experiment) panels.emplace_back();
-        panels.back().push_back(&v);
+    std::vector<std::vector<const Json*>> panels;  // the first claim of each experiment, at one rate or at both
+    for (const Json& v : results.at("verdicts")) {
+        if (panels.empty() || panels.back().front()->at("experiment") != v.at("experiment")) {
+            panels.push_back({&v});
+        } else {
+            const Json& first = *panels.back().front();
+            auto same = [&](const char* what) { return v.at(what) == first.at(what); };
+            if (same("claim") && same("number") && v.at("rate_searched") != first.at("rate_searched") &&
+                panels.back().size() == 1)
+                panels.back().push_back(&v);
+        }
     }
     const int columns = 4, rows = std::max(1, (int(panels.size()) + columns - 1) / columns);
     std::fprintf(gnuplot,
@@ -337,18 +343,23 @@ bool draw(const std::vector<Verdict>& verdicts, const std::string& file) {
     for (const auto& panel : panels) {
         std::string baseline, method;
         double top = 0, bottom = 0;
-        auto point = [&](std::string& points, double place, const metrics::MeanInterval& x) {
-            const double low = std::isfinite(x.low) ? x.low : x.mean, high = std::isfinite(x.high) ? x.high : x.mean;
-            points += text("%g %.9g %.9g %.9g\n", place, x.mean, low, high);
+        auto point = [&](std::string& points, double place, const Json& arm) {
+            const Json& x = arm.at("of");
+            const double mean = x.at("mean");
+            auto end = [&](const char* which) { return x.at(which).is_number() ? x.at(which).get<double>() : mean; };
+            const double low = end("low"), high = end("high");
+            points += text("%g %.9g %.9g %.9g\n", place, mean, low, high);
             top = std::max(top, high);
             bottom = std::min(bottom, low);
         };
-        for (const Verdict* v : panel) {
-            point(baseline, v->searched ? 2.5 : 0, v->baseline);
-            point(method, v->searched ? 3.5 : 1, v->method);
+        for (const Json* v : panel) {
+            const bool searched = v->at("rate_searched");
+            point(baseline, searched ? 2.5 : 0, v->at("baseline"));
+            point(method, searched ? 3.5 : 1, v->at("method"));
         }
         if (!(top > bottom)) top = bottom + 1;
-        const Verdict& v = *panel.front();
+        const Json& v = *panel.front();
+        auto name = [](const Json& of, const char* key) { return of.at(key).get<std::string>(); };
         std::fprintf(gnuplot,
                      "set title \"%s: %s\\n%s (green), %s (grey)\" noenhanced\nset yrange [%.9g:%.9g]\n"
                      "$baseline << EOD\n%sEOD\n$method << EOD\n%sEOD\n"
@@ -356,8 +367,8 @@ bool draw(const std::vector<Verdict>& verdicts, const std::string& file) {
                      "fs solid 0.4 lc rgb "
                      "'#2a7f62', $baseline with yerrorbars pt 7 ps 0.4 lc rgb 'black', $method with yerrorbars pt 7 ps "
                      "0.4 lc rgb 'black'\n",
-                     v.experiment->name.c_str(), v.claim->number.c_str(), v.claim->method.c_str(),
-                     v.claim->baseline.c_str(), bottom, bottom + 1.1 * (top - bottom), baseline.c_str(),
+                     name(v, "experiment").c_str(), name(v, "number").c_str(), name(v.at("method"), "name").c_str(),
+                     name(v.at("baseline"), "name").c_str(), bottom, bottom + 1.1 * (top - bottom), baseline.c_str(),
                      method.c_str());
     }
     std::fprintf(gnuplot, "unset multiplot\n");

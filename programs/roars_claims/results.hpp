@@ -69,7 +69,8 @@ nlohmann::json to_json(const std::vector<Verdict>& verdicts, const Plan& plan);
 std::string page_of(const std::vector<Verdict>& verdicts, const Plan& plan);
 /// The part of a method's page: the claims of its experiments. Empty where it has none.
 std::string section_of(const std::string& page, const std::vector<Verdict>& verdicts, const Plan& plan);
-/// A panel for the first claim of each experiment: means with their intervals. False where gnuplot is not there.
-bool draw(const std::vector<Verdict>& verdicts, const std::string& file);
+/// A panel for the first claim of each experiment, of what to_json gives: means with their intervals. False where
+/// gnuplot is not there.
+bool draw(const nlohmann::json& results, const std::string& file);
 
 }  // namespace roars::claims

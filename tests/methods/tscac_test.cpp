@@ -14,6 +14,7 @@
 #include "roars/reward/step_reward.hpp"
 #include "roars/tasks/sessions.hpp"
 #include "roars/train/log_learner.hpp"
+#include "roars/train/staged_trainer.hpp"
 #include "roars/train/trainer.hpp"
 
 namespace {
@@ -301,7 +302,7 @@ TEST(Tscac, AnEstimateOfNothingIsNoNumber) {
 
 /// The whole of the second stage on rows of a log: what the parts say of it together.
 TEST(Tscac, TheStagesAreAlgorithmsOfOneResponseEach) {
-    using Second = methods::Tscac<2>;
+    using Second = methods::TscacMain<2>;
     static_assert(contains_v<col::logp_ref, Second::Inputs> &&
                   !contains_v<col::logp_ref, methods::TscacResponse::Inputs>);
     Numbers numbers(5);
@@ -355,14 +356,14 @@ TEST(Tscac, TwoStagesOnALogOfFiveResponses) {
     };
     auto two_stages = [&](double multiplier) {
         train::LogLearner learner(task);
-        auto second = methods::tscac;
+        auto second = methods::tscac_main;
         expect_error([&] { learn(second, learner, 1, 9); }, "no policy is frozen");
         for (std::int64_t k = 1; k < 5; ++k) {
             auto first = methods::tscac_response;
             first.reward.index = k;
             learn(first, learner, 100, std::uint64_t(k));
             EXPECT_GT(learner.worth()[std::size_t(k)], as_logged[std::size_t(k)]) << "a policy of response " << k;
-            learner.freeze();
+            learner.set_reference();
         }
         EXPECT_EQ(learner.frozen().size(), 4u);
         second.optimizer.surrogate.multiplier.fill(multiplier);
@@ -374,6 +375,29 @@ TEST(Tscac, TwoStagesOnALogOfFiveResponses) {
     EXPECT_GT(far[0], near[0] + 0.1);
     EXPECT_GT(near[1], far[1] + 0.01) << "clicks";
     EXPECT_GT(near[1], as_logged[1]);
+}
+
+/// The same as one method of five stages.
+TEST(Tscac, TheStagesFreezeAPolicyOfEachResponse) {
+    tasks::Sessions task({.users = 3, .items = 6, .rows = 6000}, 1);
+    train::LogLearner learner(task);
+    auto method = methods::tscac;
+    for_each_algorithm(method, [](auto& algorithm) {
+        algorithm.sampler.batch_size = 256;
+        algorithm.optimizer.step = {.learning_rate = 0.05, .weight_decay = 0};
+    });
+    apply(method, [](auto&... stage) { ((stage.iterations = 100), ...); });
+    get<4>(method).algorithm.optimizer.surrogate.multiplier.fill(1.0);
+    train::StagedTrainer<methods::Tscac, train::LogLearner> trainer(method, learner);
+    backend::Host host;
+    for (int i = 0; i < 500; ++i) {
+        roars::Run run{host, Random(1).at(std::uint32_t(i)), Progress{i, 500}};
+        trainer.advance(run);
+    }
+    auto as_logged = task.worth([&](std::int64_t u) { return task.behaviour().subspan(std::size_t(u * 6), 6); });
+    ASSERT_EQ(learner.frozen().size(), 4u);
+    for (std::size_t k = 1; k < 5; ++k) EXPECT_GT(learner.worth(learner.frozen()[k - 1])[k], as_logged[k]);
+    EXPECT_GT(learner.worth()[1], as_logged[1]);
 }
 
 }  // namespace

@@ -29,6 +29,13 @@ cmp "$folder/before" "$folder/torn/runs.jsonl" || fail "finished runs were run a
 grep -q "survey-margin.*margin.*DPO - IPO.*shown$" "$folder/told" || fail "survey-margin: $(cat "$folder/told")"
 grep -q "^| .*DPO against IPO.*| shown |$" "$folder/whole/claims.md" || fail "claims.md lacks a row"
 
+# The picture of what is there, without a run. Without gnuplot there is none.
+if [ -e "$folder/whole/claims.svg" ]; then
+    mkdir "$folder/drawn" && cp "$folder/whole/claims.json" "$folder/drawn/"
+    "$claims" --picture --out "$folder/drawn" 2>"$folder/errors" || fail "picture: $(cat "$folder/errors")"
+    cmp "$folder/whole/claims.svg" "$folder/drawn/claims.svg" || fail "the picture drawn again is another one"
+fi
+
 printf '# A page\n<!-- claims -->\nold\n<!-- end of claims -->\nend\n' >"$folder/pages/open-rs.md"
 "$claims" open-rs --seeds 2 --search-seeds 1 --out "$folder/torn" --pages "$folder/pages" >/dev/null 2>"$folder/errors" ||
     fail "pages: $(cat "$folder/errors")"
@@ -42,6 +49,7 @@ refuses "out is required"
 refuses "no experiment is named 'nothing', expected one of:.* rl-plus" nothing --out "$folder/a"
 refuses "seeds" --seeds 0 --out "$folder/a"
 refuses "jobs" --jobs no --out "$folder/a"
+refuses "claims.json: holds no claims" --picture --out "$folder/pages"
 refuses "cannot create this folder" rl-plus --out /proc/x
 refuses "rl-plus.md: cannot be read" rl-plus --out "$folder/a" --pages "$folder/pages"
 echo "no marks" >"$folder/pages/rl-plus.md"

@@ -21,6 +21,10 @@ refuses "rlhf cannot be trained on bandit: it asks for model_score" train --meth
 refuses "sac cannot be trained on bandit: it asks for done" train --method sac --task bandit --out "$folder/a"
 refuses "dqn has no training program for pendulum" train --method dqn --task pendulum --out "$folder/a"
 refuses "iql learns from data: expected --data FILE" train --method iql --task pendulum --out "$folder/a"
+refuses "famo2o learns from data: expected --data FILE" train --method famo2o --task pendulum --out "$folder/a"
+refuses "famo2o cannot be trained on bandit: it asks for" train --method famo2o --task bandit --out "$folder/a"
+refuses "--stage_3.iterations: no such setting" \
+    train --method famo2o --task pendulum --data x --out "$folder/a" --stage_3.iterations 1
 refuses "recoil imitates an expert: expected --demonstrations FILE" \
     train --method recoil --task pendulum --data x --out "$folder/a"
 refuses "--demonstrations: iql imitates nobody" \

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Usage: resume_test.sh ROARS FOLDER
+# Usage: resume_test.sh ROARS FOLDER ROARS_DATA
 # A run that is killed without warning, in its warm start and again later, and goes on each time must leave the same
 # policy, bit for bit, and the same metrics, seconds aside, as one that nothing happened to.
 set -u
-roars=$1 folder=$2
+roars=$1 folder=$2 data=$3
 rm -rf "$folder" && mkdir -p "$folder" || exit 1
 fail() { echo "$1"; exit 1; }
 
@@ -54,5 +54,15 @@ compare priorities 5 14 --method prioritised-dqn --task cartpole --seed 7 --iter
     --checkpoint_every 3 --control.evaluation_episodes 2
 compare rollouts 6 20 --method ppo-control --task cartpole --seed 8 --iterations 30 --updates 1 --checkpoint_every 4 \
     --control.evaluation_episodes 2 --sampler.steps 64
-compare stages 130 900 --method tscac --task sessions --seed 9 --warm_start 400 --iterations 800 --checkpoint_every 70 \
-    --evaluate_every 500
+compare stages 130 900 --method tscac --task sessions --seed 9 --stage.iterations 100 --stage_2.iterations 100 \
+    --stage_3.iterations 100 --stage_4.iterations 100 --stage_5.iterations 800 --checkpoint_every 70 --evaluate_every 500
+
+# Killed in the first stage and in the second. Without HDF5 there is no data to begin with.
+"$data" collect --environment Pendulum-v1 --rows 400 --seed 1 --out "$folder/pendulum.hdf5" >"$folder/errors" 2>&1 ||
+    { grep -q "built without HDF5" "$folder/errors" && exit 0; fail "$(cat "$folder/errors")"; }
+compare offline-to-online 5 14 --method famo2o --task pendulum --seed 10 --data "$folder/pendulum.hdf5" \
+    --stage.iterations 1000 --stage_2.iterations 1000 --updates 100 --sampler.first.batch_size 16 \
+    --sampler.second.batch_size 16 --checkpoint_every 3 --control.evaluation_episodes 2
+grep -q '"steps":0.0' <(sed -n 10p "$folder/offline-to-online-whole/metrics.jsonl") &&
+    grep -q '"steps":1000.0' <(tail -1 "$folder/offline-to-online-whole/metrics.jsonl") ||
+    fail "offline-to-online: the first 1,000 updates are to be without steps, the others with one each"

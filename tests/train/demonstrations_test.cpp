@@ -78,13 +78,13 @@ using Family = train::ControlLearner<env::CliffBandit, actor::Balanced<actor::Di
 TEST(Demonstrations, OnePolicyOfAllBalancesClonesAtZeroAndImprovesAtALargeOne) {
     Family learner(env::CliffBandit{}, {.width = 32, .layers = 1, .evaluation_episodes = 50}, 1);
     learner.learn_from(cliff_rows(2000, 9, any_action));
-    auto method = methods::famo2o;
+    auto method = methods::famo2o_offline;
     method.sampler.first.batch_size = 64;
     method.sampler.second.range = {.low = 0, .high = 20};
     method.advantage.base.network = method.advantage.network = {.width = 32, .layers = 1};
     method.advantage.base.step.learning_rate = method.advantage.step.learning_rate = 5e-3;
     method.optimizer.step.learning_rate = 5e-3;
-    train::Trainer<methods::Famo2o, Family> trainer(method, learner);
+    train::Trainer<methods::Famo2oOffline, Family> trainer(method, learner);
     backend::Host host;
     for (int i = 0; i < 3000; ++i) {
         roars::Run run{host, Random(1).at(std::uint32_t(i)), Progress{i, 3000}};

@@ -206,14 +206,15 @@ using Family = train::ControlLearner<env::CliffBandit, actor::Balanced<actor::Di
 TEST(Guided, ABalancePolicyFindsTheBetterBalancesOfflineAndGoesOnOnline) {
     Family learner(env::CliffBandit{}, {.width = 32, .layers = 1, .evaluation_episodes = 50}, 1);
     learner.learn_from(cliff_rows(2000));
-    auto stages = methods::famo2o_stages(1200, 200);
+    auto stages = methods::famo2o;
+    get<0>(stages).iterations = 1200, get<1>(stages).iterations = 200;
     auto& offline = get<0>(stages).algorithm;
     auto& online = get<1>(stages).algorithm;
     make_small(offline), make_small(online);
     offline.sampler.first.batch_size = 64;
     offline.sampler.second.range = {.low = 0, .high = 20};
     online.sampler.base.first.batch_size = online.sampler.base.second.batch_size = 32;
-    train::StagedTrainer<methods::Famo2oStages, Family> trainer(stages, learner);
+    train::StagedTrainer<methods::Famo2o, Family> trainer(stages, learner);
     backend::Host host;
     double after_offline = 0, chosen = 0;
     auto measure = iteration(host, 0, 1);

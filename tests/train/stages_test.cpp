@@ -78,7 +78,7 @@ TEST(Stages, ThePolicyGoesOnAndBecomesTheReference) {
     for (std::int64_t k = 0; k < 5; ++k) EXPECT_EQ(iterate(stages, k).back().second, 0.0);
     auto before = values(learner);
     auto record = iterate(stages, 5);
-    EXPECT_EQ(stages.stage, 1);
+    EXPECT_EQ(stages.position.stage, 1);
     EXPECT_EQ(record.back(), (std::pair<std::string, double>{"stage", 1.0}));
     double divergence = 1.0;
     for (const auto& [name, value] : record)
@@ -110,7 +110,7 @@ TEST(Stages, AStageOfNoIterationsStillHandsOver) {
     for (std::int64_t k = 0; k < 2; ++k) iterate(trainer, k);
     auto after_first = to_json(trainer.state_of<0>().optimizer);
     iterate(trainer, 2);
-    EXPECT_EQ(trainer.stage, 2);
+    EXPECT_EQ(trainer.position.stage, 2);
     EXPECT_EQ(to_json(trainer.state_of<1>().optimizer), after_first);
 }
 
@@ -128,11 +128,18 @@ TEST(Stages, GoesOnFromACheckpoint) {
     }
     train::StagedTrainer<WarmStart, Learner> second(warm_start(3, 5), resumed);
     resumed.read(file);
-    second.stage = 1;
     second.for_each_state([&](const std::string& name, auto& state) { train::read_state(file, state, name); });
     resumed.position = {3 * 8 + 4, 16};  // three batches of demonstrations, one of answers
     for (std::int64_t k = 4; k < 6; ++k) iterate(second, k);
     EXPECT_EQ(values(resumed), values(whole));
+}
+
+/// What a sampler draws is a function of the iteration in every stage, as under a Trainer.
+TEST(Stages, AStageKeepsThePlaceOfItsRandomNumbers) {
+    Random random = Random(7).at(3).of(Purpose::resample);
+    EXPECT_EQ(random.under(7).uniform(1, 2), random.uniform(1, 2));
+    EXPECT_NE(random.under(8).uniform(1, 2), random.uniform(1, 2));
+    EXPECT_NE(random.under(8).uniform(1, 2), random.at(4).under(8).uniform(1, 2)) << "another iteration";
 }
 
 TEST(Stages, AreSettingsLikeAnyOther) {
@@ -141,6 +148,12 @@ TEST(Stages, AreSettingsLikeAnyOther) {
     EXPECT_TRUE(set_setting(stages, "stage_2.algorithm.sampler.group_size", "6"));
     EXPECT_EQ(stages.iterations(), 9);
     static_assert(std::is_trivially_copyable_v<WarmStart>);
+    static_assert(is_staged<WarmStart> && !is_staged<Grpo>);
+    std::int64_t sizes = 0;
+    for_each_algorithm(stages, [&](auto& algorithm) {
+        if constexpr (requires { algorithm.sampler.group_size; }) sizes += algorithm.sampler.group_size;
+    });
+    EXPECT_EQ(sizes, 6);
 }
 
 }  // namespace

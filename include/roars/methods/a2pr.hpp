@@ -20,7 +20,7 @@ using AdvantageGuided =
               optimizer::PolicyGradient<surrogate::NormalisedClimb, aggregate::TokenMean, step::AdamW>>;
 
 inline constexpr AdvantageGuided a2pr{
-    .sampler = {.batch_size = 256},
+    .sampler = {.batch_size = 256, .standardise = true},
     .advantage = {.critics = {.network = {.width = 256, .layers = 4},
                               .critics = 2,
                               .step = {.learning_rate = 3e-4},

@@ -32,7 +32,7 @@ using BalancedImplicitQ =
 using StateBalancedQ = advantage::StateBalance<BalancedImplicitQ>;
 
 /// Offline: any balance for every row.
-using Famo2o =
+using Famo2oOffline =
     Algorithm<sampler::Then<sampler::DataRows, sampler::UniformBalance>,  // rows of the data, each with its balance
               reward::StepReward,                                         // what they were paid
               StateBalancedQ,                                             // how much better than expected
@@ -49,7 +49,7 @@ using Famo2oOnline = Algorithm<BalancedReplay, reward::StepReward, StateBalanced
 /// the balance of the next state.
 using StateBalancedCritics =
     advantage::StateBalance<advantage::ActionCritics<critic::SoftTarget, advantage::penalty::Conservative>>;
-using Famo2oConservative =
+using Famo2oConservativeOffline =
     Algorithm<sampler::Then<sampler::DataRows, sampler::UniformBalance>,  // rows of the data, each with its balance
               reward::StepReward,                                         // what they were paid
               StateBalancedCritics,                                       // doubt
@@ -74,35 +74,29 @@ inline constexpr BalancedReplay balanced_replay{
     .base = {.first = {.capacity = 1000000, .batch_size = 128, .random_steps = 0, .warm_up = 1},
              .second = {.batch_size = 128}}};
 
-inline constexpr Famo2o famo2o{
+inline constexpr Famo2oOffline famo2o_offline{
     .sampler = {.first = {.batch_size = 256}, .second = {.range = {.low = 8.0, .high = 14.0}}},
     .advantage = state_balanced_q,
     .optimizer = {.step = {.learning_rate = 3e-4}}};
 inline constexpr Famo2oOnline famo2o_online{
     .sampler = balanced_replay, .advantage = state_balanced_q, .optimizer = {.step = {.learning_rate = 3e-4}}};
-inline constexpr Famo2oConservative famo2o_conservative{
+inline constexpr Famo2oConservativeOffline famo2o_conservative_offline{
     .sampler = {.first = {.batch_size = 256}, .second = {.range = {.low = 0.5, .high = 1.5}}},
     .advantage = state_balanced_critics,
     .regularizer = {.step = {.learning_rate = 3e-4}},
     .optimizer = {.step = {.learning_rate = 3e-4}}};
-inline constexpr Famo2oConservativeOnline famo2o_conservative_online{.sampler = balanced_replay,
-                                                                     .advantage = state_balanced_critics,
-                                                                     .regularizer = famo2o_conservative.regularizer,
-                                                                     .optimizer = famo2o_conservative.optimizer};
+inline constexpr Famo2oConservativeOnline famo2o_conservative_online{
+    .sampler = balanced_replay,
+    .advantage = state_balanced_critics,
+    .regularizer = famo2o_conservative_offline.regularizer,
+    .optimizer = famo2o_conservative_offline.optimizer};
 
 /// Offline, then online: critics, balance policy and moments go on.
-using Famo2oStages = Stages<Stage<Famo2o>, Stage<Famo2oOnline, take::Advantage, take::Optimizer>>;
-inline Famo2oStages famo2o_stages(std::int64_t offline, std::int64_t online) {
-    return {Stage<Famo2o>{famo2o, offline},
-            Stage<Famo2oOnline, take::Advantage, take::Optimizer>{famo2o_online, online}};
-}
-using Famo2oConservativeStages =
-    Stages<Stage<Famo2oConservative>,
-           Stage<Famo2oConservativeOnline, take::Advantage, take::Regularizer, take::Optimizer>>;
-inline Famo2oConservativeStages famo2o_conservative_stages(std::int64_t offline, std::int64_t online) {
-    return {Stage<Famo2oConservative>{famo2o_conservative, offline},
-            Stage<Famo2oConservativeOnline, take::Advantage, take::Regularizer, take::Optimizer>{
-                famo2o_conservative_online, online}};
-}
+using Famo2o = Stages<Stage<Famo2oOffline>, Stage<Famo2oOnline, take::Advantage, take::Optimizer>>;
+using Famo2oConservative = Stages<Stage<Famo2oConservativeOffline>,
+                                  Stage<Famo2oConservativeOnline, take::Advantage, take::Regularizer, take::Optimizer>>;
+inline constexpr Famo2o famo2o{{famo2o_offline, 1000000}, {famo2o_online, 1000000}};
+inline constexpr Famo2oConservative famo2o_conservative{{famo2o_conservative_offline, 1000000},
+                                                        {famo2o_conservative_online, 1000000}};
 
 }  // namespace roars::methods

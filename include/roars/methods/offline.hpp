@@ -38,7 +38,7 @@ using TwinDelayedCloning =
               regularizer::BehaviourCloning,                     // near the data's action
               optimizer::PolicyGradient<surrogate::NormalisedClimb, aggregate::TokenMean, step::AdamW>>;
 inline constexpr TwinDelayedCloning td3_bc{
-    .sampler = {.batch_size = 256},
+    .sampler = {.batch_size = 256, .standardise = true},
     .advantage = {.critics = 2, .step = {.learning_rate = 3e-4}, .polyak = {.tau = 0.005}},
     .regularizer = {.coefficient = 1.0},
     .optimizer = {.surrogate = {.alpha = 2.5}, .step = {.learning_rate = 3e-4}, .every = 2}};

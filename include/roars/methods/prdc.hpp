@@ -21,7 +21,7 @@ using DatasetConstrained =
 
 /// The settings for locomotion; half-cheetah: alpha 40; mazes: alpha and beta 7.5, rewards 10000 r - 1.
 inline constexpr DatasetConstrained prdc{
-    .sampler = {.batch_size = 256},
+    .sampler = {.batch_size = 256, .standardise = true},
     .advantage = {.critics = 2, .step = {.learning_rate = 3e-4}, .polyak = {.tau = 0.005}},
     .regularizer = {.beta = 2.0, .k = 1},
     .optimizer = {.surrogate = {.alpha = 2.5, .floor = 1e-8}, .step = {.learning_rate = 3e-4}, .every = 2}};

@@ -237,15 +237,15 @@ inline constexpr List all{
     Entry{Facts{"recoil-stabilised", "ReCOIL as released: a ceiling for Q, a price for steps", "imitation",
                 "2302.08560", 2023, "34-dual-rl"},
           recoil_stabilised},
-    Entry{Facts{"famo2o", "FamO2O: a policy for every balance of improvement and constraint", "offline to online",
-                "2310.17966", 2023, "23-famo2o"},
-          famo2o},
+    Entry{Facts{"famo2o-offline", "FamO2O, offline: a policy for every balance of improvement and constraint",
+                "offline to online", "2310.17966", 2023, "23-famo2o"},
+          famo2o_offline},
     Entry{Facts{"famo2o-online", "Its online stage: a balance chosen for each state", "offline to online", "2310.17966",
                 2023, "23-famo2o"},
           famo2o_online},
-    Entry{Facts{"famo2o-conservative", "FamO2O on a conservative critic", "offline to online", "2310.17966", 2023,
-                "23-famo2o"},
-          famo2o_conservative},
+    Entry{Facts{"famo2o-conservative-offline", "FamO2O on a conservative critic, offline", "offline to online",
+                "2310.17966", 2023, "23-famo2o"},
+          famo2o_conservative_offline},
     Entry{Facts{"famo2o-conservative-online", "Its online stage", "offline to online", "2310.17966", 2023, "23-famo2o"},
           famo2o_conservative_online},
     Entry{Facts{"forward-backward", "FB: values of any task from rows without a reward", "zero-shot", "2508.16496",
@@ -260,9 +260,9 @@ inline constexpr List all{
     Entry{Facts{"demonstration-regularised", "Demonstrations are cloned, plans pay for leaving the clone",
                 "demonstrations", "2310.17303", 2023, "22-demo-regularized-rl"},
           demonstration_regularised},
-    Entry{Facts{"tscac", "TSCAC, second stage: the main response, near policies of the others", "constrained",
+    Entry{Facts{"tscac-main", "TSCAC, second stage: the main response, near policies of the others", "constrained",
                 "2302.01680", 2023, "35-tscac"},
-          tscac},
+          tscac_main},
     Entry{Facts{"tscac-response", "TSCAC, first stage: an actor-critic of one response", "constrained", "2302.01680",
                 2023, "35-tscac"},
           tscac_response},
@@ -326,11 +326,25 @@ inline constexpr List all{
           discrete_decision_transformer},
 };
 
-/// Calls visit(entry) for each method, in order. What a program does for all of them is best a walk over `listed`: a
-/// compiler reads the visit once for each method.
+/// Methods of several stages, each of them an algorithm of its own: Stages.
+inline constexpr List staged{
+    Entry{Facts{"famo2o", "FamO2O: a family of policies offline, then a balance chosen for each state online",
+                "offline to online", "2310.17966", 2023, "23-famo2o"},
+          famo2o},
+    Entry{Facts{"famo2o-conservative", "FamO2O on a conservative critic", "offline to online", "2310.17966", 2023,
+                "23-famo2o"},
+          famo2o_conservative},
+    Entry{Facts{"tscac", "TSCAC: a policy for each auxiliary response, then the main one near them", "constrained",
+                "2302.01680", 2023, "35-tscac"},
+          tscac},
+};
+
+/// Calls visit(entry) for each method, in order: those of one algorithm, then the staged ones. What a program does for
+/// all of them is best a walk over `listed`: a compiler reads the visit once for each method.
 template <class Visit>
 constexpr void for_each(Visit&& visit) {
     apply(all.entries, [&](const auto&... entry) { (visit(entry), ...); });
+    apply(staged.entries, [&](const auto&... entry) { (visit(entry), ...); });
 }
 
 /// A method without its type.
@@ -342,8 +356,12 @@ struct Listed {
 template <class Method>
 inline constexpr char type_of = 0;
 
-inline constexpr auto listed = apply(all.entries, []<class... Method>(const Entry<Method>&... entry) {
+template <class... Method>
+constexpr auto listed_of(const Entry<Method>&... entry) {
     return std::array{Listed{&entry.facts, &type_of<Method>, &entry.method}...};
+}
+inline constexpr auto listed = apply(all.entries, [](const auto&... one) {
+    return apply(staged.entries, [&](const auto&... several) { return listed_of(one..., several...); });
 });
 
 /// The names under which the registry holds a method of this type.

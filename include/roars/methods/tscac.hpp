@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "roars/advantage/gae.hpp"
 #include "roars/algorithm.hpp"
@@ -11,6 +12,7 @@
 #include "roars/regularizer/none.hpp"
 #include "roars/reward/step_reward.hpp"
 #include "roars/sampler/demonstrations.hpp"
+#include "roars/stages.hpp"
 
 namespace roars::methods {
 
@@ -25,12 +27,12 @@ using TscacResponse =
 
 /// Second stage: the main response, near the frozen policies of all the others.
 template <std::size_t auxiliaries>
-using Tscac = Algorithm<sampler::Demonstrations,               // the same rows
-                        reward::Response,                      // the main response
-                        advantage::Gae<critic::SquaredError>,  // its critic
-                        regularizer::None,                     // closeness is in the weight below
-                        optimizer::PolicyGradient<surrogate::TowardsReferences<auxiliaries>, aggregate::TokenMean,
-                                                  step::AdamW>>;  // likelihood, weighed towards the closest policy
+using TscacMain = Algorithm<sampler::Demonstrations,               // the same rows
+                            reward::Response,                      // the main response
+                            advantage::Gae<critic::SquaredError>,  // its critic
+                            regularizer::None,                     // closeness is in the weight below
+                            optimizer::PolicyGradient<surrogate::TowardsReferences<auxiliaries>, aggregate::TokenMean,
+                                                      step::AdamW>>;  // likelihood, weighed towards the closest policy
 
 inline constexpr TscacResponse tscac_response{
     .sampler = {.batch_size = 512},
@@ -39,9 +41,23 @@ inline constexpr TscacResponse tscac_response{
     .optimizer = {.surrogate = {.low = 1.0, .high = 9.0}, .step = {.learning_rate = 1e-4, .weight_decay = 1e-2}}};
 
 /// With the four auxiliary responses of the paper's public logs: click, like, comment, hate.
-inline constexpr Tscac<4> tscac{.sampler = {.batch_size = 512},
-                                .reward = {.index = 0},
-                                .advantage = {.gamma = 0.99, .lambda = 0.0, .critic = {.coefficient = 2.0}},
-                                .optimizer = {.step = {.learning_rate = 1e-4, .weight_decay = 1e-2}}};
+inline constexpr TscacMain<4> tscac_main{.sampler = {.batch_size = 512},
+                                         .reward = {.index = 0},
+                                         .advantage = {.gamma = 0.99, .lambda = 0.0, .critic = {.coefficient = 2.0}},
+                                         .optimizer = {.step = {.learning_rate = 1e-4, .weight_decay = 1e-2}}};
+
+/// The four auxiliary responses one after the other, each policy frozen at its end, then the main one near them.
+using TscacNext = Stage<TscacResponse, take::Reference>;
+using Tscac = Stages<Stage<TscacResponse>, TscacNext, TscacNext, TscacNext, Stage<TscacMain<4>, take::Reference>>;
+constexpr TscacResponse tscac_response_of(std::int64_t index) {
+    TscacResponse method = tscac_response;
+    method.reward.index = index;
+    return method;
+}
+inline constexpr Tscac tscac{{tscac_response_of(1), 100000},
+                             {tscac_response_of(2), 100000},
+                             {tscac_response_of(3), 100000},
+                             {tscac_response_of(4), 100000},
+                             {tscac_main, 100000}};
 
 }  // namespace roars::methods

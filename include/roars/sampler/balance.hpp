@@ -80,6 +80,10 @@ struct ChosenBalance {
         source.choose_balance(batch);
     };
 
+    template <class Source>
+    void prepare(Source& source) const {
+        prepare_source(base, source);
+    }
     template <class RunType, class Source, class BatchType, class Score>
     void collect(RunType& run, State& state, Source& source, BatchType& batch, Score&& score) const {
         base.collect(run, state, source, batch, score);

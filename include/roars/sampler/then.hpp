@@ -39,6 +39,11 @@ struct Then {
     using gives = unite_t<gives_of<First>, gives_of<Second>>;
     using State = ThenState<state_of<First>, state_of<Second>>;
 
+    template <class Source>
+    void prepare(Source& source) const {
+        prepare_source(first, source);
+        prepare_source(second, source);
+    }
     template <class RunType, class Source, class BatchType, class Score>
     void collect(RunType& run, State& state, Source& source, BatchType& batch, Score&& score) const {
         first.collect(run, state.first, source, batch, score);

@@ -22,6 +22,7 @@
 #include "roars/networks/perceptron.hpp"
 #include "roars/reward/task_inference.hpp"
 #include "roars/sampler/balance.hpp"
+#include "roars/sampler/standardise.hpp"
 #include "roars/train/returns.hpp"
 #include "roars/train/trainer.hpp"
 
@@ -258,18 +259,19 @@ public:
     /// data's rewards, each at the state that was reached. Before the first iteration there is nothing to ask.
     void pursue(std::span<const Real> task) requires detail::is_told<Head> { task_.assign(task.begin(), task.end()); }
     void pursue_goal(std::span<const Real> observation) requires detail::is_told<Head> {
-        expect(represent_ != nullptr, "control: a task is asked for before the first iteration");
-        pursue(reward::task_of_goal(represent_(observation)[0]));
+        std::vector<Real> goal(observation.begin(), observation.end());
+        show(goal);
+        pursue(reward::task_of_goal(representations(goal)[0]));
     }
     void pursue_rewards() requires detail::is_told<Head> {
-        expect(represent_ != nullptr, "control: a task is asked for before the first iteration");
         const auto rows =
             static_cast<std::size_t>(std::min<std::int64_t>(settings_.labelled_states, std::ssize(data_.reward)));
         auto states = std::span<const Real>(data_.next_state).first(rows * std::size_t(observation_size_));
         backend::Host host;
-        pursue(reward::task_of_rewards(host, represent_(states), std::span<const Real>(data_.reward).first(rows)));
+        pursue(reward::task_of_rewards(host, representations(states), std::span<const Real>(data_.reward).first(rows)));
     }
-    /// What the advantage says of every action for the task. Shapes: states [rows x observation] -> [rows x actions].
+    /// What the advantage says of every action for the task, of states as the batch has them.
+    /// Shapes: states [rows x observation] -> [rows x actions].
     std::span<const Real> task_values(std::span<const Real> states) requires detail::is_told<Head> {
         told_.assign(
             states.size() / static_cast<std::size_t>(observation_size_) * static_cast<std::size_t>(head_.width),
@@ -321,12 +323,21 @@ public:
         }
     }
 
+    /// From now on all states are shown standardised (sampler::Standardise) by the moments of the first data set that
+    /// it learns from: those of rows, of worlds, of goals.
+    void standardise() {
+        if (std::exchange(standardises_, true)) return;
+        if (!data_.reward.empty()) take_moments();
+    }
+    const sampler::StateMoments& moments() const { return moments_; }
+
     /// From now on rows are drawn from `data`: columns state, action, reward, next_state, terminated, truncated, as of
     /// data::Transitions, actions in the environment's own range. Errors: no rows, sizes that are not the
     /// environment's.
     template <class Transitions>
     void learn_from(const Transitions& data) {
         data_ = rows_of(data);
+        if (standardises_ && moments_.mean.empty()) take_moments();
     }
     /// The same of an expert's rows, beside which there may be others.
     template <class Transitions>
@@ -347,9 +358,7 @@ public:
     /// Gives every row of a batch the balance that the advantage draws for its state.
     template <class BatchType>
     void choose_balance(BatchType& batch) requires detail::reads_balance<Head> {
-        expect(balance_to_learn_ != nullptr,
-               "control: no advantage chooses a balance, expected advantage::StateBalance");
-        balance_to_learn_(std::as_const(batch)[col::state{}], batch[col::balance{}]);
+        draw_balance(std::as_const(batch)[col::state{}], batch[col::balance{}]);
     }
     /// All rows of the data, in their order, as one sequence.
     template <class BatchType>
@@ -444,6 +453,7 @@ public:
         for (std::int64_t t = 0; t < longest_episode(world); ++t) {
             for (std::size_t e = 0; e < worlds.size(); ++e)
                 world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size_, observation_size_));
+            show(seen);
             std::span<const Real> out;
             if constexpr (detail::is_carried<Head>)
                 out = carried_actions(Random(run.random.seed(), Purpose::evaluate, at_evaluation),
@@ -467,6 +477,9 @@ public:
         file.put<Real>("target_policy", {std::ssize(target_)}, target_);
         auto words = words_of_episodes();
         file.put<std::int64_t>("episodes", {std::ssize(words)}, words);
+        if (moments_.mean.empty()) return;
+        file.put<double>("state_mean", {observation_size_}, moments_.mean);
+        file.put<double>("state_spread", {observation_size_}, moments_.spread);
     }
     void read(const SafeTensors& file) {
         parameters_.read(file);
@@ -475,6 +488,10 @@ public:
         file.get<std::int64_t>("episodes", {std::ssize(words)}, std::span<std::int64_t>(words));
         for (std::size_t e = 0; e < episodes_.size(); ++e)
             take_words(episodes_[e], words.data() + e * words_an_episode);
+        if (!file.contains("state_mean")) return;
+        for (auto* each : {&moments_.mean, &moments_.spread}) each->resize(static_cast<std::size_t>(observation_size_));
+        file.get<double>("state_mean", {observation_size_}, std::span<double>(moments_.mean));
+        file.get<double>("state_spread", {observation_size_}, std::span<double>(moments_.spread));
     }
 
 private:
@@ -669,6 +686,18 @@ private:
 
     void observe(std::int64_t copy, std::span<Real> to) const {
         environment_.observe(episodes_[static_cast<std::size_t>(copy)].state, to);
+        show(to);
+    }
+    /// States in the units of the policy.
+    void show(std::span<Real> states) const {
+        if (moments_.mean.empty()) return;
+        backend::Host host;
+        sampler::Standardise{}.apply(host, moments_, critic::Rows<Real>{states, observation_size_});
+    }
+    void take_moments() {
+        backend::Host host;
+        moments_ = sampler::Standardise{}.moments_of(host, critic::Rows<const Real>{data_.state, observation_size_});
+        for (Rows* rows : {&data_, &demonstrations_}) show(rows->state), show(rows->next_state);
     }
 
     /// Actions for what was seen, into actions_ or tokens_, and their log-probabilities into acted_logp_.
@@ -745,6 +774,15 @@ private:
         if constexpr (continuous) to_environment(environment_, action, to);
     }
 
+    void draw_balance(std::span<const Real> states, std::span<Real> to) const {
+        expect(balance_to_learn_ != nullptr,
+               "control: no advantage chooses a balance, expected advantage::StateBalance");
+        balance_to_learn_(states, to);
+    }
+    critic::Rows<const Real> representations(std::span<const Real> states) const {
+        expect(represent_ != nullptr, "control: a task is asked for before the first iteration");
+        return represent_(states);
+    }
     /// The balance that the advantage draws for each state, the action by it, and how that action moves with it.
     template <class RunType, class BatchType>
     void fill_balanced(RunType& run, BatchType& batch) {
@@ -752,10 +790,8 @@ private:
         const auto rows = static_cast<std::size_t>(batch.tokens()), width = static_cast<std::size_t>(head_.width),
                    own = static_cast<std::size_t>(observation_size_),
                    encoded = static_cast<std::size_t>(settings_.balance_dimensions);
-        expect(balance_to_learn_ != nullptr,
-               "control: no advantage chooses a balance, expected advantage::StateBalance");
         drawn_balance_.resize(rows);
-        balance_to_learn_(read[col::state{}], drawn_balance_);
+        draw_balance(read[col::state{}], drawn_balance_);
         auto said =
             policy_.forward(policy_values(),
                             with_balance(read[col::state{}], [&](std::size_t r) { return double(drawn_balance_[r]); }));
@@ -804,6 +840,7 @@ private:
         Rows rows;
         rows.state.assign(data.state.begin(), data.state.end());
         rows.next_state.assign(data.next_state.begin(), data.next_state.end());
+        show(rows.state), show(rows.next_state);
         rows.reward.assign(data.reward.begin(), data.reward.end());
         rows.action.resize(data.action.size());
         for (std::size_t i = 0; i < data.action.size(); ++i) rows.action[i] = unscaled(Real(data.action[i]));
@@ -1175,7 +1212,9 @@ private:
     bool learnt_ = false;          ///< there was a batch to learn from
 
     Rows data_, demonstrations_;
-    std::vector<Real> read_;  ///< states and encoded balances
+    bool standardises_ = false;
+    sampler::StateMoments moments_;  ///< of the data, where it standardises
+    std::vector<Real> read_;         ///< states and encoded balances
     std::vector<Real> task_, told_, chosen_, drawn_balance_, out_copy_;
     std::array<std::vector<Real>, 4> balanced_;  ///< one action, what it moves, and the encoding's slope
     std::function<void(std::span<const Real>, std::span<const Real>, std::span<Real>)> values_of_;

@@ -42,8 +42,9 @@ public:
     friend constexpr auto roars_fields(const Position*) { return std::make_tuple(Field{"rows", &Position::rows}); }
     Position position;
 
-    /// The policy stays as it is beside the others that were frozen; a new one begins, without preference or values.
-    void freeze() {
+    /// The policy becomes one of the references: it stays as it is beside the others that were frozen, and a new one
+    /// begins, without preference or values.
+    void set_reference() {
         frozen_.push_back(policy_);
         policy_ = actor::Tabular<Real>(policy_.rows(), policy_.actions(), Real(0), true);
     }

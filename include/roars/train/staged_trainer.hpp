@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "roars/stages.hpp"
@@ -27,39 +28,49 @@ public:
 
     const Stages<S...>& stages() const { return stages_; }
     Learner& learner() { return *learner_; }
-    /// The stage that the last iteration was in.
-    std::int64_t stage = 0;
+    /// Where it stands, saved in the checkpoint.
+    struct Position {
+        std::int64_t stage = 0;  ///< that the last iteration was in
+    };
+    friend constexpr auto roars_fields(const Position*) { return std::make_tuple(Field{"stage", &Position::stage}); }
+    Position position;
 
     /// Iteration run.progress.iteration of the whole run; iterations come in order.
     template <class RunType>
     Record iterate(RunType& run) {
-        auto place = stages_.at(run.progress.iteration);
         Record record;
-        auto one = [&]<std::size_t k>(std::integral_constant<std::size_t, k>) {
-            if (k > place.stage) return;
-            if constexpr (k > 0)
-                if (stage < std::int64_t(k)) enter<k>();
-            if (k < place.stage) return;
-            auto own = run;
-            own.random = random_of(run.random, k);
-            own.progress = {place.iteration, place.iterations};
-            record = std::get<k>(trainers_).iterate(own);
-        };
-        for_each_stage(one);
-        record.emplace_back("stage", double(stage));
+        at_work(run, [&](auto& trainer, auto& own) { record = trainer.iterate(own); });
+        record.emplace_back("stage", double(position.stage));
         return record;
+    }
+    /// The same of which nobody wants a record.
+    template <class RunType>
+    void advance(RunType& run) {
+        at_work(run, [](auto& trainer, auto& own) { trainer.advance(own); });
     }
     /// To be told what the policy is worth, behind an iteration.
     template <class RunType>
     void evaluated(RunType& run, double score) {
         for_each_stage([&](auto k) {
-            if (std::int64_t(k()) == stage) std::get<k()>(trainers_).evaluated(run, score);
+            if (std::int64_t(k()) == position.stage) std::get<k()>(trainers_).evaluated(run, score);
         });
     }
-    /// Calls visit("stage_0", state) for the State of each stage: with `stage` all that a checkpoint must hold.
+    /// Calls visit("stages", position), and visit("stage_0", state) for the State of each stage: all that a checkpoint
+    /// must hold beside the learner.
     template <class Visit>
     void for_each_state(Visit&& visit) {
-        for_each_stage([&](auto k) { visit("stage_" + std::to_string(k()), std::get<k()>(trainers_).state); });
+        visit_states(*this, visit);
+    }
+    template <class Visit>
+    void for_each_state(Visit&& visit) const {
+        visit_states(*this, visit);
+    }
+    /// Calls use(state) of the stage that is at work.
+    template <class Use>
+    void with_state(Use&& use) const {
+        for_each_stage([&](auto k) {
+            if (std::int64_t(k()) == position.stage) use(std::get<k()>(trainers_).state);
+        });
     }
     template <std::size_t k>
     auto& state_of() {
@@ -72,21 +83,45 @@ private:
         [&]<std::size_t... k>(std::index_sequence<k...>) { (visit(std::integral_constant<std::size_t, k>{}), ...); }
         (std::index_sequence_for<S...>{});
     }
+    template <class Self, class Visit>
+    static void visit_states(Self& self, Visit& visit) {
+        visit("stages", self.position);
+        for_each_stage([&](auto k) { visit("stage_" + std::to_string(k()), std::get<k()>(self.trainers_).state); });
+    }
+    /// Calls use(trainer, run) of the stage in which the iteration falls, and enters those on the way to it.
+    template <class RunType, class Use>
+    void at_work(RunType& run, Use&& use) {
+        auto place = stages_.at(run.progress.iteration);
+        for_each_stage([&]<std::size_t k>(std::integral_constant<std::size_t, k>) {
+            if (k > place.stage) return;
+            if constexpr (k > 0)
+                if (position.stage < std::int64_t(k)) enter<k>();
+            if (k < place.stage) return;
+            auto own = run;
+            own.random = random_of(run.random, k);
+            own.progress = {place.iteration, place.iterations};
+            use(std::get<k>(trainers_), own);
+        });
+    }
     template <std::size_t k>
     void enter() {
         using Here = std::tuple_element_t<k, std::tuple<S...>>;
         std::get<k>(trainers_).state = Here::begin(std::get<k - 1>(trainers_).state);
         if constexpr (Here::takes_reference) learner_->set_reference();
-        stage = std::int64_t(k);
+        position.stage = std::int64_t(k);
     }
     /// A stage does not draw again what an earlier one has drawn.
     static Random random_of(const Random& random, std::size_t k) {
-        return Random(random.seed() + k * 0x9E3779B97F4A7C15u);
+        return random.under(random.seed() + k * 0x9E3779B97F4A7C15u);
     }
 
     Stages<S...> stages_;
     Learner* learner_;
     std::tuple<Trainer<typename S::Algorithm, Learner>...> trainers_;
 };
+
+/// What trains a method: one algorithm, or Stages.
+template <class Method, class Learner>
+using TrainerOf = std::conditional_t<is_staged<Method>, StagedTrainer<Method, Learner>, Trainer<Method, Learner>>;
 
 }  // namespace roars::train

@@ -44,7 +44,9 @@ public:
     using BatchType = Batch<Real, unite_t<typename A::Columns, typename Learner::keeps>>;
     using ResultType = decltype(detail::result_of(static_cast<typename A::Terms*>(nullptr)));
 
-    Trainer(const A& algorithm, Learner& learner) : algorithm_(algorithm), learner_(&learner) {}
+    Trainer(const A& algorithm, Learner& learner) : algorithm_(algorithm), learner_(&learner) {
+        prepare_source(algorithm_.sampler, learner);
+    }
 
     const A& algorithm() const { return algorithm_; }
     Learner& learner() { return *learner_; }
@@ -86,6 +88,20 @@ public:
             algorithm_.sampler.observe(run, state.sampler, batch_);
         if constexpr (requires { learner_->after_iteration(run, due); }) learner_->after_iteration(run, due);
         carry_out(roars::detail::call_after_iteration(algorithm_.regularizer, run, state.regularizer));
+    }
+    /// Calls visit("method", state): all that a checkpoint must hold beside the learner.
+    template <class Visit>
+    void for_each_state(Visit&& visit) {
+        visit("method", state);
+    }
+    template <class Visit>
+    void for_each_state(Visit&& visit) const {
+        visit("method", state);
+    }
+    /// Calls use(state) of the algorithm that is at work.
+    template <class Use>
+    void with_state(Use&& use) const {
+        use(state);
     }
     const ResultType& result() const { return result_; }
     const BatchType& batch() const { return batch_; }

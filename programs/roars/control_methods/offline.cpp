@@ -6,10 +6,10 @@ void add_offline_methods(Programs& programs) {
     add_control<actor::DeterministicAction, false, methods::BehaviourCloning, methods::TwinDelayedCloning>(programs);
     add_control<actor::DiagonalGaussian<true>, false, methods::ImplicitQLearning, methods::AdvantageWeighted,
                 methods::Fdvl, methods::FdvlVariation>(programs);
-    add_control<actor::Balanced<actor::DiagonalGaussian<true>>, false, methods::Famo2o, methods::Famo2oOnline>(
-        programs);
-    add_control<actor::Balanced<actor::SquashedGaussian>, false, methods::Famo2oConservative,
-                methods::Famo2oConservativeOnline>(programs);
+    add_control<actor::Balanced<actor::DiagonalGaussian<true>>, false, methods::Famo2oOffline, methods::Famo2oOnline,
+                methods::Famo2o>(programs);
+    add_control<actor::Balanced<actor::SquashedGaussian>, false, methods::Famo2oConservativeOffline,
+                methods::Famo2oConservativeOnline, methods::Famo2oConservative>(programs);
     add_control<actor::SquashedGaussian, false, methods::ConservativeQ, methods::ConservativeQLagrangian,
                 methods::Recoil, methods::RecoilStabilised>(programs);
 }
