@@ -13,7 +13,7 @@
 ///     void write(x, u[, sums]) const   what it gives of unit u; the columns of `clears` are 0 before
 /// and, where its loss needs numbers of the whole batch first,
 ///     struct Sums                      numbers that add up, 0 at first
-///     Sums sums_of(x, u) const         of unit u
+///     Sums sums_of(x, u) const         of unit u; with `sums_of_columns = true` it asks for no x.of(i)
 ///     double untold(x, u, sums) const  the part of the loss at no trainable token, a constant; may be left out
 ///     void check(batch, u)             throws where unit u makes no sense; of the host alone; may be left out
 /// All but the last are ROARS_FN, x is a SummedView. The loop of the host and the kernel of a device come from these.
@@ -103,6 +103,11 @@ struct clears<Term> {
     using type = typename Term::clears;
 };
 
+template <class Term>
+inline constexpr bool sums_of_columns = requires {
+    requires Term::sums_of_columns;
+};
+
 /// The functions of a unit as bodies of a loop; `sums` are in the backend's memory.
 template <class Term, class X>
 struct SumsOfUnit {
@@ -153,9 +158,16 @@ void check_units(const Term& term, RunType& run, const BatchType& batch) {
 template <class Term, class RunType, class BatchType>
 void add_unit_sums(const Term& term, RunType& run, const BatchType& batch, typename Term::Sums& to) {
     check_units(term, run, batch);
-    with_summaries<typename prepare_needs<Term>::type>(run, batch, summary_of(term), [&]<class X>(const X& x) {
+    using Columns = typename prepare_needs<Term>::type;
+    auto add = [&]<class X>(const X& x) {
         EverywhereOf<RunType>::add(run.backend, Term::Unit::count(batch), SumsOfUnit<Term, X>{term, x}, to);
-    });
+    };
+    if constexpr (sums_of_columns<Term>) {
+        auto view = view_of<Columns>(run, batch);
+        add(SummedView<decltype(view)>{view});
+    } else {
+        with_summaries<Columns>(run, batch, summary_of(term), add);
+    }
 }
 template <class Term, class RunType, class BatchType, class Sums>
 void write_units(const Term& term, RunType& run, BatchType& batch, const Sums& sums) {

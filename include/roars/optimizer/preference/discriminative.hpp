@@ -108,6 +108,7 @@ struct Discriminative {
     };
 
     using Unit = unit::Group;
+    static constexpr bool sums_of_columns = true;
     using Summary = Score;
     template <class X>
     ROARS_FN Sums sums_of(const X&, std::int64_t) const {

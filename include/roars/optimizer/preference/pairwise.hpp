@@ -255,6 +255,7 @@ struct Pairwise {
     };
 
     using Unit = unit::Group;
+    static constexpr bool sums_of_columns = true;
     template <class BatchType>
     static void check(const BatchType& batch, std::int64_t group) {
         Pairing::check(batch, group);

@@ -48,6 +48,7 @@ struct ScorePairwise {
     using Sums = typename Pairwise<>::Sums;
 
     using Unit = unit::Group;
+    static constexpr bool sums_of_columns = true;
     using clears = columns<col::token_gradient>;
     template <class BatchType>
     static void check(const BatchType& batch, std::int64_t group) {

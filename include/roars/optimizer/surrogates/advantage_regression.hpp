@@ -32,6 +32,7 @@ struct AdvantageRegression {
     };
 
     using Unit = unit::Sequence;
+    static constexpr bool sums_of_columns = true;
     using Summary = ColumnDifference<col::logp, col::logp_ref>;
     template <class X>
     ROARS_FN Sums sums_of(const X& x, std::int64_t i) const {
