@@ -11,24 +11,12 @@
 #include "roars/actors/matrix.hpp"
 #include "roars/actors/parameters.hpp"
 #include "roars/actors/safetensors.hpp"
+#include "roars/actors/transformer_layout.hpp"
 #include "roars/backend.hpp"
 #include "roars/error.hpp"
-#include "roars/fields.hpp"
 #include "roars/random.hpp"
 
 namespace roars::actor {
-
-struct TransformerSettings {
-    std::int64_t vocabulary = 32;
-    std::int64_t layers = 3;
-    std::int64_t width = 96;
-    std::int64_t heads = 4;
-    std::int64_t hidden = 384;
-    std::int64_t max_length = 128;
-    bool value_head = false;
-    double rotary_base = 10000;
-};
-ROARS_FIELDS(TransformerSettings, vocabulary, layers, width, heads, hidden, max_length, value_head, rotary_base)
 
 /// What the transformer gives for the requested rows: logits [rows x vocabulary], row by row, and values [rows] (empty
 /// without a value head). Views into the workspace, valid until the next forward; a loss may write its gradient in
@@ -131,7 +119,7 @@ template <class Real = float>
 class Transformer {
 public:
     explicit Transformer(const TransformerSettings& settings, std::uint64_t seed = 0) : settings_(validated(settings)) {
-        add_tensors();
+        places_ = add_transformer(parameters_, settings_);
         initialise(Random(seed, Purpose::initialise));
         tabulate_rotations();
     }
@@ -235,15 +223,7 @@ public:
 private:
     friend class Generator<Real>;
 
-    /// Offsets of a layer's tensors in the flat buffer. Query, key and value are neighbours: one matrix [3 width x
-    /// width].
-    struct LayerPlaces {
-        std::int64_t attention_norm, query, output, mlp_norm, up, down;
-    };
-    struct Places {
-        std::int64_t embedding = 0, final_norm = 0, value_weight = 0, value_bias = 0;
-        std::vector<LayerPlaces> layers;
-    };
+    using LayerPlaces = TransformerPlaces::Layer;
 
     struct LayerActivations {
         Buffer<Real> input, normed, projected, mixed, middle, middle_normed, up, activated;  // [features x tokens]
@@ -268,51 +248,6 @@ private:
     static constexpr std::int64_t lane_limit = 8;
     static constexpr std::int64_t query_block = 32;
 
-    static std::vector<std::pair<std::string, std::int64_t TransformerSettings::*>> whole_settings() {
-        return {{"vocabulary", &TransformerSettings::vocabulary}, {"layers", &TransformerSettings::layers},
-                {"width", &TransformerSettings::width},           {"heads", &TransformerSettings::heads},
-                {"hidden", &TransformerSettings::hidden},         {"max_length", &TransformerSettings::max_length}};
-    }
-
-    static TransformerSettings validated(const TransformerSettings& settings) {
-        for (const auto& [name, member] : whole_settings()) {
-            std::int64_t value = settings.*member;
-            const std::string& word = name;
-            expect(value > 0 && value <= (std::int64_t{1} << 31), [&] {
-                return "transformer settings: " + word + " is " + std::to_string(value) +
-                       ", expected a positive number";
-            });
-        }
-        expect(settings.width % (2 * settings.heads) == 0, [&] {
-            return "transformer settings: width " + std::to_string(settings.width) + " over " +
-                   std::to_string(settings.heads) + " heads, expected an even number of features a head";
-        });
-        expect(settings.rotary_base > 1, "transformer settings: rotary_base must be greater than 1");
-        return settings;
-    }
-
-    void add_tensors() {
-        std::int64_t width = settings_.width, hidden = settings_.hidden;
-        places_.embedding = parameters_.add("embedding.weight", {settings_.vocabulary, width});
-        for (std::int64_t l = 0; l < settings_.layers; ++l) {
-            std::string layer = "layers." + std::to_string(l) + ".";
-            LayerPlaces place{};
-            place.attention_norm = parameters_.add(layer + "attention_norm.weight", {width});
-            place.query = parameters_.add(layer + "attention.query.weight", {width, width});
-            parameters_.add(layer + "attention.key.weight", {width, width});
-            parameters_.add(layer + "attention.value.weight", {width, width});
-            place.output = parameters_.add(layer + "attention.output.weight", {width, width});
-            place.mlp_norm = parameters_.add(layer + "mlp_norm.weight", {width});
-            place.up = parameters_.add(layer + "mlp.up.weight", {hidden, width});
-            place.down = parameters_.add(layer + "mlp.down.weight", {width, hidden});
-            places_.layers.push_back(place);
-        }
-        places_.final_norm = parameters_.add("norm.weight", {width});
-        if (!settings_.value_head) return;
-        places_.value_weight = parameters_.add("value.weight", {1, width});
-        places_.value_bias = parameters_.add("value.bias", {1});
-    }
-
     /// Gains 1; matrices normal with variance 1/inputs, the two that write to the residual stream over 2 layers more
     /// (GPT-2); the embedding 0.5/sqrt(width), so that the first policy is nearly uniform; the value head 0.
     void initialise(const Random& random) {
@@ -335,13 +270,12 @@ private:
     }
 
     void tabulate_rotations() {
-        std::int64_t half = settings_.width / settings_.heads / 2;
+        std::int64_t half = settings_.head_size() / 2;
         cosines_.resize(half, settings_.max_length);
         sines_.resize(half, settings_.max_length);
         for (std::int64_t position = 0; position < settings_.max_length; ++position)
             for (std::int64_t i = 0; i < half; ++i) {
-                double exponent = static_cast<double>(i) / static_cast<double>(half);
-                double angle = static_cast<double>(position) * std::pow(settings_.rotary_base, -exponent);
+                double angle = settings_.angle(position, i);
                 cosines_(i, position) = static_cast<Real>(std::cos(angle));
                 sines_(i, position) = static_cast<Real>(std::sin(angle));
             }
@@ -364,9 +298,7 @@ private:
         }
     }
 
-    Real attention_scale() const {
-        return static_cast<Real>(1 / std::sqrt(static_cast<double>(settings_.width / settings_.heads)));
-    }
+    Real attention_scale() const { return static_cast<Real>(settings_.attention_scale()); }
     ConstVectorMap<Real> gain(std::int64_t place) const { return parameters_.vector(place, settings_.width); }
     ConstWeightMap<Real> embedding() const {
         return parameters_.weight(places_.embedding, settings_.vocabulary, settings_.width);
@@ -388,7 +320,7 @@ private:
 
     void encode(Workspace& w, std::span<const std::int32_t> tokens, std::span<const std::int64_t> offsets,
                 std::span<const Real> added = {}) const {
-        check(tokens, offsets);
+        check_sequences(settings_, tokens, offsets);
         check_added("added", added.size(), static_cast<std::int64_t>(tokens.size()));
         w.tokens.assign(tokens.begin(), tokens.end());
         w.offsets.assign(offsets.begin(), offsets.end());
@@ -403,25 +335,6 @@ private:
             return std::string("transformer: ") + name + " has " + std::to_string(numbers) + " numbers, expected " +
                    std::to_string(tokens) + " rows of " + std::to_string(settings_.width);
         });
-    }
-
-    void check(std::span<const std::int32_t> tokens, std::span<const std::int64_t> offsets) const {
-        expect(!offsets.empty() && offsets.front() == 0 && offsets.back() == static_cast<std::int64_t>(tokens.size()),
-               [&] {
-                   return "transformer: token_offsets must begin with 0 and end with the number of tokens, " +
-                          std::to_string(tokens.size());
-               });
-        for (std::size_t s = 0; s + 1 < offsets.size(); ++s)
-            expect(offsets[s + 1] >= offsets[s] && offsets[s + 1] - offsets[s] <= settings_.max_length, [&] {
-                return "transformer: sequence " + std::to_string(s) + " has length " +
-                       std::to_string(offsets[s + 1] - offsets[s]) +
-                       ", expected 0 to max_length = " + std::to_string(settings_.max_length);
-            });
-        for (std::size_t t = 0; t < tokens.size(); ++t)
-            expect(tokens[t] >= 0 && tokens[t] < settings_.vocabulary, [&] {
-                return "transformer: token " + std::to_string(t) + " is " + std::to_string(tokens[t]) +
-                       ", expected 0 to " + std::to_string(settings_.vocabulary - 1);
-            });
     }
 
     /// Whole sequences, about a 16th of the batch and 64 to 512 tokens a chunk: large products that stay in cache.
@@ -502,11 +415,7 @@ private:
     }
 
     TransformerOutput<Real> read_out(Workspace& w, std::span<const std::int64_t> requested) const {
-        for (std::size_t i = 0; i < requested.size(); ++i)
-            expect(requested[i] >= 0 && requested[i] < static_cast<std::int64_t>(w.tokens.size()), [&] {
-                return "transformer: requested row " + std::to_string(i) + " is " + std::to_string(requested[i]) +
-                       ", expected 0 to " + std::to_string(static_cast<std::int64_t>(w.tokens.size()) - 1);
-            });
+        check_rows(requested, static_cast<std::int64_t>(w.tokens.size()));
         w.rows.assign(requested.begin(), requested.end());
         auto rows = static_cast<std::int64_t>(requested.size());
         w.gathered.resize(settings_.width, rows);
@@ -694,7 +603,7 @@ private:
 
     TransformerSettings settings_;
     Parameters<Real> parameters_;
-    Places places_;
+    TransformerPlaces places_;
     Matrix<Real> cosines_, sines_;  // [half a head x max_length]
     Workspace workspace_;
     mutable backend::Host backend_;
@@ -711,13 +620,12 @@ private:
 template <class Real = float>
 class Generator {
 public:
-    /// The token that ends a rollout: its row leaves the batch, and the work shrinks.
-    static constexpr std::int32_t finished = -1;
+    static constexpr std::int32_t finished = LiveRollouts::finished;
 
     explicit Generator(const Transformer<Real>& model) : model_(&model) {}
 
-    std::int64_t live() const { return static_cast<std::int64_t>(rollouts_.size()); }
-    std::span<const std::int64_t> rollouts() const { return rollouts_; }
+    std::int64_t live() const { return rows_.live(); }
+    std::span<const std::int64_t> rollouts() const { return rows_.rollouts; }
 
     /// Prompt p is tokens [prompt_offsets[p], prompt_offsets[p + 1]), at least one token. Returns the output for the
     /// first new token of every rollout: logits [live x vocabulary].
@@ -726,41 +634,18 @@ public:
         const TransformerSettings& settings = model_->settings();
         model_->encode(prefill_, prompts, prompt_offsets);
         turn_weights();
-        auto count = static_cast<std::int64_t>(prompt_offsets.size()) - 1;
-        std::int64_t longest = 0;
+        rows_.begin(settings, prompt_offsets, copies, new_tokens);
+        capacity_ = detail::padded(rows_.limit);
+        cache_.resize(2 * capacity_ * settings.width * settings.layers, live());
         last_tokens_.clear();
-        for (std::int64_t p = 0; p < count; ++p) {
-            std::int64_t length = prompt_offsets[p + 1] - prompt_offsets[p];
-            expect(length > 0,
-                   [&] { return "generator: prompt " + std::to_string(p) + " is empty, expected a token"; });
-            longest = std::max(longest, length);
-            for (std::int64_t r = 0; r < copies; ++r) last_tokens_.push_back(prompt_offsets[p + 1] - 1);
-        }
-        expect(longest + new_tokens <= settings.max_length + 1, [&] {
-            return "generator: a prompt of " + std::to_string(longest) + " tokens and " + std::to_string(new_tokens) +
-                   " new ones, expected at most max_length + 1 = " + std::to_string(settings.max_length + 1);
-        });
-        capacity_ = detail::padded(std::min(longest + std::max<std::int64_t>(new_tokens, 1), settings.max_length));
-        limit_ = std::min(capacity_, settings.max_length);
-        cache_.resize(2 * capacity_ * settings.width * settings.layers, count * copies);
-        rollouts_.clear();
-        lengths_.clear();
-        for (std::int64_t i = 0; i < count * copies; ++i) {
-            rollouts_.push_back(i);
-            lengths_.push_back(prompt_offsets[i / copies + 1] - prompt_offsets[i / copies]);
-        }
-        parallel_for(backend_, count * copies,
-                     [&](std::int64_t i) { fork(prompt_offsets[i / copies], lengths_[i], i); });
+        for (std::int64_t i = 0; i < live(); ++i) last_tokens_.push_back(prompt_offsets[i / copies + 1] - 1);
+        parallel_for(backend_, live(), [&](std::int64_t i) { fork(prompt_offsets[i / copies], rows_.lengths[i], i); });
         return model_->read_out(prefill_, last_tokens_);
     }
 
     /// tokens[i] continues live row i, or is `finished`. Returns the output for the next token of the rows that stay.
     TransformerOutput<Real> step(std::span<const std::int32_t> tokens) {
-        expect(static_cast<std::int64_t>(tokens.size()) == live(), [&] {
-            return "generator: " + std::to_string(tokens.size()) + " tokens, expected one for each of the " +
-                   std::to_string(live()) + " live rows";
-        });
-        compact(tokens);
+        rows_.keep(model_->settings(), tokens);
         std::int64_t rows = live(), width = model_->settings().width;
         for (Buffer<Real>* buffer : {&work_.final, &work_.gathered, &mixed_, &normed_}) buffer->resize(width, rows);
         projected_.resize(3 * width, rows);
@@ -769,34 +654,12 @@ public:
         constexpr std::int64_t block = 32;
         parallel_for(backend_, (rows + block - 1) / block,
                      [&](std::int64_t part) { decode(part * block, std::min(block, rows - part * block)); });
-        for (std::int64_t& length : lengths_) ++length;
+        for (std::int64_t& length : rows_.lengths) ++length;
         return Transformer<Real>::outputs(work_);
     }
 
 private:
     using LayerPlaces = typename Transformer<Real>::LayerPlaces;
-
-    void compact(std::span<const std::int32_t> tokens) {
-        const TransformerSettings& settings = model_->settings();
-        std::size_t kept = 0;
-        next_.clear();
-        for (std::size_t i = 0; i < tokens.size(); ++i) {
-            if (tokens[i] == finished) continue;
-            expect(tokens[i] >= 0 && tokens[i] < settings.vocabulary, [&] {
-                return "generator: token of row " + std::to_string(i) + " is " + std::to_string(tokens[i]) +
-                       ", expected 0 to " + std::to_string(settings.vocabulary - 1) + ", or finished";
-            });
-            expect(lengths_[i] < limit_, [&] {
-                return "generator: rollout " + std::to_string(rollouts_[i]) + " is full at " + std::to_string(limit_) +
-                       " tokens, expected it to be finished";
-            });
-            rollouts_[kept] = rollouts_[i];
-            lengths_[kept++] = lengths_[i];
-            next_.push_back(tokens[i]);
-        }
-        rollouts_.resize(kept);
-        lengths_.resize(kept);
-    }
 
     static constexpr std::int64_t lanes = 16;
 
@@ -850,7 +713,7 @@ private:
         auto mixed = mixed_.columns(begin, count), projected = projected_.columns(begin, count);
         auto raised = raised_.columns(begin, count);
         Real* inverse_root = work_.inverse_root.data() + begin;
-        for (std::int64_t i = 0; i < count; ++i) x.col(i) = model_->embedding().row(next_[begin + i]).transpose();
+        for (std::int64_t i = 0; i < count; ++i) x.col(i) = model_->embedding().row(rows_.next[begin + i]).transpose();
         for (std::int64_t l = 0; l < settings.layers; ++l) {
             const LayerPlaces& place = model_->places_.layers[l];
             detail::normalise<Real>(x, model_->gain(place.attention_norm), inverse_root, normed);
@@ -867,12 +730,12 @@ private:
 
     void attend(std::int64_t row, std::int64_t layer) {
         const TransformerSettings& settings = model_->settings();
-        std::int64_t size = settings.width / settings.heads, position = lengths_[row], seen = position + 1;
+        std::int64_t size = settings.width / settings.heads, position = rows_.lengths[row], seen = position + 1;
         Real* projected = projected_.column(row).data();
         model_->rotate(projected, position, Real(1));
-        append(projected, rollouts_[row], layer, position);
+        append(projected, rows_.rollouts[row], layer, position);
         auto scores = detail::scratch<Real, 0>(detail::padded(seen), settings.heads);
-        score(projected, keys(rollouts_[row], layer, 0).data(), size, scores);
+        score(projected, keys(rows_.rollouts[row], layer, 0).data(), size, scores);
         Real scale = model_->attention_scale();
         for (std::int64_t h = 0; h < settings.heads; ++h) {
             auto column = scores.col(h);
@@ -886,7 +749,7 @@ private:
             column.tail(column.size() - seen).setZero();
             column *= Real(1) / column.sum();
         }
-        mix(scores, values(rollouts_[row], layer, 0).data(), size, mixed_.column(row).data());
+        mix(scores, values(rows_.rollouts[row], layer, 0).data(), size, mixed_.column(row).data());
     }
 
     using Lanes = Eigen::Array<Real, lanes, 1>;
@@ -919,11 +782,11 @@ private:
 
     const Transformer<Real>* model_;
     typename Transformer<Real>::Workspace prefill_, work_;
-    std::vector<std::int64_t> rollouts_, lengths_, last_tokens_;
-    std::vector<std::int32_t> next_;
+    LiveRollouts rows_;
+    std::vector<std::int64_t> last_tokens_;
     AlignedVector<Real> turned_;
     Buffer<Real> cache_, normed_, mixed_, projected_, raised_;
-    std::int64_t capacity_ = 0, limit_ = 0;
+    std::int64_t capacity_ = 0;
     backend::Host backend_;
 };
 
