@@ -114,18 +114,33 @@ void sort_pairs(EmulatedIn<order>&, const std::uint64_t* keys, const std::int64_
     std::stable_sort(at.begin(), at.end(), [&](auto a, auto b) { return (keys[a] & mask) < (keys[b] & mask); });
     for (std::int64_t i = 0; i < count; ++i) sorted[i] = places[at[static_cast<std::size_t>(i)]];
 }
+template <class T>
+double widened(const T& x) {
+    if constexpr (std::is_same_v<T, double>)
+        return x;
+    else
+        return double(float(x));
+}
+template <class T>
+T narrowed(double x) {
+    if constexpr (std::is_same_v<T, double>)
+        return x;
+    else
+        return T(float(x));
+}
+/// Products are exact, whatever is asked for.
 template <Order order, class T, class Out>
 void gemm(EmulatedIn<order>&, Transposed transpose_a, Transposed transpose_b, std::int64_t m, std::int64_t n,
           std::int64_t k, float alpha, const T* a, std::int64_t lda, const T* b, std::int64_t ldb, float beta, Out* c,
-          std::int64_t ldc) {
+          std::int64_t ldc, Products = Products::exact) {
     for (std::int64_t column = 0; column < n; ++column)
         for (std::int64_t row = 0; row < m; ++row) {
             double sum = 0.0;
             for (std::int64_t l = 0; l < k; ++l)
-                sum += double(float(a[transpose_a == Transposed::yes ? row * lda + l : l * lda + row])) *
-                       double(float(b[transpose_b == Transposed::yes ? l * ldb + column : column * ldb + l]));
+                sum += widened(a[transpose_a == Transposed::yes ? row * lda + l : l * lda + row]) *
+                       widened(b[transpose_b == Transposed::yes ? l * ldb + column : column * ldb + l]);
             Out& to = c[column * ldc + row];
-            to = Out(float(double(alpha) * sum + (beta == 0.0f ? 0.0 : double(beta) * double(float(to)))));
+            to = narrowed<Out>(double(alpha) * sum + (beta == 0.0f ? 0.0 : double(beta) * widened(to)));
         }
 }
 

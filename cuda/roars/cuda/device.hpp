@@ -20,6 +20,8 @@ namespace roars::gpu {
 enum class Way { to_device, to_host, within };
 /// Whether a factor of a matrix product is transposed.
 enum class Transposed { no, yes };
+/// How a product of floats is taken: in float, or with the factors rounded to tf32 (10 bits of fraction).
+enum class Products { exact, tf32 };
 
 /// Memory and launches are ordered as they are asked for (a stream); nothing waits but wait(), and a copy to the host
 /// is there after it.
@@ -84,6 +86,33 @@ private:
     }
     D* device_ = nullptr;
     T* data_ = nullptr;
+    std::int64_t size_ = 0;
+};
+
+/// Memory that grows to the largest size that was asked for. Contents are unspecified after a change of size.
+template <class T, class D>
+class Room {
+public:
+    explicit Room(D& device) : device_(&device) {}
+    T* resize(std::int64_t size) {
+        if (size > memory_.size()) {
+            memory_ = {};
+            memory_ = Buffer<T, D>(*device_, size);
+        }
+        size_ = size;
+        return data();
+    }
+    T* upload(std::span<const T> values) {
+        resize(std::ssize(values));
+        if (size_ > 0) device_->copy(data(), values.data(), values.size_bytes(), Way::to_device);
+        return data();
+    }
+    T* data() const { return memory_.data(); }
+    std::int64_t size() const { return size_; }
+
+private:
+    D* device_;
+    Buffer<T, D> memory_;
     std::int64_t size_ = 0;
 };
 
