@@ -11,11 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "roars/actors/transformer.hpp"
-#include "roars/objective_logits.hpp"
-#include "roars/primitives/sampling.hpp"
 #include "roars/random.hpp"
 #include "roars/sampler/stop_sequences.hpp"
+#include "roars/train/text_actor.hpp"
 
 namespace roars::train {
 
@@ -41,11 +39,13 @@ ROARS_FIELDS(LanguageSettings, continuous_reward, max_new_tokens, micro_tokens, 
 /// A transformer at work on a task of texts: rolls out, demonstrates, fills the columns that an actor brings, turns an
 /// objective into gradients, and measures itself on held-out problems. Only an answer's tokens are in the batch; its
 /// prompt is known by number. A sequence of the batch ends with the end symbol, with a stop sequence (learnt from like
-/// any other token, and no part of what the task judges), or is truncated.
-template <TextTask Task, bool value_head = false>
+/// any other token, and no part of what the task judges), or is truncated. Actor: where the transformer is, and who
+/// computes with it (TextActor: the host; gpu::TextActor: a device). All else is the same wherever that is.
+template <TextTask Task, bool value_head = false, class Actor = TextActor>
 class LanguageLearner {
 public:
-    using Real = float;
+    using Real = typename Actor::Real;
+    using Policy = typename Actor::Policy;
     using gives = unite_t<
         columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour, col::logp_ref,
                 col::entropy, col::sum_pi_squared, col::external, col::outcome, col::truncated, col::format,
@@ -55,17 +55,18 @@ public:
     using keeps = columns<col::token, col::mask, col::prompt, col::logp>;
 
     LanguageLearner(const Task& task, actor::TransformerSettings settings, const LanguageSettings& language,
-                    std::uint64_t seed)
+                    std::uint64_t seed, Actor actor = {})
         : task_(&task),
           language_(language),
           stops_(stop_sequences(task, language.stop)),
-          policy_(fitted(settings, task, language), seed) {
+          actor_(std::move(actor)),
+          policy_(actor_.policy(actor::Transformer<Real>(fitted(settings, task, language), seed))) {
         if (language_.max_new_tokens == 0) language_.max_new_tokens = task.longest_answer() + 2;
     }
 
     actor::Parameters<Real>& parameters() { return policy_.parameters(); }
     const actor::Parameters<Real>& parameters() const { return policy_.parameters(); }
-    actor::Transformer<Real>& policy() { return policy_; }
+    Policy& policy() { return policy_; }
 
     /// From now on the reference is the policy as it is.
     void set_reference() { reference_.emplace(policy_.snapshot()); }
@@ -167,22 +168,26 @@ public:
     /// those of the whole minibatch, so that the cut changes nothing.
     template <class A, class RunType, class BatchType>
     auto accumulate(const A& algorithm, RunType& run, const typename A::State& state, BatchType& batch) {
-        if constexpr (A::OfTerms::have_sums)  // they are of the policy as it is now, over the whole minibatch
-            read(run, batch, policy_, [&](std::int64_t first, const auto& piece) {
-                copy_to(batch[col::logp{}], first, piece[col::logp{}]);
-                if constexpr (BatchType::template has<col::entropy>)
-                    copy_to(batch[col::entropy{}], first, piece[col::entropy{}]);
-            });
+        read_for_sums<A>(run, batch);
         auto totals = algorithm.totals(run, state, batch);
         decltype(algorithm.objective(run, state, batch, totals)) sum;
         for_each_piece(batch, [&](std::int64_t, auto piece) {
-            auto output = forward(policy_, piece);
-            if constexpr (BatchType::template has<col::value>) copy_to(piece[col::value{}], 0, output.values);
-            sum += objective_from_logits(algorithm, run, state, piece, totals, output.logits,
-                                         policy_.settings().vocabulary, temperature_);
-            policy_.backward(output.logits, roars::detail::optional_column<col::grad<col::value>>(piece));
+            sum += actor_.accumulate(algorithm, run, state, piece, totals, policy_, pack(piece), temperature_);
         });
         return sum;
+    }
+
+    /// An actor whose parameters are not the host's takes the steps itself: gradients, objective and step rule are
+    /// there.
+    template <class A>
+    requires requires(const A& algorithm, const Actor& actor, Policy& policy) { actor.steps(policy, algorithm); }
+    auto steps(const A& algorithm) { return actor_.steps(policy_, algorithm); }
+    template <class A, class StepsType, class RunType, class BatchType>
+    auto take_step(StepsType& steps, const A&, RunType& run, const typename A::State& state, BatchType& batch) {
+        read_for_sums<A>(run, batch);
+        auto each_piece = [&](auto&& use) { for_each_piece(batch, [&](std::int64_t, auto piece) { use(piece); }); };
+        auto text = [&](const auto& piece) -> const PackedText& { return pack(piece); };
+        return steps.take(run, state, policy_, temperature_, each_piece, text);
     }
 
     struct Score {
@@ -209,14 +214,14 @@ public:
     }
 
     void write(SafeTensors& file) const {
-        policy_.parameters().write(file, "policy.");
-        if (reference_) reference_->parameters().write(file, "reference.");
+        actor_.write(file, policy_, "policy.");
+        if (reference_) actor_.write(file, *reference_, "reference.");
     }
     void read(const SafeTensors& file) {
-        policy_.parameters().read(file, "policy.");
-        if (!file.contains("reference." + policy_.parameters().tensors().front().name)) return;
+        actor_.read(file, policy_, "policy.");
+        if (!file.contains("reference.embedding.weight")) return;
         set_reference();
-        reference_->parameters().read(file, "reference.");
+        actor_.read(file, *reference_, "reference.");
     }
 
 private:
@@ -299,9 +304,9 @@ private:
         return problems;
     }
 
-    std::vector<Answer> generate(backend::Host& backend, const actor::Transformer<Real>& policy,
-                                 std::span<const std::int64_t> problems, std::int64_t copies,
-                                 const Generation& generation, const Random& random, std::uint64_t first_rollout) {
+    std::vector<Answer> generate(backend::Host& backend, Policy& policy, std::span<const std::int64_t> problems,
+                                 std::int64_t copies, const Generation& generation, const Random& random,
+                                 std::uint64_t first_rollout) {
         std::vector<std::int32_t> prompts;
         std::vector<std::int64_t> offsets{0};
         for (std::int64_t problem : problems) {
@@ -310,16 +315,14 @@ private:
             offsets.push_back(static_cast<std::int64_t>(prompts.size()));
         }
         std::vector<Answer> answers(problems.size() * static_cast<std::size_t>(copies));
-        actor::Generator<Real> generator(policy);
-        auto output = generator.begin(prompts, offsets, copies, language_.max_new_tokens);
+        auto generator = actor_.rollouts(backend, policy);
+        generator.begin(prompts, offsets, copies, language_.max_new_tokens);
         std::vector<double> u;
-        std::vector<Sampled> drawn;
         std::vector<std::int32_t> next, seen;  // what the repetition penalty looks at: the prompt and the answer so far
         std::vector<std::int64_t> seen_offsets;
         for (std::int64_t t = 0; generator.live() > 0; ++t) {
             auto rows = generator.rollouts();
             u.resize(rows.size());
-            drawn.resize(rows.size());
             next.resize(rows.size());
             for (std::size_t i = 0; i < rows.size(); ++i) {
                 std::uint64_t rollout = first_rollout + static_cast<std::uint64_t>(rows[i]);
@@ -338,9 +341,7 @@ private:
                     seen_offsets.push_back(std::ssize(seen));
                 }
             }
-            sample_rows(backend, std::span<const Real>(output.logits), policy_.settings().vocabulary, generation,
-                        std::span<const double>(u), std::span<Sampled>(drawn), seen_offsets,
-                        std::span<const std::int32_t>(seen));
+            auto drawn = generator.sample(generation, u, seen_offsets, seen);
             for (std::size_t i = 0; i < rows.size(); ++i) {
                 Answer& answer = answers[static_cast<std::size_t>(rows[i])];
                 auto token = static_cast<std::int32_t>(drawn[i].token);
@@ -349,9 +350,9 @@ private:
                 answer.stop = stops_.ending(answer.tokens);
                 bool ended = token == task_->vocabulary().end || answer.stop > 0;
                 answer.truncated = !ended && t + 1 == language_.max_new_tokens;
-                next[i] = ended || answer.truncated ? actor::Generator<Real>::finished : token;
+                next[i] = ended || answer.truncated ? generator.finished : token;
             }
-            output = generator.step(next);
+            generator.step(next);
         }
         return answers;
     }
@@ -437,45 +438,49 @@ private:
 
     /// Each answer behind its prompt, up to its last token but one; row t of the output predicts token t of the batch.
     template <class BatchType>
-    actor::TransformerOutput<Real> forward(actor::Transformer<Real>& policy, const BatchType& batch) {
-        packed_.clear();
-        packed_offsets_.assign(1, 0);
-        rows_.clear();
+    const PackedText& pack(const BatchType& batch) {
+        text_.clear();
         for (std::size_t i = 0; i < static_cast<std::size_t>(batch.sequences()); ++i) {
             std::span<const std::int32_t> prompt = task_->problem(batch[col::prompt{}][i]).prompt_tokens;
             std::int64_t begin = batch.token_offsets()[i], end = batch.token_offsets()[i + 1];
-            packed_.insert(packed_.end(), prompt.begin(), prompt.end());
+            text_.tokens.insert(text_.tokens.end(), prompt.begin(), prompt.end());
             for (std::int64_t t = begin; t < end; ++t) {
-                rows_.push_back(std::ssize(packed_) - 1);
-                if (t + 1 < end) packed_.push_back(batch[col::token{}][std::size_t(t)]);
+                text_.rows.push_back(std::ssize(text_.tokens) - 1);
+                if (t + 1 < end) text_.tokens.push_back(batch[col::token{}][std::size_t(t)]);
             }
-            packed_offsets_.push_back(std::ssize(packed_));
+            text_.offsets.push_back(std::ssize(text_.tokens));
         }
-        return policy.forward(packed_, packed_offsets_, rows_);
+        return text_;
     }
 
     /// The columns that `policy` says, micro-batch by micro-batch.
     template <class RunType, class BatchType, class Use>
-    void read(RunType& run, const BatchType& batch, actor::Transformer<Real>& policy, Use&& use) {
+    void read(RunType& run, const BatchType& batch, Policy& policy, Use&& use) {
         for_each_piece(batch, [&](std::int64_t first, auto piece) {
-            auto output = forward(policy, piece);
-            std::vector<Real> log_sum_exp(static_cast<std::size_t>(piece.tokens()));
-            read_logits(run, piece, std::span<const Real>(output.logits), policy.settings().vocabulary, temperature_,
-                        std::span<Real>(log_sum_exp));
-            if constexpr (BatchType::template has<col::value>) copy_to(piece[col::value{}], 0, output.values);
+            actor_.read(run, piece, policy, pack(piece), temperature_);
             use(first, piece);
         });
+    }
+    /// Sums of terms with two phases are of the policy as it is now, over the whole minibatch.
+    template <class A, class RunType, class BatchType>
+    void read_for_sums([[maybe_unused]] RunType& run, [[maybe_unused]] BatchType& batch) {
+        if constexpr (A::OfTerms::have_sums)
+            read(run, batch, policy_, [&](std::int64_t first, const auto& piece) {
+                copy_to(batch[col::logp{}], first, piece[col::logp{}]);
+                if constexpr (BatchType::template has<col::entropy>)
+                    copy_to(batch[col::entropy{}], first, piece[col::entropy{}]);
+            });
     }
 
     const Task* task_;
     LanguageSettings language_;
     StopSequences stops_;
-    actor::Transformer<Real> policy_;
-    std::optional<actor::Transformer<Real>> reference_;
+    Actor actor_;
+    Policy policy_;
+    std::optional<Policy> reference_;
     double temperature_ = 1.0;
     std::map<std::vector<std::int32_t>, std::int32_t> answer_ids_;
-    std::vector<std::int32_t> packed_;
-    std::vector<std::int64_t> packed_offsets_, rows_;
+    PackedText text_;
 };
 
 }  // namespace roars::train

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,23 @@ inline constexpr bool draws_from = [] {
     else
         return true;
 }();
+
+namespace detail {
+/// Parameters that are the host's take their steps in the trainer, ...
+template <class A, class Learner>
+struct steps_of {
+    struct type {};
+    static constexpr bool own = false;
+};
+/// ... others where they are: `learner.steps(algorithm)` is what that needs, kept from step to step, and
+/// `learner.take_step(steps, algorithm, run, state, batch)` the objective, its gradients and the step rule.
+template <class A, class Learner>
+requires requires(const A& algorithm, Learner& learner) { learner.steps(algorithm); }
+struct steps_of<A, Learner> {
+    using type = decltype(std::declval<Learner&>().steps(std::declval<const A&>()));
+    static constexpr bool own = true;
+};
+}  // namespace detail
 
 /// Ties an algorithm to a learner (an actor at work on a task). One iteration is
 ///     collect -> score -> refresh -> estimate -> epochs x minibatches x (objective -> step -> observe) -> observe;
@@ -140,7 +158,9 @@ private:
     void carry_out(const Reset& reset) {
         if constexpr (requires { learner_->set_reference(); })
             if (reset.reference) learner_->set_reference();
-        if (reset.step) state.optimizer = {};
+        if (!reset.step) return;
+        state.optimizer = {};
+        own_steps_.reset();
     }
 
     static Record describe(const BatchType& batch) {
@@ -198,13 +218,24 @@ private:
     }
     template <class RunType>
     void step_on(RunType& run, BatchType& batch) {
-        learner_->parameters().zero_gradients();
-        auto result = learner_->accumulate(algorithm_, run, state, batch);
+        auto result = objective_and_step(run, batch);
         result_ += result;
-        algorithm_.optimizer.step.step(state.optimizer, learner_->parameters().values(),
-                                       learner_->parameters().gradients());
         roars::detail::call_observe(algorithm_.regularizer, run, state.regularizer, result);
         ++steps_;
+    }
+
+    template <class RunType>
+    auto objective_and_step(RunType& run, BatchType& batch) {
+        if constexpr (StepsOf::own) {
+            if (!own_steps_) own_steps_.emplace(learner_->steps(algorithm_));
+            return learner_->take_step(*own_steps_, algorithm_, run, state, batch);
+        } else {
+            learner_->parameters().zero_gradients();
+            auto result = learner_->accumulate(algorithm_, run, state, batch);
+            algorithm_.optimizer.step.step(state.optimizer, learner_->parameters().values(),
+                                           learner_->parameters().gradients());
+            return result;
+        }
     }
 
     /// The order in which an epoch takes the units: a function of seed, iteration and epoch.
@@ -231,6 +262,8 @@ private:
         }
     }
 
+    using StepsOf = detail::steps_of<A, Learner>;
+    std::optional<typename StepsOf::type> own_steps_;
     BatchType batch_, minibatch_;
     ResultType result_{};
     std::int64_t steps_ = 0;

@@ -1,0 +1,3 @@
+#include "../../cuda/tests/emulated.hpp"
+
+#include "../../cuda/tests/text_actor_test.hpp"
