@@ -103,27 +103,6 @@ std::vector<std::pair<std::string, std::string>> settings_of(const std::vector<s
 
 void interrupt(int) { interrupted = 1; }
 
-Programs all_programs() {
-    Programs programs;
-    add_baselines(programs);
-    add_sequence_methods(programs);
-    add_weight_methods(programs);
-    add_critic_methods(programs);
-    add_group_methods(programs);
-    add_data_methods(programs);
-    add_replay_methods(programs);
-    add_action_value_methods(programs);
-    add_rollout_methods(programs);
-    add_offline_methods(programs);
-    add_data_constraint_methods(programs);
-    add_behaviour_model_methods(programs);
-    add_sequence_models(programs);
-    add_session_methods(programs);
-    [&]<std::size_t... part>(std::index_sequence<part...>) { (add_tabular<part>(programs), ...); }
-    (std::make_index_sequence<tabular_parts>{});
-    return programs;
-}
-
 /// How the registered method is trained on a task. Errors: no such method or task, or one that does not fit the other.
 Contestant contestant(const Programs& programs, const std::string& method, const std::string& task) {
     auto of_task = programs.find(task);

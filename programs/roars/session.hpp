@@ -57,6 +57,8 @@ struct Program {
 using Programs = std::map<std::string_view, std::map<std::string_view, Program>>;
 void add_program(Programs& programs, std::string_view task, const std::vector<std::string_view>& methods,
                  const Program& program);
+/// What there is in this build of the program: programs.cpp, or cuda/programs on a device.
+Programs all_programs();
 void add_baselines(Programs& programs);
 void add_sequence_methods(Programs& programs);
 void add_weight_methods(Programs& programs);

@@ -39,12 +39,13 @@ Method small_policy_settings(Method method, const AnyTextTask& task) {
     return method;
 }
 
-template <class Method>
-using TextLearner = train::LanguageLearner<AnyTextTask, contains_v<col::value, typename Method::Inputs>>;
+template <class Method, class Actor = train::TextActor>
+using TextLearner = train::LanguageLearner<AnyTextTask, contains_v<col::value, typename Method::Inputs>, Actor>;
 
-/// roars train --method NAME --task random-calculation, calculation-domains or countdown.
-template <class Method>
-int train_text(const methods::Facts& facts, const Request& request) {
+/// roars train --method NAME --task random-calculation, calculation-domains or countdown, with the actor that
+/// `make_actor` makes once all settings are known to be sound.
+template <class Method, class MakeActor>
+int train_text(const methods::Facts& facts, const Request& request, MakeActor&& make_actor) {
     TextWork work = text_work(request);
     Method method = small_policy_settings(methods::registered<Method>(facts.name), work.task);
     for (const auto& [flag, text] : work.rest)
@@ -53,7 +54,8 @@ int train_text(const methods::Facts& facts, const Request& request) {
         });
     if (request.only_check) return 0;
     work.settings["method"] = to_json(method);
-    TextLearner<Method> learner(work.task, work.actor, work.language, request.seed);
+    TextLearner<Method, std::invoke_result_t<MakeActor&>> learner(work.task, work.actor, work.language, request.seed,
+                                                                  make_actor());
     Yardstick yardstick{"accuracy on " + std::to_string(work.task.test_count()) + " held-out problems",
                         "held-out, greedy", [&](auto& run, train::Record& record) {
                             auto score = learner.evaluate(run);
@@ -65,15 +67,28 @@ int train_text(const methods::Facts& facts, const Request& request) {
     return MethodSession(facts, request, work.settings, work.run, yardstick, method, learner).train();
 }
 
+/// Where methods are trained on texts: the actor's type, and how one is made.
+struct TextOnHost {
+    using Actor = train::TextActor;
+    template <class Method>
+    static int train(const methods::Facts& facts, const Request& request) {
+        return train_text<Method>(facts, request, [] { return Actor(); });
+    }
+};
+
 /// Puts these methods into the programs, under every name that the registry has for them.
-template <class... Method>
-void add_text(Programs& programs) {
+template <class Place, class... Method>
+void add_text_on(Programs& programs) {
     auto add = [&]<class M>(const M*) {
-        Program program =
-            program_of<M, TextLearner<M>>([]<class Fitting>(const Fitting*) { return train_text<Fitting>; });
+        Program program = program_of<M, TextLearner<M, typename Place::Actor>>(
+            []<class Fitting>(const Fitting*) { return Place::template train<Fitting>; });
         for (std::string_view task : text_task_names) add_program(programs, task, methods::names_of<M>(), program);
     };
     (add(static_cast<const Method*>(nullptr)), ...);
+}
+template <class... Method>
+void add_text(Programs& programs) {
+    add_text_on<TextOnHost, Method...>(programs);
 }
 
 }  // namespace roars::program

@@ -9,6 +9,7 @@
 
 #include "roars/cuda/backend.cuh"
 #include "roars/cuda/linear.hpp"
+#include "roars/cuda/products.hpp"
 
 /// Matrix products by cuBLAS.
 namespace roars::gpu {
@@ -31,6 +32,9 @@ template <>
 inline constexpr cudaDataType_t blas_type<__half> = CUDA_R_16F;
 template <>
 inline constexpr cudaDataType_t blas_type<double> = CUDA_R_64F;
+
+/// Factors of products in bfloat16; sums, parameters and what lies between in float.
+using Bfloat16 = Precision<float, __nv_bfloat16>;
 
 namespace detail {
 /// One handle for a thread of the host; stream and workspace are set for each product.

@@ -167,19 +167,19 @@ struct ScatterRows {
         to[i] = sum;
     }
 };
-/// to_v += the rows of the tokens that are v, in their order. Each element looks at all tokens: no sort, no atomics.
+/// to_v += the rows of the places that hold token v, in their order. Element: a kind of token, a feature.
 template <class Real>
 struct AddRowsOfTokens {
     const Real* from;
     const std::int32_t* token;
-    std::int64_t tokens, width;
+    const std::int64_t *by_token, *group;
+    std::int64_t width;
     Real* to;
     ROARS_FN void operator()(std::int64_t i) const {
-        std::int64_t v = i / width, f = i % width;
+        std::int64_t kind = i / width, f = i % width;
         Real sum(0);
-        for (std::int64_t t = 0; t < tokens; ++t)
-            if (token[t] == v) sum += from[t * width + f];
-        to[i] += sum;
+        for (std::int64_t k = group[kind]; k < group[kind + 1]; ++k) sum += from[by_token[k] * width + f];
+        to[token[by_token[group[kind]]] * width + f] += sum;
     }
 };
 

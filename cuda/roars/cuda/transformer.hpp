@@ -26,7 +26,7 @@ namespace roars::gpu {
 template <class D>
 class Sequences {
 public:
-    explicit Sequences(D& device) : token_(device), index_(device) {}
+    explicit Sequences(D& device) : token_(device), index_(device), group_(device) {}
 
     /// From the host, which may use its memory again. Sequence s is tokens [token_offsets[s], token_offsets[s + 1]);
     /// `rows` ascend, and may repeat. Errors: those of the host's transformer, rows that do not ascend.
@@ -35,7 +35,7 @@ public:
         actor::check_sequences(settings, tokens, token_offsets);
         actor::check_rows(rows, std::ssize(tokens));
         std::size_t n = tokens.size();
-        host_.assign(3 * n + rows.size(), -1);
+        host_.assign(4 * n + rows.size(), -1);
         for (std::size_t s = 0; s + 1 < token_offsets.size(); ++s)
             for (std::int64_t t = token_offsets[s]; t < token_offsets[s + 1]; ++t) {
                 host_[std::size_t(t)] = t - token_offsets[s];
@@ -46,13 +46,15 @@ public:
                    [&] { return "transformer: requested row " + std::to_string(i) + " is below the one before it"; });
             std::int64_t& first = host_[2 * n + std::size_t(rows[i])];
             if (first < 0) first = std::int64_t(i);
-            host_[3 * n + i] = rows[i];
+            host_[4 * n + i] = rows[i];
         }
+        group_by_token(tokens, settings.vocabulary, std::span(host_).subspan(3 * n, n));
         const std::int32_t* token = token_.upload(tokens);
         const std::int64_t* index = index_.upload(host_);
         packed_ = {token, index, index + n, std::int64_t(n)};
         first_row_ = index + 2 * n;
-        row_ = index + 3 * n;
+        by_token_ = index + 3 * n;
+        row_ = index + 4 * n;
         rows_ = std::ssize(rows);
     }
 
@@ -61,13 +63,31 @@ public:
     std::int64_t rows() const { return rows_; }
     const std::int64_t* row() const { return row_; }              ///< [rows]
     const std::int64_t* first_row() const { return first_row_; }  ///< [tokens], -1 for none
+    /// Places of the batch by the token that stands there; those of kind k, of kinds(), are by_token()[group(k)] ..
+    /// by_token()[group(k + 1) - 1].
+    const std::int64_t* by_token() const { return by_token_; }
+    const std::int64_t* group() const { return group_.data(); }
+    std::int64_t kinds() const { return group_.size() - 1; }
 
 private:
+    void group_by_token(std::span<const std::int32_t> tokens, std::int64_t vocabulary, std::span<std::int64_t> order) {
+        begins_.assign(std::size_t(vocabulary) + 1, 0);
+        for (std::int32_t token : tokens) ++begins_[std::size_t(token) + 1];
+        groups_.assign(1, 0);
+        for (std::size_t v = 0; v < std::size_t(vocabulary); ++v) {
+            if (begins_[v + 1] > 0) groups_.push_back(groups_.back() + begins_[v + 1]);
+            begins_[v + 1] += begins_[v];
+        }
+        for (std::size_t t = 0; t < tokens.size(); ++t)
+            order[std::size_t(begins_[std::size_t(tokens[t])]++)] = std::int64_t(t);
+        group_.upload(groups_);
+    }
+
     Room<std::int32_t, D> token_;
-    Room<std::int64_t, D> index_;
-    std::vector<std::int64_t> host_;
+    Room<std::int64_t, D> index_, group_;
+    std::vector<std::int64_t> host_, begins_, groups_;
     PackedTokens packed_;
-    const std::int64_t *row_ = nullptr, *first_row_ = nullptr;
+    const std::int64_t *row_ = nullptr, *first_row_ = nullptr, *by_token_ = nullptr;
     std::int64_t rows_ = 0;
 };
 
@@ -212,9 +232,9 @@ public:
             attention_backward(work.layers[std::size_t(l)], places_.layers[std::size_t(l)], sequences.packed(),
                                gradients, grad);
         }
-        for_each(device(), settings_.vocabulary * width,
-                 detail::AddRowsOfTokens<Real>{grad, sequences.packed().token, tokens, width,
-                                               gradients + places_.embedding});
+        for_each(device(), sequences.kinds() * width,
+                 detail::AddRowsOfTokens<Real>{grad, sequences.packed().token, sequences.by_token(), sequences.group(),
+                                               width, gradients + places_.embedding});
     }
 
 private:
