@@ -59,6 +59,14 @@ auto staged(D& device, Frame<D>& frame, const HostBatch& host) {
 /// P: how exact the products are. The device outlives the actor and what it made.
 template <class D, class P = Tf32>
 class TextActor {
+    /// What policy and reference use by turns.
+    struct Desk {
+        Activations<D, P> work;
+        Sequences<D> sequences;
+        DeviceGenerator<D, P> generator;
+        explicit Desk(D& device) : work(device), sequences(device), generator(device, work) {}
+    };
+
 public:
     using Real = typename P::Real;
     using Policy = Transformer<D, P>;
@@ -97,9 +105,9 @@ public:
 
     private:
         friend class TextActor;
-        Rollouts(D* device, auto* desk, Policy& policy) : device_(device), desk_(desk), policy_(&policy) {}
+        Rollouts(D* device, Desk* desk, Policy& policy) : device_(device), desk_(desk), policy_(&policy) {}
         D* device_;
-        typename TextActor::Desk* desk_;
+        Desk* desk_;
         Policy* policy_;
         DeviceOutput<Real> output_{};
         std::vector<Sampled> drawn_;
@@ -181,14 +189,14 @@ public:
 
     private:
         friend class TextActor;
-        Steps(D& device, auto* desk, const A& algorithm, std::int64_t size)
+        Steps(D& device, Desk* desk, const A& algorithm, std::int64_t size)
             : device_(&device),
               desk_(desk),
               objective_(device, algorithm),
               stepper_(device, algorithm.optimizer.step, size),
               gradients_(device, size) {}
         D* device_;
-        typename TextActor::Desk* desk_;
+        Desk* desk_;
         Objective<A, D> objective_;
         Stepper<Rule, Real, D> stepper_;
         Buffer<Real, D> gradients_;
@@ -213,13 +221,6 @@ public:
     }
 
 private:
-    /// What policy and reference use by turns.
-    struct Desk {
-        Activations<D, P> work;
-        Sequences<D> sequences;
-        DeviceGenerator<D, P> generator;
-        explicit Desk(D& device) : work(device), sequences(device), generator(device, work) {}
-    };
     static actor::Parameters<Real> layout_of(const Policy& policy) {
         actor::Parameters<Real> parameters;
         actor::add_transformer(parameters, policy.settings());
