@@ -8,6 +8,7 @@
 #include "on_device.hpp"
 #include "roars/cuda/text_actor.hpp"
 #include "roars/methods/dapo.hpp"
+#include "roars/methods/disco.hpp"
 #include "roars/methods/grpo.hpp"
 #include "roars/methods/gspo.hpp"
 #include "roars/methods/ppo.hpp"
@@ -119,6 +120,9 @@ TYPED_TEST(TextActorOnDevice, TrainingIsTheHostsGrpo) { expect_the_hosts_trainin
 TYPED_TEST(TextActorOnDevice, TrainingIsTheHostsPpo) { expect_the_hosts_training<TypeParam>(small(methods::ppo)); }
 TYPED_TEST(TextActorOnDevice, TrainingIsTheHostsGspo) { expect_the_hosts_training<TypeParam>(small(methods::gspo)); }
 TYPED_TEST(TextActorOnDevice, TrainingIsTheHostsDapo) { expect_the_hosts_training<TypeParam>(small(methods::dapo)); }
+
+/// Whose terms want sums over the whole minibatch before any gradient.
+TYPED_TEST(TextActorOnDevice, TrainingIsTheHostsDisco) { expect_the_hosts_training<TypeParam>(small(methods::disco)); }
 
 TYPED_TEST(TextActorOnDevice, GrpoLearns) {
     using There = TextActor<TypeParam>;
