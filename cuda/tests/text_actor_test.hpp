@@ -143,6 +143,28 @@ TYPED_TEST(TextActorOnDevice, GrpoLearns) {
     EXPECT_GT(outcome(35, 5), before + 0.1);
 }
 
+/// Rollouts, log-probabilities and steps again and again: no memory is taken once all have been there.
+TYPED_TEST(TextActorOnDevice, ASteadyLoopOfTheLearnerAllocatesNothing) {
+    using There = TextActor<TypeParam, Exact>;
+    TypeParam device;
+    Session<methods::Grpo, There> session(small(methods::grpo), There(device));
+    session.iterate(0);
+    auto batch = session.trainer.batch();
+    const auto& algorithm = session.trainer.algorithm();
+    auto steps = session.learner.steps(algorithm);
+    roars::Run run{session.host, Random(3)};
+    std::int64_t before = 0;
+    for (int turn = 0; turn < 3; ++turn) {
+        if constexpr (requires { device.allocations; }) before = device.allocations;
+        session.learner.evaluate(run);
+        session.learner.refresh(run, batch);
+        auto result = session.learner.take_step(steps, algorithm, run, session.trainer.state, batch);
+        EXPECT_TRUE(std::isfinite(result.loss()));
+        if constexpr (requires { device.allocations; })
+            if (turn > 0) EXPECT_EQ(device.allocations, before);
+    }
+}
+
 TYPED_TEST(TextActorOnDevice, ACheckpointBringsThePolicyBack) {
     using There = TextActor<TypeParam, Exact>;
     TypeParam device;
