@@ -15,8 +15,9 @@
 ///     struct Sums                      numbers that add up, 0 at first
 ///     Sums sums_of(x, u) const         of unit u; with `sums_of_columns = true` it asks for no x.of(i)
 ///     double untold(x, u, sums) const  the part of the loss at no trainable token, a constant; may be left out
-///     void check(batch, u)             throws where unit u makes no sense; of the host alone; may be left out
-/// All but the last are ROARS_FN, x is a SummedView. The loop of the host and the kernel of a device come from these.
+///     void check(x, u)                 throws where unit u makes no sense; of the host alone; may be left out
+/// All but the last are ROARS_FN, x is a SummedView; for check it is a plain one. The loop of the host and the kernel
+/// of a device come from these.
 namespace roars {
 
 namespace unit {
@@ -152,8 +153,11 @@ void fill_column(RunType& run, BatchType& batch, double value) {
 
 template <class Term, class RunType, class BatchType>
 void check_units(const Term& term, RunType& run, const BatchType& batch) {
-    if constexpr (!std::remove_cvref_t<decltype(run.backend)>::on_device && requires { term.check(batch, 0); })
-        for (std::int64_t u = 0; u < Term::Unit::count(batch); ++u) term.check(batch, u);
+    if constexpr (!std::remove_cvref_t<decltype(run.backend)>::on_device) {
+        [[maybe_unused]] auto x = view_of<typename prepare_needs<Term>::type>(run, batch);
+        if constexpr (requires { term.check(x, 0); })
+            for (std::int64_t u = 0; u < Term::Unit::count(batch); ++u) term.check(x, u);
+    }
 }
 template <class Term, class RunType, class BatchType>
 void add_unit_sums(const Term& term, RunType& run, const BatchType& batch, typename Term::Sums& to) {

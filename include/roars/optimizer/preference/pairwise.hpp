@@ -32,7 +32,7 @@ ROARS_FIELDS(LogRatio)
 ROARS_FIELDS(LogLikelihood)
 }  // namespace summary
 
-/// Which two answers of a group are its pair: of(x, group), of a batch or of a view of one. What makes no sense is an
+/// Which two answers of a group are its pair: of(x, group), of a view of the batch. What makes no sense is an
 /// error of the host, check(batch, group), and `broken` on a device.
 namespace pairing {
 
@@ -51,20 +51,20 @@ template <class X>
 ROARS_FN bool is_two(const X& x, std::int64_t group) {
     return first_of(x, group + 1) - first_of(x, group) == 2;
 }
-template <class BatchType>
-void expect_two(const BatchType& batch, std::int64_t group) {
-    expect(is_two(batch, group), [&] {
+template <class X>
+void expect_two(const X& x, std::int64_t group) {
+    expect(is_two(x, group), [&] {
         return "group " + std::to_string(group) + " has " +
-               std::to_string(first_of(batch, group + 1) - first_of(batch, group)) + " sequences, expected a pair";
+               std::to_string(first_of(x, group + 1) - first_of(x, group)) + " sequences, expected a pair";
     });
 }
 
 /// Groups of two, the chosen answer first. Errors: a group of another size.
 struct ChosenFirst {
     using needs = columns<col::groups>;
-    template <class BatchType>
-    static void check(const BatchType& batch, std::int64_t group) {
-        expect_two(batch, group);
+    template <class X>
+    static void check(const X& x, std::int64_t group) {
+        expect_two(x, group);
     }
     template <class X>
     ROARS_FN static Pair of(const X& x, std::int64_t group) {
@@ -76,11 +76,11 @@ struct ChosenFirst {
 /// Groups of two, one of which is flagged in col::chosen. Errors: a group of another size, none or two flagged.
 struct ByFlag {
     using needs = columns<col::groups, col::chosen>;
-    template <class BatchType>
-    static void check(const BatchType& batch, std::int64_t group) {
-        expect_two(batch, group);
-        expect(!of(batch, group).broken, [&] {
-            bool both = batch[col::chosen{}][std::size_t(first_of(batch, group))] != 0;
+    template <class X>
+    static void check(const X& x, std::int64_t group) {
+        expect_two(x, group);
+        expect(!of(x, group).broken, [&] {
+            bool both = x[col::chosen{}][std::size_t(first_of(x, group))] != 0;
             return "group " + std::to_string(group) + " has " + (both ? "two chosen answers" : "no chosen answer") +
                    ", expected one";
         });
@@ -99,8 +99,8 @@ struct ByFlag {
 /// Online DPO, arXiv 2402.04792.
 struct BestAndWorst {
     using needs = columns<col::groups, col::reward>;
-    template <class BatchType>
-    static void check(const BatchType&, std::int64_t) {}
+    template <class X>
+    static void check(const X&, std::int64_t) {}
     template <class X>
     ROARS_FN static Pair of(const X& x, std::int64_t group) {
         const auto reward = x[col::reward{}];
@@ -124,9 +124,10 @@ namespace detail {
 template <class Pairing, class BatchType>
 std::vector<pairing::Pair> pairs_of(const BatchType& batch) {
     std::vector<pairing::Pair> pairs;
+    auto x = Everywhere<backend::Host>::view<typename Pairing::needs>(batch);
     for (std::int64_t g = 0; g < batch.groups(); ++g) {
-        Pairing::check(batch, g);
-        if (pairing::Pair pair = Pairing::of(batch, g); pair.exists()) pairs.push_back(pair);
+        Pairing::check(x, g);
+        if (pairing::Pair pair = Pairing::of(x, g); pair.exists()) pairs.push_back(pair);
     }
     return pairs;
 }
@@ -256,9 +257,9 @@ struct Pairwise {
 
     using Unit = unit::Group;
     static constexpr bool sums_of_columns = true;
-    template <class BatchType>
-    static void check(const BatchType& batch, std::int64_t group) {
-        Pairing::check(batch, group);
+    template <class X>
+    static void check(const X& x, std::int64_t group) {
+        Pairing::check(x, group);
     }
     template <class X>
     ROARS_FN Sums sums_of(const X& x, std::int64_t group) const {

@@ -50,9 +50,9 @@ struct ScorePairwise {
     using Unit = unit::Group;
     static constexpr bool sums_of_columns = true;
     using clears = columns<col::token_gradient>;
-    template <class BatchType>
-    static void check(const BatchType& batch, std::int64_t group) {
-        Pairing::check(batch, group);
+    template <class X>
+    static void check(const X& x, std::int64_t group) {
+        Pairing::check(x, group);
     }
     template <class X>
     ROARS_FN Sums sums_of(const X& x, std::int64_t group) const {
