@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "../../tests/train/small_text.hpp"
 #include "on_device.hpp"
 #include "roars/cuda/text_actor.hpp"
 #include "roars/methods/dapo.hpp"
@@ -13,7 +14,6 @@
 #include "roars/methods/gspo.hpp"
 #include "roars/methods/ppo.hpp"
 #include "roars/methods/supervised.hpp"
-#include "roars/tasks/random_calculation.hpp"
 #include "roars/train/language_learner.hpp"
 #include "roars/train/trainer.hpp"
 
@@ -24,17 +24,7 @@ template <class D>
 struct TextActorOnDevice : OnDevice<D> {};
 TYPED_TEST_SUITE(TextActorOnDevice, OneDevice);
 
-using Task = tasks::RandomCalculation;
-const Task& small_task() {
-    static const Task task = [] {
-        auto settings = tasks::small_integer_calculation();
-        settings.train_per_level = 12;
-        settings.test_per_level = 6;
-        return Task(settings, 1);
-    }();
-    return task;
-}
-constexpr actor::TransformerSettings tiny{.layers = 1, .width = 16, .heads = 2, .hidden = 24};
+using small_text::Task;
 
 template <class Method, class Actor = train::TextActor>
 using LearnerOf = train::LanguageLearner<Task, contains_v<col::value, typename Method::Inputs>, Actor>;
@@ -48,7 +38,8 @@ struct Session {
     backend::Host host;
 
     Session(const Method& method, Actor actor)
-        : learner(small_task(), tiny, {.continuous_reward = true, .micro_tokens = 100}, 5, std::move(actor)),
+        : learner(small_text::task(), small_text::policy, {.continuous_reward = true, .micro_tokens = 100}, 5,
+                  std::move(actor)),
           trainer(method, learner) {}
 
     /// Some right answers, so that there is something to learn from rewards.

@@ -29,6 +29,8 @@ concept HasFields = requires(const T* object) {
 
 template <HasFields T>
 inline constexpr std::size_t field_count_v = std::tuple_size_v<decltype(roars_fields(static_cast<const T*>(nullptr)))>;
+template <HasFields T, std::size_t index>
+inline constexpr auto field_at = std::get<index>(roars_fields(static_cast<const T*>(nullptr)));
 
 /// Calls visit(name, member) for each listed member of `object`, in order.
 template <HasFields T, class Visit>

@@ -17,9 +17,6 @@
 /// (roars/reflect.hpp) do without.
 namespace roars::detail {
 
-template <class T, std::size_t index>
-inline constexpr auto field_at = std::get<index>(roars_fields(static_cast<const T*>(nullptr)));
-
 /// The key of member `index`, and what reaches the member.
 template <class T, std::size_t index>
 struct FieldKey {

@@ -195,7 +195,7 @@ constexpr Member make_member() {
                 [](const void* object) -> const void* { return &get<index>(*static_cast<const T*>(object)); },
                 &type_table<Part>};
     } else {
-        constexpr auto field = std::get<index>(roars_fields(static_cast<const T*>(nullptr)));
+        constexpr auto field = field_at<T, index>;
         return {field.name,
                 [](const void* object) -> const void* { return &(static_cast<const T*>(object)->*field.member); },
                 &type_table<std::remove_cvref_t<decltype(std::declval<const T&>().*field.member)>>};

@@ -14,25 +14,14 @@
 #include "roars/methods/ppo.hpp"
 #include "roars/methods/supervised.hpp"
 #include "roars/optimizer/surrogates/covariance.hpp"
-#include "roars/tasks/random_calculation.hpp"
 #include "roars/train/checkpoint.hpp"
 #include "roars/train/trainer.hpp"
+#include "small_text.hpp"
 
 namespace {
 
 using namespace roars;
-using Task = tasks::RandomCalculation;
-
-const Task& small_task() {
-    static const Task task = [] {
-        auto settings = tasks::small_integer_calculation();
-        settings.train_per_level = 12;
-        settings.test_per_level = 6;
-        return Task(settings, 1);
-    }();
-    return task;
-}
-constexpr actor::TransformerSettings tiny{.layers = 1, .width = 16, .heads = 2, .hidden = 24};
+using small_text::Task;
 
 template <class Method>
 using LearnerOf = train::LanguageLearner<Task, contains_v<col::value, typename Method::Inputs>>;
@@ -60,7 +49,7 @@ struct Session {
     std::uint64_t seed;
 
     Session(const Method& method, std::uint64_t seed_)
-        : learner(small_task(), tiny, {.continuous_reward = true, .micro_tokens = 64}, seed_),
+        : learner(small_text::task(), small_text::policy, {.continuous_reward = true, .micro_tokens = 64}, seed_),
           trainer(method, learner),
           seed(seed_) {}
 
@@ -158,7 +147,7 @@ struct Drawn {
     Learner learner;
     Rollouts batch;
     Drawn(const train::LanguageSettings& language, const Generation& generation)
-        : learner(small_task(), tiny, language, 2) {
+        : learner(small_text::task(), small_text::policy, language, 2) {
         backend::Host host;
         roars::Run run{host, Random(8)};
         learner.roll_out(run, batch, 5, 6, generation);
@@ -227,7 +216,7 @@ TEST(LanguageRollouts, OfOneGroupAnswerOnePromptAndEqualAnswersHaveEqualNumbers)
 TEST(LanguageRollouts, GoOnWhereTheyStopped) {
     backend::Host host;
     roars::Run run{host, Random(8)};
-    Learner whole(small_task(), tiny, {}, 2), first(small_task(), tiny, {}, 2);
+    Learner whole(small_text::task(), small_text::policy, {}, 2), first(small_text::task(), small_text::policy, {}, 2);
     Rollouts one, two, skipped;
     whole.roll_out(run, one, 4, 3, {});
     whole.roll_out(run, two, 4, 3, {});
@@ -244,7 +233,7 @@ std::vector<std::string> texts_of(const Rollouts& batch) {
     std::vector<std::string> texts;
     for (std::int64_t i = 0; i < batch.sequences(); ++i) {
         auto first = batch.token_offsets()[std::size_t(i)], last = batch.token_offsets()[std::size_t(i) + 1];
-        texts.push_back(small_task().vocabulary().decode(
+        texts.push_back(small_text::task().vocabulary().decode(
             std::span<const std::int32_t>(batch[col::token{}]).subspan(std::size_t(first), std::size_t(last - first))));
     }
     return texts;
@@ -254,8 +243,8 @@ std::vector<std::string> texts_of(const Rollouts& batch) {
 TEST(LanguageRollouts, EndWithAStopSequence) {
     backend::Host host;
     roars::Run run{host, Random(8)};
-    Learner plain(small_task(), tiny, {.max_new_tokens = 12}, 2);
-    Learner stopped(small_task(), tiny, {.max_new_tokens = 12, .stop = "+ 12 3"}, 2);
+    Learner plain(small_text::task(), small_text::policy, {.max_new_tokens = 12}, 2);
+    Learner stopped(small_text::task(), small_text::policy, {.max_new_tokens = 12, .stop = "+ 12 3"}, 2);
     Rollouts whole, cut;
     plain.roll_out(run, whole, 8, 8, {});
     stopped.roll_out(run, cut, 8, 8, {});
@@ -270,18 +259,19 @@ TEST(LanguageRollouts, EndWithAStopSequence) {
         bool stopped_here = end != std::string::npos;
         stops += stopped_here;
         if (stopped_here) EXPECT_EQ(cut[col::truncated{}][i], 0.0f);
-        auto judged = small_task().vocabulary().encode(stopped_here ? some[i].substr(0, end - length) : some[i]);
-        EXPECT_EQ(cut[col::outcome{}][i], float(small_task().correct(cut[col::prompt{}][i], judged)));
+        auto judged = small_text::task().vocabulary().encode(stopped_here ? some[i].substr(0, end - length) : some[i]);
+        EXPECT_EQ(cut[col::outcome{}][i], float(small_text::task().correct(cut[col::prompt{}][i], judged)));
     }
     EXPECT_GT(stops, 10);
-    EXPECT_THROW(Learner(small_task(), tiny, {.stop = "a"}, 2), Error) << "no character of the task";
+    EXPECT_THROW(Learner(small_text::task(), small_text::policy, {.stop = "a"}, 2), Error)
+        << "no character of the task";
 }
 
 /// A penalty that forbids: no token comes twice, nor one of the prompt, until all have been used.
 TEST(LanguageRollouts, FollowTheRepetitionPenalty) {
     backend::Host host;
     roars::Run run{host, Random(8)};
-    Learner learner(small_task(), tiny, {.max_new_tokens = 5}, 2);
+    Learner learner(small_text::task(), small_text::policy, {.max_new_tokens = 5}, 2);
     for (float& parameter : learner.parameters().values()) parameter *= 3;  // no logit is 0
     Rollouts plain, penalised;
     learner.roll_out(run, plain, 8, 8, {});
@@ -290,8 +280,8 @@ TEST(LanguageRollouts, FollowTheRepetitionPenalty) {
         int count = 0;
         auto texts = texts_of(batch);
         for (std::size_t i = 0; i < texts.size(); ++i) {
-            std::string seen =
-                small_task().vocabulary().decode(small_task().problem(batch[col::prompt{}][i]).prompt_tokens);
+            std::string seen = small_text::task().vocabulary().decode(
+                small_text::task().problem(batch[col::prompt{}][i]).prompt_tokens);
             for (char character : texts[i]) {
                 count += seen.find(character) != std::string::npos;
                 seen += character;
@@ -307,7 +297,7 @@ TEST(LanguageRollouts, FollowTheRepetitionPenalty) {
 template <class Method>
 auto gradient_of(const Method& method, std::int64_t micro_tokens) {
     using Own = LearnerOf<Method>;
-    Own learner(small_task(), tiny, {.continuous_reward = true, .micro_tokens = micro_tokens}, 4);
+    Own learner(small_text::task(), small_text::policy, {.continuous_reward = true, .micro_tokens = micro_tokens}, 4);
     typename train::Trainer<Method, Own>::BatchType batch;
     typename Method::State state;
     backend::Host host;

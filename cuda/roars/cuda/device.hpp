@@ -180,7 +180,7 @@ private:
 template <class D>
 class Frame {
 public:
-    explicit Frame(D& device) : arena_(device.arena()) {
+    explicit Frame(D& device) : device_(device), arena_(device.arena()) {
         arena_.enter();
         chunks_ = arena_.chunks_.size();
         used_ = chunks_ > 0 ? arena_.chunks_.back().used : 0;
@@ -194,8 +194,16 @@ public:
     T* take(std::int64_t count) {
         return static_cast<T*>(arena_.take(static_cast<std::size_t>(count) * sizeof(T)));
     }
+    /// The same with a copy of the host's values, which the host may use again once they have arrived.
+    template <class T>
+    T* upload(std::span<const T> values) {
+        T* to = take<T>(std::ssize(values));
+        device_.copy(to, values.data(), values.size_bytes(), Way::to_device);
+        return to;
+    }
 
 private:
+    D& device_;
     Arena<D>& arena_;
     std::size_t chunks_, used_;
 };

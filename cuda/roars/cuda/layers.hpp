@@ -9,11 +9,6 @@
 /// What lies between the matrix products of a transformer: norms, rotations, gates, and sums over rows.
 namespace roars::gpu::detail {
 
-template <class Real, class Factor>
-ROARS_FN ROARS_INLINE Real as_real(const Factor& x) {
-    return static_cast<Real>(static_cast<SumOf<Factor>>(x));
-}
-
 /// y_i = gain x / sqrt(mean(x^2) + 1e-5) of row x = input[row[i]], or input[i] where `row` is null.
 template <class Real, class Factor>
 struct NormaliseRows {
@@ -215,17 +210,13 @@ struct Rotate {
     }
 };
 
-/// silu(u) = u s, s = logistic(u).
-template <class Real>
-ROARS_FN ROARS_INLINE Real logistic(Real u) {
-    return Real(1) / (Real(1) + math::exp(-u));
-}
+/// silu(u) = u s, s = 1 / (1 + e^-u).
 template <class Real, class Factor>
 struct Silu {
     const Real* raised;
     Factor* activated;
     ROARS_FN void operator()(std::int64_t i) const {
-        activated[i] = static_cast<Factor>(raised[i] * logistic(raised[i]));
+        activated[i] = static_cast<Factor>(raised[i] * math::sigmoid(raised[i]));
     }
 };
 /// silu' = s (1 + u (1 - s)).
@@ -234,7 +225,7 @@ struct SiluBackward {
     const Real *raised, *grad;
     Factor* to;
     ROARS_FN void operator()(std::int64_t i) const {
-        Real u = raised[i], s = logistic(u);
+        Real u = raised[i], s = math::sigmoid(u);
         to[i] = static_cast<Factor>(grad[i] * (s * (Real(1) + u * (Real(1) - s))));
     }
 };

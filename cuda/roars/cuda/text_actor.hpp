@@ -34,22 +34,17 @@ template <class D, class HostBatch>
 auto staged(D& device, Frame<D>& frame, const HostBatch& host) {
     using Real = typename HostBatch::Real;
     using Columns = typename HostBatch::Columns;
-    auto put = [&]<class T>(std::span<const T> values) {
-        T* to = frame.template take<T>(std::ssize(values));
-        device.copy(to, values.data(), values.size_bytes(), Way::to_device);
-        return to;
-    };
     Offsets groups;
     if constexpr (HostBatch::template has<col::groups>) groups = host[col::groups{}];
-    Batch<Real, Columns, D> batch(device, put(host.token_offsets()), host.sequences(), host.tokens(),
-                                  groups.empty() ? nullptr : put(groups), std::ssize(groups) - 1);
+    Batch<Real, Columns, D> batch(device, frame.upload(host.token_offsets()), host.sequences(), host.tokens(),
+                                  groups.empty() ? nullptr : frame.upload(groups), std::ssize(groups) - 1);
     for_each_column(Columns{}, [&]<class Column>(Column column) {
         using T = value_of<Column, Real>;
         std::span<const T> values = host[column];
         if constexpr (Column::kind != Kind::offsets)
-            batch.borrow(column, put(values), std::ssize(values), host.width(column));
+            batch.borrow(column, frame.upload(values), std::ssize(values), host.width(column));
         else if constexpr (!std::is_same_v<Column, col::groups>)
-            if (!values.empty()) batch.borrow(column, put(values), std::ssize(values));
+            if (!values.empty()) batch.borrow(column, frame.upload(values), std::ssize(values));
     });
     return batch;
 }
@@ -90,10 +85,7 @@ public:
                                         std::span<const std::int32_t> seen) {
             Frame<D> frame(*device_);
             auto put = [&]<class T>(std::span<const T> values) -> const T* {
-                if (values.empty()) return nullptr;
-                T* to = frame.template take<T>(std::ssize(values));
-                device_->copy(to, values.data(), values.size_bytes(), Way::to_device);
-                return to;
+                return values.empty() ? nullptr : frame.upload(values);
             };
             auto* drawn = frame.template take<Sampled>(std::ssize(u));
             sample_rows(*device_, Logits<Real>(output_.logits, output_.rows, policy_->settings().vocabulary),
@@ -123,9 +115,7 @@ public:
         auto output = policy.read(desk_->work, desk_->sequences);
         Frame<D> frame(device);
         const std::int64_t tokens = batch.tokens();
-        std::span<const std::int32_t> token = batch[col::token{}];
-        auto* token_there = frame.template take<std::int32_t>(tokens);
-        device.copy(token_there, token.data(), token.size_bytes(), Way::to_device);
+        auto* token_there = frame.upload(std::span<const std::int32_t>(batch[col::token{}]));
         auto room = [&]<class Column>(Column) -> Real* {
             return BatchType::template has<Column> ? frame.template take<Real>(tokens) : nullptr;
         };

@@ -278,7 +278,7 @@ private:
             .run(device(), rows);
     }
     void copy(Real* to, const Real* from, std::int64_t count) {
-        device().copy(to, from, static_cast<std::size_t>(count) * sizeof(Real), Way::within);
+        if (to != from) device().copy(to, from, static_cast<std::size_t>(count) * sizeof(Real), Way::within);
     }
     void normalise(const Real* input, const std::int64_t* row, std::int64_t rows, std::int64_t place,
                    Real* inverse_root, Factor* output) {
@@ -301,23 +301,30 @@ private:
         for (std::int64_t l = 0; l < settings_.layers; ++l) {
             auto& a = layer(l);
             Real* next = l + 1 < settings_.layers ? layer(l + 1).input.data() : work.final.data();
-            layer_forward(a, places_.layers[std::size_t(l)], sequences.packed(), next);
+            const PackedTokens& packed = sequences.packed();
+            layer_forward(
+                a, places_.layers[std::size_t(l)], tokens, packed.position, a.input.data(), a.middle.data(), next,
+                [&] { attend(device(), packed, heads(), a.projected.data(), a.mixed.data(), a.log_sums.data()); });
         }
     }
 
-    void layer_forward(typename Work::Layer& a, const Place& place, const PackedTokens& packed, Real* next) {
-        const std::int64_t width = settings_.width, hidden = settings_.hidden, n = packed.tokens;
+    /// middle = input + Wo attention(norm(input)), next = middle + Wd silu(Wu norm(middle)), of n rows; all three may
+    /// be one. mix(): the attention, from a.projected to a.mixed.
+    template <class Mix>
+    void layer_forward(typename Work::Layer& a, const Place& place, std::int64_t n, const std::int64_t* position,
+                       const Real* input, Real* middle, Real* next, Mix&& mix) {
+        const std::int64_t width = settings_.width, hidden = settings_.hidden;
         const Factor* weight = weights();
-        normalise(a.input.data(), nullptr, n, place.attention_norm, a.inverse_root.data(), a.normed.data());
+        normalise(input, nullptr, n, place.attention_norm, a.inverse_root.data(), a.normed.data());
         detail::apply<P>(device(), weight + place.query, 3 * width, width, a.normed.data(), n, a.projected.data());
-        rotate(a.projected.data(), n, packed.position);
-        attend(device(), packed, heads(), a.projected.data(), a.mixed.data(), a.log_sums.data());
-        copy(a.middle.data(), a.input.data(), n * width);
-        detail::apply<P>(device(), weight + place.output, width, width, a.mixed.data(), n, a.middle.data(), true);
-        normalise(a.middle.data(), nullptr, n, place.mlp_norm, a.middle_inverse_root.data(), a.middle_normed.data());
+        rotate(a.projected.data(), n, position);
+        mix();
+        copy(middle, input, n * width);
+        detail::apply<P>(device(), weight + place.output, width, width, a.mixed.data(), n, middle, true);
+        normalise(middle, nullptr, n, place.mlp_norm, a.middle_inverse_root.data(), a.middle_normed.data());
         detail::apply<P>(device(), weight + place.up, hidden, width, a.middle_normed.data(), n, a.raised.data());
         for_each(device(), n * hidden, detail::Silu<Real, Factor>{a.raised.data(), a.activated.data()});
-        copy(next, a.middle.data(), n * width);
+        copy(next, middle, n * width);
         detail::apply<P>(device(), weight + place.down, width, hidden, a.activated.data(), n, next, true);
     }
 
@@ -473,7 +480,7 @@ public:
     DeviceOutput<Real> step(std::span<const std::int32_t> tokens) {
         const auto& settings = model_->settings();
         rows_.keep(settings, tokens);
-        const std::int64_t rows = live(), width = settings.width, hidden = settings.hidden;
+        const std::int64_t rows = live();
         const std::int32_t* next = next_.upload(rows_.next);
         std::vector<std::int64_t> index = rows_.rollouts;
         index.insert(index.end(), rows_.lengths.begin(), rows_.lengths.end());
@@ -481,24 +488,13 @@ public:
         work_.resize(settings, rows, false);
         auto& a = work_.layers[0];
         Real* x = work_.final.data();
-        auto* weight = model_->weights();
         model_->embed(next, rows, x);
-        for (std::int64_t l = 0; l < settings.layers; ++l) {
-            const auto& place = model_->places_.layers[std::size_t(l)];
-            model_->normalise(x, nullptr, rows, place.attention_norm, a.inverse_root.data(), a.normed.data());
-            detail::apply<P>(device_, weight + place.query, 3 * width, width, a.normed.data(), rows,
-                             a.projected.data());
-            model_->rotate(a.projected.data(), rows, position);
-            for_each(device_, rows * 2 * width,
-                     detail::AppendToCache<Real>{a.projected.data(), kept_, l, rollout, position});
-            attend(a, l, rollout, position);
-            detail::apply<P>(device_, weight + place.output, width, width, a.mixed.data(), rows, x, true);
-            model_->normalise(x, nullptr, rows, place.mlp_norm, a.inverse_root.data(), a.middle_normed.data());
-            detail::apply<P>(device_, weight + place.up, hidden, width, a.middle_normed.data(), rows, a.raised.data());
-            for_each(device_, rows * hidden,
-                     detail::Silu<Real, typename P::Factor>{a.raised.data(), a.activated.data()});
-            detail::apply<P>(device_, weight + place.down, width, hidden, a.activated.data(), rows, x, true);
-        }
+        for (std::int64_t l = 0; l < settings.layers; ++l)
+            model_->layer_forward(a, model_->places_.layers[std::size_t(l)], rows, position, x, x, x, [&] {
+                for_each(device_, rows * 2 * settings.width,
+                         detail::AppendToCache<Real>{a.projected.data(), kept_, l, rollout, position});
+                attend(a, l, rollout, position);
+            });
         for (std::int64_t& length : rows_.lengths) ++length;
         return model_->read_out(work_, nullptr, rows);
     }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -75,9 +74,7 @@ struct ModelCritics {
         std::span<const Real> proposed;
         if constexpr (contains_v<col::next_proposed_action, needs>) proposed = read[col::next_proposed_action{}];
         const std::int64_t samples = samples_of(state, read[col::next_target_action{}], batch.tokens());
-        const std::int64_t width = samples * batch.width(col::action{});
-        if (state.rows.width(col::next_target_action{}) != width)
-            state.rows.set_width(col::next_target_action{}, width);
+        state.rows.set_width(col::next_target_action{}, samples * batch.width(col::action{}));
         carried.template carry<Real>(
             run.backend, state.model,
             critic::repeat_rows<Real>(read[col::next_state{}], batch.width(col::state{}), samples, state.seen),
@@ -88,14 +85,12 @@ struct ModelCritics {
 
     template <class RunType, class Real, class BatchType>
     void estimate(RunType& run, ModelCriticsState<Real, Critics, Carried>& state, BatchType& batch) const {
-        const std::int64_t said = batch.width(col::policy_action{});
-        if (batch.width(col::q_gradient{}) != said) batch.set_width(col::q_gradient{}, said);
+        batch.set_width(col::q_gradient{}, batch.width(col::policy_action{}));
         if (batch.tokens() == 0) return;
         const auto& read = std::as_const(batch);
         open(state, run.random.seed(), batch.width(col::state{}), batch.width(col::action{}));
         if constexpr (contains_v<col::model_samples, gives>) {
-            if (const std::int64_t all = batch.width(col::policy_samples{}); batch.width(col::model_samples{}) != all)
-                batch.set_width(col::model_samples{}, all);
+            batch.set_width(col::model_samples{}, batch.width(col::policy_samples{}));
             state.model.draw(run.random, 5, read[col::state{}],
                              batch.width(col::model_samples{}) / batch.width(col::action{}),
                              batch[col::model_samples{}]);
@@ -172,19 +167,11 @@ private:
     template <class Real, class BatchType>
     void fill_rows(ModelCriticsState<Real, Critics, Carried>& state, const BatchType& batch) const {
         auto& rows = state.rows;
-        const std::array<std::int64_t, 2> whole{0, batch.tokens()};
-        rows.reshape(whole);
-        auto fill = [&]<class Column>(Column column) {
-            if (rows.width(column) != batch.width(column)) rows.set_width(column, batch.width(column));
-            std::copy(batch[column].begin(), batch[column].end(), rows[column].begin());
-        };
-        fill(col::state{}), fill(col::action{}), fill(col::next_state{});
-        fill(col::token_reward{}), fill(col::terminated{});
-        if (rows.width(col::policy_action{}) != batch.width(col::action{}))
-            rows.set_width(col::policy_action{}, batch.width(col::action{}));
-        for (std::int64_t i = 0; i < batch.tokens(); ++i)
-            rows[col::mask{}][static_cast<std::size_t>(i)] =
-                static_cast<Real>(roars::detail::trainable<col::mask>(batch, i));
+        critic::put_mask(batch, rows);
+        auto put = [&](auto column) { critic::put_rows(rows, column, batch[column], batch.width(column)); };
+        put(col::state{}), put(col::action{}), put(col::next_state{});
+        put(col::token_reward{}), put(col::terminated{});
+        rows.set_width(col::policy_action{}, batch.width(col::action{}));
     }
 };
 template <class Carried, critic::PolicyValue climbed>

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -91,16 +90,12 @@ struct ActionModel {
                Judge&& judge) {
         draw_noise(run.random, which, batch.tokens());
         network.forward(parameters, batch[col::state{}], batch[col::action{}], noise);
-        const std::array<std::int64_t, 2> whole{0, batch.tokens()};
-        rows.reshape(whole);
-        fill(col::reconstruction{}, network.reconstruction(), batch.width(col::action{}));
-        fill(col::action{}, batch[col::action{}], batch.width(col::action{}));
-        fill(col::latent_mean{}, network.mean(), code_width());
-        fill(col::latent_deviation{}, network.deviation(), code_width());
+        put_mask(batch, rows);
+        put_rows(rows, col::reconstruction{}, network.reconstruction(), batch.width(col::action{}));
+        put_rows(rows, col::action{}, batch[col::action{}], batch.width(col::action{}));
+        put_rows(rows, col::latent_mean{}, network.mean(), code_width());
+        put_rows(rows, col::latent_deviation{}, network.deviation(), code_width());
         judge(rows[col::taken_q{}], rows[col::value{}]);
-        for (std::int64_t i = 0; i < batch.tokens(); ++i)
-            rows[col::mask{}][static_cast<std::size_t>(i)] =
-                static_cast<Real>(roars::detail::trainable<col::mask>(batch, i));
         evaluate(run.backend, rows, {count(run.backend, rows)},
                  Weighed<surrogate::Variational, aggregate::TokenMean>{settings.loss, {}});
         std::fill(gradients.begin(), gradients.end(), Real(0));
@@ -108,13 +103,6 @@ struct ActionModel {
         network.backward(parameters, slopes[col::grad<col::reconstruction>{}], slopes[col::grad<col::latent_mean>{}],
                          slopes[col::grad<col::latent_deviation>{}], gradients);
         settings.step.step(moments, std::span<Real>(parameters), std::span<Real>(gradients));
-    }
-
-private:
-    template <class Column, class Values>
-    void fill(Column column, const Values& values, std::int64_t width) {
-        if (rows.width(column) != width) rows.set_width(column, width);
-        std::copy(values.begin(), values.end(), rows[column].begin());
     }
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -11,6 +12,7 @@
 #include "roars/critic/target_network.hpp"
 #include "roars/fields.hpp"
 #include "roars/networks/perceptron.hpp"
+#include "roars/objective.hpp"
 #include "roars/optimizer/step/adamw.hpp"
 
 namespace roars::critic {
@@ -115,6 +117,22 @@ std::span<const Real> join_rows(std::span<const Real> left, std::int64_t left_wi
         to = std::copy_n(right.begin() + r * right_width, right_width, to);
     }
     return joined;
+}
+
+/// A column of `rows` becomes these values, rows of `width` each.
+template <class RowsType, class Column, class Values>
+void put_rows(RowsType& rows, Column column, const Values& values, std::int64_t width) {
+    rows.set_width(column, width);
+    std::copy(values.begin(), values.end(), rows[column].begin());
+}
+/// As many rows as the batch has tokens, one sequence, of which those count that count there.
+template <class BatchType, class RowsType>
+void put_mask(const BatchType& batch, RowsType& rows) {
+    const std::array<std::int64_t, 2> whole{0, batch.tokens()};
+    rows.reshape(whole);
+    for (std::int64_t i = 0; i < batch.tokens(); ++i)
+        rows[col::mask{}][static_cast<std::size_t>(i)] =
+            static_cast<typename RowsType::Real>(roars::detail::trainable<col::mask>(batch, i));
 }
 
 /// Every row `times` times, side by side in `repeated`, whose memory is kept; once: the rows themselves. Shapes: rows

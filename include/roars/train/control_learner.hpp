@@ -450,7 +450,8 @@ public:
         auto worlds = evaluation_worlds(world, run.random.seed(), settings_.evaluation_episodes);
         std::vector<char> living(worlds.size(), 1);
         std::vector<Real> seen(worlds.size() * observation_size_), action(std::size_t(head_.width));
-        for (std::int64_t t = 0; t < longest_episode(world); ++t) {
+        const std::int64_t longest = longest_episode(world);
+        for (std::int64_t t = 0; t < longest; ++t) {
             for (std::size_t e = 0; e < worlds.size(); ++e)
                 world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size_, observation_size_));
             show(seen);
@@ -600,8 +601,7 @@ private:
     template <class BatchType>
     void set_widths(BatchType& batch) const {
         auto set = [&]<class Column>(Column column, std::int64_t width) {
-            if constexpr (BatchType::template has<Column>)
-                if (batch.width(column) != width) batch.set_width(column, width);
+            if constexpr (BatchType::template has<Column>) batch.set_width(column, width);
         };
         set(col::state{}, observation_size_);
         set(col::next_state{}, observation_size_);

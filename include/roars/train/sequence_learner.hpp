@@ -228,8 +228,7 @@ private:
     template <class BatchType>
     void set_widths(BatchType& batch) const {
         auto set = [&]<class Column>(Column column, std::int64_t width) {
-            if constexpr (BatchType::template has<Column>)
-                if (batch.width(column) != width) batch.set_width(column, width);
+            if constexpr (BatchType::template has<Column>) batch.set_width(column, width);
         };
         set(col::state{}, sizes_.observation);
         if constexpr (continuous) {

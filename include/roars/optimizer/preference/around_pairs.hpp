@@ -110,9 +110,7 @@ struct ExploratoryPairs {
                 return math::select(x[col::external{}] != zero, one, zero);
             });
         const double scale = sums.pairs > 0 ? alpha / double(sums.pairs) : 0.0;
-        for (std::int64_t g = 0; g < batch.groups(); ++g) {
-            pairing::Pair pair = Base::Pairs::of(batch, g);
-            if (!pair.exists()) continue;
+        for (const auto& pair : detail::pairs_of<typename Base::Pairs>(batch))
             for (std::int64_t answer : {pair.chosen, pair.rejected}) {
                 auto i = static_cast<std::size_t>(answer);
                 if (external[i] == 0.0) continue;
@@ -122,7 +120,6 @@ struct ExploratoryPairs {
                 batch[col::sequence_loss{}][i] += static_cast<Real>(scale * likelihood[i]);
                 batch[col::sequence_gradient{}][i] += static_cast<Real>(scale);
             }
-        }
     }
     template <class RunType, class BatchType>
     void add_untold(RunType& run, const BatchType& batch, const Sums& sums, double& to) const {

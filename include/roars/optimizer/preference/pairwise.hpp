@@ -178,9 +178,11 @@ public:
     std::int64_t length(std::int64_t sequence) const { return length_[static_cast<std::size_t>(sequence)]; }
     double summary(std::int64_t sequence) const { return summary_[static_cast<std::size_t>(sequence)]; }
 
-    /// What writes to the batch's columns.
+    /// What writes to the batch's columns, which are 0 before.
     template <class RunType, class BatchType>
-    auto view(RunType& run, const BatchType& batch) const {
+    auto cleared(RunType& run, BatchType& batch) const {
+        fill_column<col::sequence_loss>(run, batch, 0.0);
+        fill_column<col::sequence_gradient>(run, batch, 0.0);
         auto columns_ = view_of<columns<col::groups, col::sequence_loss, col::sequence_gradient>>(run, batch);
         return SummedView<decltype(columns_)>{columns_, summary_.data(), length_.data()};
     }
@@ -323,8 +325,7 @@ struct SortedPairwise {
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         detail::Answers<Summary, Pairing> answers(run, batch);
-        auto x = answers.view(run, batch);
-        for (std::int64_t g = 0; g < batch.groups(); ++g) detail::write_no_pair(x, g, false);
+        auto x = answers.cleared(run, batch);
         detail::SortedSides sides(sums.chosen, sums.rejected);
         double scale = 1.0 / double(std::max<std::size_t>(sums.chosen.size(), 1));
         for (const auto& pair : answers.pairs()) {

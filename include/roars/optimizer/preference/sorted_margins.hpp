@@ -49,8 +49,7 @@ struct SortedMargins {
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         Answers answers(run, batch);
-        auto x = answers.view(run, batch);
-        for (std::int64_t g = 0; g < batch.groups(); ++g) detail::write_no_pair(x, g, false);
+        auto x = answers.cleared(run, batch);
         detail::SortedSides sides(sums.policy, sums.reference);
         for (const auto& pair : answers.pairs()) {
             auto one = sides.at_first(loss, margin(answers, pair));
