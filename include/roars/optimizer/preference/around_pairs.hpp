@@ -110,7 +110,7 @@ struct ExploratoryPairs {
                 return math::select(x[col::external{}] != zero, one, zero);
             });
         const double scale = sums.pairs > 0 ? alpha / double(sums.pairs) : 0.0;
-        for (const auto& pair : detail::pairs_of<typename Base::Pairs>(batch))
+        for (const pairing::Pair& pair : detail::pairs_of<typename Base::Pairs>(batch))
             for (std::int64_t answer : {pair.chosen, pair.rejected}) {
                 auto i = static_cast<std::size_t>(answer);
                 if (external[i] == 0.0) continue;
