@@ -57,7 +57,7 @@ struct Session {
         return trainer.iterate(run);
     }
     std::vector<float> parameters() {
-        SafeTensors file;
+        Tensors file;
         learner.write(file);
         actor::Transformer<float> model(learner.policy().settings());
         model.parameters().read(file, "policy.");
@@ -163,7 +163,7 @@ TYPED_TEST(TextActorOnDevice, ACheckpointBringsThePolicyBack) {
         second(first.trainer.algorithm(), There(device));
     first.warm_start(2);
     first.iterate(0);
-    SafeTensors file;
+    Tensors file;
     first.learner.write(file);
     second.learner.read(file);
     EXPECT_EQ(second.parameters(), first.parameters());

@@ -83,13 +83,13 @@ private:
     std::vector<std::pair<std::string, std::int64_t>> spent() const override {
         return {{"steps", learner_.position.steps}, {"episodes", learner_.position.episodes}};
     }
-    void write(SafeTensors& file) const override {
+    void write(Tensors& file) const override {
         learner_.write(file);
         trainer_.for_each_state(
             [&](const std::string& name, const auto& state) { train::write_state(file, state, name); });
         train::write_state(file, learner_.position, "position");
     }
-    void read(const SafeTensors& file) override {
+    void read(const Tensors& file) override {
         learner_.read(file);
         trainer_.for_each_state([&](const std::string& name, auto& state) { train::read_state(file, state, name); });
         train::read_state(file, learner_.position, "position");

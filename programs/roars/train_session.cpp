@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "console.hpp"
+#include "roars/actors/safetensors.hpp"
 
 namespace roars::program {
 

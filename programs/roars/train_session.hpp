@@ -53,8 +53,8 @@ protected:
     virtual void set_reference() = 0;
     /// What the run has spent, for the summary and the last line.
     virtual std::vector<std::pair<std::string, std::int64_t>> spent() const = 0;
-    virtual void write(SafeTensors& file) const = 0;
-    virtual void read(const SafeTensors& file) = 0;
+    virtual void write(Tensors& file) const = 0;
+    virtual void read(const Tensors& file) = 0;
 
 private:
     void begin();
@@ -117,13 +117,13 @@ private:
     std::vector<std::pair<std::string, std::int64_t>> spent() const override {
         return {{"rollouts", learner_.position.rollouts}};
     }
-    void write(SafeTensors& file) const override {
+    void write(Tensors& file) const override {
         learner_.write(file);
         train::write_state(file, warm_start_.state, "warm_start");
         train::write_state(file, trainer_.state, "method");
         train::write_state(file, learner_.position, "position");
     }
-    void read(const SafeTensors& file) override {
+    void read(const Tensors& file) override {
         learner_.read(file);
         train::read_state(file, warm_start_.state, "warm_start");
         train::read_state(file, trainer_.state, "method");

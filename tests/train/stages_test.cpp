@@ -118,7 +118,7 @@ TEST(Stages, GoesOnFromACheckpoint) {
     Task one = task(), other = task();
     Learner whole(one), resumed(other);
     train::StagedTrainer<WarmStart, Learner> first(warm_start(3, 5), whole);
-    SafeTensors file;
+    Tensors file;
     for (std::int64_t k = 0; k < 6; ++k) {
         if (k == 4) {
             whole.write(file);

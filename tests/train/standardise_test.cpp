@@ -121,7 +121,7 @@ TEST(StandardisedStates, AMeasurementAndACheckpointKeepTheUnits) {
         trainer.advance(run);
     }
     roars::Run run{host, Random(1)};
-    SafeTensors file;
+    Tensors file;
     learner.write(file);
     const double mean = learner.evaluate(run).mean;
     Learner restored(env::Pendulum{}, small(), 1), raw(env::Pendulum{}, small(), 1);

@@ -239,7 +239,7 @@ TEST(TabularLearner, ASeedIsARunAndACheckpointGoesOn) {
     auto half = trained(again, second, 0, 10);
     EXPECT_NE(whole, half);
 
-    SafeTensors file;
+    Tensors file;
     again.write(file);
     train::write_state(file, second.state, "method");
     train::write_state(file, again.position, "position");

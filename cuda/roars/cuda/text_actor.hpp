@@ -197,13 +197,13 @@ public:
     }
 
     /// Both wait.
-    void write(SafeTensors& file, const Policy& policy, const std::string& prefix) const {
+    void write(Tensors& file, const Policy& policy, const std::string& prefix) const {
         auto parameters = layout_of(policy);
         auto values = policy.download();
         std::copy(values.begin(), values.end(), parameters.values().begin());
         parameters.write(file, prefix);
     }
-    void read(const SafeTensors& file, Policy& policy, const std::string& prefix) const {
+    void read(const Tensors& file, Policy& policy, const std::string& prefix) const {
         auto parameters = layout_of(policy);
         parameters.read(file, prefix);
         policy.upload(parameters.values());

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "roars/actors/matrix.hpp"
-#include "roars/actors/safetensors.hpp"
+#include "roars/actors/tensors.hpp"
 #include "roars/error.hpp"
 
 namespace roars::actor {
@@ -67,13 +67,13 @@ public:
     }
 
     /// Copies every tensor into `file`, under prefix + name.
-    void write(SafeTensors& file, const std::string& prefix = "") const {
+    void write(Tensors& file, const std::string& prefix = "") const {
         for (const TensorEntry& entry : tensors_)
             file.put<Real>(prefix + entry.name, entry.shape, part(values(), entry));
     }
     /// Takes every tensor of the table from `file`; others in the file are left alone. Throws before it changes
     /// anything.
-    void read(const SafeTensors& file, const std::string& prefix = "") {
+    void read(const Tensors& file, const std::string& prefix = "") {
         AlignedVector<Real> loaded(values_.size());
         for (const TensorEntry& entry : tensors_) {
             std::span<Real> target = part(std::span<Real>(loaded), entry);

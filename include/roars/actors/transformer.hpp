@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "roars/actors/matrix.hpp"
 #include "roars/actors/parameters.hpp"
 #include "roars/actors/safetensors.hpp"

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "roars/actors/safetensors.hpp"
+#include "roars/actors/tensors.hpp"
 #include "roars/reflect.hpp"
 
 namespace roars::train {
@@ -21,7 +21,7 @@ bool if_tensor(const One& setting, Do&& do_it) {
            attempt(setting.template as<std::vector<std::int64_t>>());
 }
 
-inline void write_values(SafeTensors& file, const std::vector<Named<ConstSetting>>& values, const std::string& prefix) {
+inline void write_values(Tensors& file, const std::vector<Named<ConstSetting>>& values, const std::string& prefix) {
     auto rest = nlohmann::json::object();
     for (const auto& [path, setting] : values)
         if (!if_tensor(setting, [&, &path = path]<class Number>(const std::vector<Number>& numbers) {
@@ -31,7 +31,7 @@ inline void write_values(SafeTensors& file, const std::vector<Named<ConstSetting
     file.metadata[prefix] = rest.dump();
 }
 
-inline void read_values(const SafeTensors& file, const std::vector<Named<Setting>>& values, const std::string& prefix) {
+inline void read_values(const Tensors& file, const std::vector<Named<Setting>>& values, const std::string& prefix) {
     auto found = file.metadata.find(prefix);
     expect(found != file.metadata.end(), [&] { return "checkpoint: lacks '" + prefix + "'"; });
     auto rest = nlohmann::json::parse(found->second);
@@ -52,13 +52,13 @@ inline void read_values(const SafeTensors& file, const std::vector<Named<Setting
 /// Puts a State into a file of tensors: vectors of numbers as tensors under prefix + path, everything else as JSON in
 /// the metadata under `prefix`. Bits are kept.
 template <class State>
-void write_state(SafeTensors& file, const State& state, const std::string& prefix) {
+void write_state(Tensors& file, const State& state, const std::string& prefix) {
     detail::write_values(file, settings_in(state), prefix);
 }
 
 /// The way back. Errors name what the file lacks.
 template <class State>
-void read_state(const SafeTensors& file, State& state, const std::string& prefix) {
+void read_state(const Tensors& file, State& state, const std::string& prefix) {
     detail::read_values(file, settings_in(state), prefix);
 }
 

@@ -473,7 +473,7 @@ public:
         return returns_of(worlds);
     }
 
-    void write(SafeTensors& file) const {
+    void write(Tensors& file) const {
         parameters_.write(file);
         file.put<Real>("target_policy", {std::ssize(target_)}, target_);
         auto words = words_of_episodes();
@@ -482,7 +482,7 @@ public:
         file.put<double>("state_mean", {observation_size_}, moments_.mean);
         file.put<double>("state_spread", {observation_size_}, moments_.spread);
     }
-    void read(const SafeTensors& file) {
+    void read(const Tensors& file) {
         parameters_.read(file);
         file.get<Real>("target_policy", {std::ssize(target_)}, std::span<Real>(target_));
         auto words = words_of_episodes();

@@ -213,11 +213,11 @@ public:
         return {sum.accuracy / n, sum.score / n, sum.length / n};
     }
 
-    void write(SafeTensors& file) const {
+    void write(Tensors& file) const {
         actor_.write(file, policy_, "policy.");
         if (reference_) actor_.write(file, *reference_, "reference.");
     }
-    void read(const SafeTensors& file) {
+    void read(const Tensors& file) {
         actor_.read(file, policy_, "policy.");
         if (!file.contains("reference.embedding.weight")) return;
         set_reference();

@@ -190,11 +190,11 @@ public:
         return tasks::mean_exact_score(*task_, policy_.logits(), settings_.coverage_samples);
     }
 
-    void write(SafeTensors& file) const {
+    void write(Tensors& file) const {
         policy_.parameters().write(file, "policy.");
         if (reference_) reference_->parameters().write(file, "reference.");
     }
-    void read(const SafeTensors& file) {
+    void read(const Tensors& file) {
         policy_.parameters().read(file, "policy.");
         reference_.reset();
         if (!file.contains("reference.logits")) return;

@@ -91,10 +91,10 @@ public:
         return result;
     }
 
-    void write(SafeTensors& file, const Policy& policy, const std::string& prefix) const {
+    void write(Tensors& file, const Policy& policy, const std::string& prefix) const {
         policy.parameters().write(file, prefix);
     }
-    void read(const SafeTensors& file, Policy& policy, const std::string& prefix) const {
+    void read(const Tensors& file, Policy& policy, const std::string& prefix) const {
         policy.parameters().read(file, prefix);
     }
 
