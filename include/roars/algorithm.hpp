@@ -278,11 +278,7 @@ struct Algorithm {
         state_of<Regularizer_> regularizer{};
         state_of<Optimizer_> optimizer{};
 
-        friend constexpr auto roars_fields(const State*) {
-            return std::make_tuple(Field{"sampler", &State::sampler}, Field{"reward", &State::reward},
-                                   Field{"advantage", &State::advantage}, Field{"regularizer", &State::regularizer},
-                                   Field{"optimizer", &State::optimizer});
-        }
+        ROARS_MEMBERS(State, sampler, reward, advantage, regularizer, optimizer)
     };
 
     /// The terms of the loss: the surrogate's, the regularizer's, the critic's.

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -27,11 +26,7 @@ struct ActionCriticsState {
     double loss = 0;  ///< of the last step
     [[no_unique_address]] PenaltyState penalty;
 
-    friend constexpr auto roars_fields(const ActionCriticsState*) {
-        return std::make_tuple(Field{"networks", &ActionCriticsState::networks},
-                               Field{"loss", &ActionCriticsState::loss},
-                               Field{"penalty", &ActionCriticsState::penalty});
-    }
+    ROARS_MEMBERS(ActionCriticsState, networks, loss, penalty)
 
     std::vector<Real> next_action, next_seen, next_rows, next_q, rows, least, y, grad, grad_rows, sampled_rows,
         sampled_q, sampled_grad;

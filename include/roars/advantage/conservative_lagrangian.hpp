@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "roars/advantage/action_critics.hpp"
@@ -26,9 +25,7 @@ struct ConservativeLagrangian {
     struct State {
         regularizer::TunedWeight::State multiplier{};
         double gap = 0;  ///< of the last step, the mean over the critics
-        friend constexpr auto roars_fields(const State*) {
-            return std::make_tuple(Field{"multiplier", &State::multiplier}, Field{"gap", &State::gap});
-        }
+        ROARS_MEMBERS(State, multiplier, gap)
     };
 
     /// As Conservative::add. Members are asked one after another, from 0 on.

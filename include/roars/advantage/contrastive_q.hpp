@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -21,10 +20,7 @@ struct ContrastiveQState {
     critic::Ensemble<Real> action_values, values;
     double loss = 0;  ///< of the critics' last step
 
-    friend constexpr auto roars_fields(const ContrastiveQState*) {
-        return std::make_tuple(Field{"action_values", &ContrastiveQState::action_values},
-                               Field{"values", &ContrastiveQState::values}, Field{"loss", &ContrastiveQState::loss});
-    }
+    ROARS_MEMBERS(ContrastiveQState, action_values, values, loss)
 
     std::vector<Real> rows, mixture, policy_rows, least, q, q_expert, q_policy, next, done, grad, by_expert, by_policy,
         by_mixture, grad_rows;

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -23,10 +22,7 @@ struct GuidedCriticsState {
     critic::Ensemble<Real> value;
     critic::ActionModel<Real> model;
 
-    friend constexpr auto roars_fields(const GuidedCriticsState*) {
-        return std::make_tuple(Field{"critics", &GuidedCriticsState::critics},
-                               Field{"value", &GuidedCriticsState::value}, Field{"model", &GuidedCriticsState::model});
-    }
+    ROARS_MEMBERS(GuidedCriticsState, critics, value, model)
 
     std::vector<Real> least, target, grad, joined;
 };

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -22,10 +21,7 @@ struct ImplicitQState {
     critic::Ensemble<Real> action_values, values;
     double loss = 0;  ///< of the critics' last step
 
-    friend constexpr auto roars_fields(const ImplicitQState*) {
-        return std::make_tuple(Field{"action_values", &ImplicitQState::action_values},
-                               Field{"values", &ImplicitQState::values}, Field{"loss", &ImplicitQState::loss});
-    }
+    ROARS_MEMBERS(ImplicitQState, action_values, values, loss)
 
     std::vector<Real> rows, q, next, grad;
 };

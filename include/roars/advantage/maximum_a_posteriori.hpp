@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "roars/algorithm.hpp"
@@ -24,9 +23,7 @@ struct Temperature {
     struct State {
         double shift = 0.0;  ///< ln eta - ln initial
         step::AdamW::StateOf<double> moments{};
-        friend constexpr auto roars_fields(const State*) {
-            return std::make_tuple(Field{"shift", &State::shift}, Field{"moments", &State::moments});
-        }
+        ROARS_MEMBERS(State, shift, moments)
     };
 
     double at(const State& state) const { return initial * std::exp(state.shift); }

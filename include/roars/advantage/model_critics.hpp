@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -22,10 +21,7 @@ struct ModelCriticsState {
     std::int64_t batches = 0;  ///< learnt from
     double loss = 0;           ///< of the critics' last step
 
-    friend constexpr auto roars_fields(const ModelCriticsState*) {
-        return std::make_tuple(Field{"critics", &ModelCriticsState::critics}, Field{"model", &ModelCriticsState::model},
-                               Field{"batches", &ModelCriticsState::batches}, Field{"loss", &ModelCriticsState::loss});
-    }
+    ROARS_MEMBERS(ModelCriticsState, critics, model, batches, loss)
 
     /// The batch as the critics see it: actions where the policy says something else.
     Batch<Real, unite_t<needs_of<Critics>, gives_of<Critics>, columns<col::mask>>> rows;

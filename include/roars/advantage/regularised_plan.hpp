@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "roars/concepts.hpp"
@@ -18,9 +17,7 @@ struct RegularisedPlanState {
     std::vector<double> reward, reference;  ///< [horizon, states, actions]
     critic::OptimisticPlan plan;            ///< of these; empty before the first batch
 
-    friend constexpr auto roars_fields(const RegularisedPlanState*) {
-        return std::make_tuple(Field{"counts", &RegularisedPlanState::counts});
-    }
+    ROARS_MEMBERS(RegularisedPlanState, counts)
 };
 
 /// A plan against a reference policy: transitions are counted, and OptimisticPlanning in their model says for every

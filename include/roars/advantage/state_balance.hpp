@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -25,12 +24,7 @@ struct StateBalanceState {
     step::AdamW::StateOf<double> temperature_moments;
     double loss = 0.0;  ///< of the critics' last step
 
-    friend constexpr auto roars_fields(const StateBalanceState*) {
-        return std::make_tuple(Field{"base", &StateBalanceState::base}, Field{"chooser", &StateBalanceState::chooser},
-                               Field{"log_temperature", &StateBalanceState::log_temperature},
-                               Field{"temperature_moments", &StateBalanceState::temperature_moments},
-                               Field{"loss", &StateBalanceState::loss});
-    }
+    ROARS_MEMBERS(StateBalanceState, base, chooser, log_temperature, temperature_moments, loss)
 
     std::vector<Real> mean, log_std, noise, x_logp, balance, q, q_by_action, q_by_balance, by_mean, by_log_std, grad;
     critic::LeastClimbMemory<Real> climb;

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -35,9 +34,7 @@ struct ActionModel {
     std::vector<Real> parameters;
     step::AdamW::StateOf<Real> moments;
 
-    friend constexpr auto roars_fields(const ActionModel*) {
-        return std::make_tuple(Field{"parameters", &ActionModel::parameters}, Field{"moments", &ActionModel::moments});
-    }
+    ROARS_MEMBERS(ActionModel, parameters, moments)
 
     using Loss = surrogate::Variational;
     using Judged = Batch<Real, unite_t<needs_of<Loss>, columns<col::mask>,

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "roars/critic/target_network.hpp"
@@ -33,10 +32,7 @@ struct Ensemble {
     std::vector<Real> online, target;
     step::AdamW::StateOf<Real> moments;
 
-    friend constexpr auto roars_fields(const Ensemble*) {
-        return std::make_tuple(Field{"widths", &Ensemble::widths}, Field{"online", &Ensemble::online},
-                               Field{"target", &Ensemble::target}, Field{"moments", &Ensemble::moments});
-    }
+    ROARS_MEMBERS(Ensemble, widths, online, target, moments)
 
     /// Ready for rows of `inputs` numbers. `first` tells ensembles of one seed apart. Errors: another width than
     /// before.

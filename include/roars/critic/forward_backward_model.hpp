@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -60,11 +59,7 @@ struct ForwardBackwardState {
     Ensemble<Real> forward, backward;
     double loss = 0.0;  ///< of the last step
 
-    friend constexpr auto roars_fields(const ForwardBackwardState*) {
-        return std::make_tuple(Field{"forward", &ForwardBackwardState::forward},
-                               Field{"backward", &ForwardBackwardState::backward},
-                               Field{"loss", &ForwardBackwardState::loss});
-    }
+    ROARS_MEMBERS(ForwardBackwardState, forward, backward, loss)
 
     std::vector<Real> task, joined, raw, states, target_states, measure, grad_states, doubt_states;
     std::vector<std::vector<Real>> all, taken, target, grad_all, grad_taken;

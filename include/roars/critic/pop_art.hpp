@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "roars/critic/rows.hpp"
@@ -28,10 +27,7 @@ struct PopArt {
     /// Of each output; none before the first update.
     struct State {
         std::vector<double> shift, second_moment, scale;
-        friend constexpr auto roars_fields(const State*) {
-            return std::make_tuple(Field{"shift", &State::shift}, Field{"second_moment", &State::second_moment},
-                                   Field{"scale", &State::scale});
-        }
+        ROARS_MEMBERS(State, shift, second_moment, scale)
     };
 
     void open(State& state, std::int64_t outputs) const {

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -64,9 +63,8 @@ public:
 
 private:
     template <class T>
-    static constexpr auto members =
-        std::apply([](const auto&... field) { return std::array{field.member...}; },
-                   roars_fields(static_cast<const typename E::template StateOf<T>*>(nullptr)));
+    static constexpr auto members = roars_fields(static_cast<const typename E::template StateOf<T>*>(nullptr))(
+        [](const auto&... field) { return std::array{field.member...}; });
     template <class T, class Visit>
     static ROARS_INLINE void each(Visit&& visit) {
         [&]<std::size_t... k>(std::index_sequence<k...>) { (visit(k, members<T>[k]), ...); }

@@ -22,7 +22,7 @@ struct AdaptiveKl {
     /// What the coefficient has been multiplied with so far.
     struct State {
         double factor = 1.0;
-        friend constexpr auto roars_fields(const State*) { return std::make_tuple(Field{"factor", &State::factor}); }
+        ROARS_MEMBERS(State, factor)
     };
 
     double in_force(const State& state) const { return coefficient * state.factor; }
@@ -53,9 +53,7 @@ struct AdaptiveEntropy {
     struct State {
         double shift = 0.0;    ///< how far the coefficient has come from the first one
         double entropy = 0.0;  ///< of the last update
-        friend constexpr auto roars_fields(const State*) {
-            return std::make_tuple(Field{"shift", &State::shift}, Field{"entropy", &State::entropy});
-        }
+        ROARS_MEMBERS(State, shift, entropy)
     };
 
     double current(const State& state) const { return coefficient + state.shift; }

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "roars/concepts.hpp"
@@ -27,7 +26,7 @@ struct ClonedPolicy {
     using gives = columns<col::reference_policy>;
     struct State {
         std::vector<double> policy;
-        friend constexpr auto roars_fields(const State*) { return std::make_tuple(Field{"policy", &State::policy}); }
+        ROARS_MEMBERS(State, policy)
     };
 
     template <class RunType, class BatchType>

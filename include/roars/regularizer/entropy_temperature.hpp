@@ -50,10 +50,7 @@ struct EntropyTemperature {
         step::AdamW::State moments;
         std::int64_t dimensions = 1;
 
-        friend constexpr auto roars_fields(const State*) {
-            return std::make_tuple(Field{"log_alpha", &State::log_alpha}, Field{"moments", &State::moments},
-                                   Field{"dimensions", &State::dimensions});
-        }
+        ROARS_MEMBERS(State, log_alpha, moments, dimensions)
     };
 
     double alpha(const State& state) const {

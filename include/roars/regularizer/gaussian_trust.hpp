@@ -90,9 +90,7 @@ struct GaussianTrust {
     struct State {
         std::array<double, 2 * dimensions> log_weight{};
         step::AdamW::StateOf<double> moments{};
-        friend constexpr auto roars_fields(const State*) {
-            return std::make_tuple(Field{"log_weight", &State::log_weight}, Field{"moments", &State::moments});
-        }
+        ROARS_MEMBERS(State, log_weight, moments)
     };
 
     double weight(const State& state, std::size_t k) const { return std::min(std::exp(state.log_weight[k]), largest); }

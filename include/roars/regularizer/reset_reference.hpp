@@ -17,9 +17,7 @@ struct Every {
 
     struct State {
         std::int64_t iterations = 0, resets = 0;
-        friend constexpr auto roars_fields(const State*) {
-            return std::make_tuple(Field{"iterations", &State::iterations}, Field{"resets", &State::resets});
-        }
+        ROARS_MEMBERS(State, iterations, resets)
     };
     bool iterated(State& state) const {
         bool now = iterations > 0 && ++state.iterations % iterations == 0;
@@ -43,10 +41,7 @@ struct OnPlateau {
     struct State {
         double best = -std::numeric_limits<double>::infinity();
         std::int64_t bad = 0, resets = 0;
-        friend constexpr auto roars_fields(const State*) {
-            return std::make_tuple(Field{"best", &State::best}, Field{"bad", &State::bad},
-                                   Field{"resets", &State::resets});
-        }
+        ROARS_MEMBERS(State, best, bad, resets)
     };
     bool evaluated(State& state, double score) const {
         bool degraded = score < state.best - max_drop;

@@ -31,7 +31,7 @@ struct Scheduled {
 
     struct State {
         std::int64_t updates = 0;
-        friend constexpr auto roars_fields(const State*) { return std::make_tuple(Field{"updates", &State::updates}); }
+        ROARS_MEMBERS(State, updates)
     };
 
     double in_force(const State& state) const { return schedule.at(base.coefficient, state.updates); }

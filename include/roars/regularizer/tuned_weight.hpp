@@ -22,9 +22,7 @@ struct TunedWeight {
     struct State {
         double log_weight = 0.0;
         step::AdamW::StateOf<double> moments{};
-        friend constexpr auto roars_fields(const State*) {
-            return std::make_tuple(Field{"log_weight", &State::log_weight}, Field{"moments", &State::moments});
-        }
+        ROARS_MEMBERS(State, log_weight, moments)
     };
 
     double weight(const State& state) const { return std::clamp(std::exp(state.log_weight), 0.0, largest); }

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <tuple>
-
 #include "roars/algorithm.hpp"
 
 namespace roars::reward {
@@ -89,9 +87,7 @@ struct ThenState {
     FirstState first;
     SecondState second;
 
-    friend constexpr auto roars_fields(const ThenState*) {
-        return std::make_tuple(Field{"first", &ThenState::first}, Field{"second", &ThenState::second});
-    }
+    ROARS_MEMBERS(ThenState, first, second)
 };
 
 /// First scores, Second amends its rewards. Chains nest to the left.

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "roars/concepts.hpp"
@@ -22,10 +21,7 @@ struct MarkGrams {
         std::vector<std::int64_t> offsets = {0};  ///< gram g owns tokens [offsets[g], offsets[g + 1])
         std::vector<std::int64_t> occurrences;    ///< of each gram in the last batch
 
-        friend constexpr auto roars_fields(const State*) {
-            return std::make_tuple(Field{"tokens", &State::tokens}, Field{"offsets", &State::offsets},
-                                   Field{"occurrences", &State::occurrences});
-        }
+        ROARS_MEMBERS(State, tokens, offsets, occurrences)
     };
 
     template <class RunType, BatchWith<col::token, col::planning> BatchType>

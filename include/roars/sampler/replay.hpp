@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "roars/concepts.hpp"
@@ -140,11 +139,7 @@ struct ReplayState {
     std::vector<std::int64_t> places;  ///< of the groups of the batch that is out
     std::int64_t rollouts = 0;
 
-    friend constexpr auto roars_fields(const ReplayState*) {
-        return std::make_tuple(Field{"base", &ReplayState::base}, Field{"groups", &ReplayState::groups},
-                               Field{"priority", &ReplayState::priority}, Field{"next", &ReplayState::next},
-                               Field{"places", &ReplayState::places}, Field{"rollouts", &ReplayState::rollouts});
-    }
+    ROARS_MEMBERS(ReplayState, base, groups, priority, next, places, rollouts)
 };
 
 /// What Base collects, and behind it `replayed` groups of earlier batches from a memory of the last `capacity` groups.

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "roars/concepts.hpp"
@@ -116,12 +115,7 @@ struct StepMemory {
     std::vector<std::int64_t> drawn;
     typename Places::State places{};
 
-    friend constexpr auto roars_fields(const StepMemory*) {
-        return std::make_tuple(Field{"widths", &StepMemory::widths}, Field{"records", &StepMemory::records},
-                               Field{"streams", &StepMemory::streams}, Field{"next", &StepMemory::next},
-                               Field{"steps", &StepMemory::steps}, Field{"drawn", &StepMemory::drawn},
-                               Field{"places", &StepMemory::places});
-    }
+    ROARS_MEMBERS(StepMemory, widths, records, streams, next, steps, drawn, places)
 
     std::int64_t width() const {
         std::int64_t sum = 0;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
-#include <tuple>
 
 #include "roars/concepts.hpp"
 #include "roars/sampler/keep.hpp"
@@ -22,9 +21,7 @@ struct ThenState {
     FirstState first;
     SecondState second;
 
-    friend constexpr auto roars_fields(const ThenState*) {
-        return std::make_tuple(Field{"first", &ThenState::first}, Field{"second", &ThenState::second});
-    }
+    ROARS_MEMBERS(ThenState, first, second)
 };
 
 /// First collects; Second amends what was collected, or collects more, which goes behind it. Chains nest to the left:

@@ -286,12 +286,7 @@ public:
         std::int64_t recent_episodes = 0;  ///< that ended since the last report
         double recent_returns = 0;
     };
-    friend constexpr auto roars_fields(const Position*) {
-        return std::make_tuple(Field{"steps", &Position::steps}, Field{"episodes", &Position::episodes},
-                               Field{"updates", &Position::updates},
-                               Field{"recent_episodes", &Position::recent_episodes},
-                               Field{"recent_returns", &Position::recent_returns});
-    }
+    ROARS_MEMBERS(Position, steps, episodes, updates, recent_episodes, recent_returns)
     Position position;
 
     /// The mean return of the episodes that ended since it was asked last; false if none did.

@@ -43,9 +43,7 @@ public:
     struct Position {
         std::int64_t episodes = 0;
     };
-    friend constexpr auto roars_fields(const Position*) {
-        return std::make_tuple(Field{"episodes", &Position::episodes});
-    }
+    ROARS_MEMBERS(Position, episodes)
     Position position;
 
     /// `count` episodes of an expert, whose policy is a table [horizon, states, actions].

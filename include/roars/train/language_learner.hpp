@@ -76,9 +76,7 @@ public:
         std::int64_t prompts = 0;
         std::int64_t rollouts = 0;
     };
-    friend constexpr auto roars_fields(const Position*) {
-        return std::make_tuple(Field{"prompts", &Position::prompts}, Field{"rollouts", &Position::rollouts});
-    }
+    ROARS_MEMBERS(Position, prompts, rollouts)
     Position position;
 
     std::int64_t prompt_count() const { return task_->train_count(); }

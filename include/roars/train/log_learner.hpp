@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -39,7 +38,7 @@ public:
     struct Position {
         std::int64_t rows = 0;
     };
-    friend constexpr auto roars_fields(const Position*) { return std::make_tuple(Field{"rows", &Position::rows}); }
+    ROARS_MEMBERS(Position, rows)
     Position position;
 
     /// The policy becomes one of the references: it stays as it is beside the others that were frozen, and a new one

@@ -66,10 +66,7 @@ public:
     struct Position {
         std::int64_t steps = 0, episodes = 0, updates = 0;
     };
-    friend constexpr auto roars_fields(const Position*) {
-        return std::make_tuple(Field{"steps", &Position::steps}, Field{"episodes", &Position::episodes},
-                               Field{"updates", &Position::updates});
-    }
+    ROARS_MEMBERS(Position, steps, episodes, updates)
     Position position;
     bool take_recent_return(double&) { return false; }
 

@@ -32,7 +32,7 @@ public:
     struct Position {
         std::int64_t stage = 0;  ///< that the last iteration was in
     };
-    friend constexpr auto roars_fields(const Position*) { return std::make_tuple(Field{"stage", &Position::stage}); }
+    ROARS_MEMBERS(Position, stage)
     Position position;
 
     /// Iteration run.progress.iteration of the whole run; iterations come in order.

@@ -6,7 +6,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -66,9 +65,7 @@ public:
         std::int64_t prompts = 0;
         std::int64_t rollouts = 0;
     };
-    friend constexpr auto roars_fields(const Position*) {
-        return std::make_tuple(Field{"prompts", &Position::prompts}, Field{"rollouts", &Position::rollouts});
-    }
+    ROARS_MEMBERS(Position, prompts, rollouts)
     Position position;
 
     /// `prompts` prompts, group_size answers to each, as one batch of groups.

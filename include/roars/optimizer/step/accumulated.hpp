@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "roars/fields.hpp"
@@ -17,10 +16,7 @@ struct AccumulatedState {
     std::vector<Real> sum;
     std::int64_t count = 0;
 
-    friend constexpr auto roars_fields(const AccumulatedState*) {
-        return std::make_tuple(Field{"base", &AccumulatedState::base}, Field{"sum", &AccumulatedState::sum},
-                               Field{"count", &AccumulatedState::count});
-    }
+    ROARS_MEMBERS(AccumulatedState, base, sum, count)
 };
 
 namespace detail {

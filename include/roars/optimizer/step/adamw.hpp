@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "roars/fields.hpp"
@@ -42,10 +41,7 @@ struct AdamW {
         std::vector<Real> first, second;
         std::int64_t steps = 0;
 
-        friend constexpr auto roars_fields(const StateOf*) {
-            return std::make_tuple(Field{"first", &StateOf::first}, Field{"second", &StateOf::second},
-                                   Field{"steps", &StateOf::steps});
-        }
+        ROARS_MEMBERS(StateOf, first, second, steps)
     };
     using State = StateOf<float>;
 

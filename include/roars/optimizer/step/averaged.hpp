@@ -2,7 +2,6 @@
 
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "roars/fields.hpp"
@@ -15,9 +14,7 @@ struct AveragedState {
     BaseState base;
     std::vector<Real> average;  ///< empty before the first step
 
-    friend constexpr auto roars_fields(const AveragedState*) {
-        return std::make_tuple(Field{"base", &AveragedState::base}, Field{"average", &AveragedState::average});
-    }
+    ROARS_MEMBERS(AveragedState, base, average)
 };
 
 namespace detail {

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <type_traits>
 
 #include "roars/fields.hpp"
@@ -43,10 +42,7 @@ struct GuardedState {
     double norm = 0.0;
     std::int64_t skipped = 0;
 
-    friend constexpr auto roars_fields(const GuardedState*) {
-        return std::make_tuple(Field{"base", &GuardedState::base}, Field{"norm", &GuardedState::norm},
-                               Field{"skipped", &GuardedState::skipped});
-    }
+    ROARS_MEMBERS(GuardedState, base, norm, skipped)
 };
 
 /// Clip by the global norm, over all parameters: g *= min(1, max_norm / (norm + 1e-6)), then the step of Base. A step

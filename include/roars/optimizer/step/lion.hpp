@@ -1,7 +1,6 @@
 #pragma once
 
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "roars/fields.hpp"
@@ -37,9 +36,7 @@ struct Lion {
     template <class Real>
     struct StateOf {
         std::vector<Real> momentum;
-        friend constexpr auto roars_fields(const StateOf*) {
-            return std::make_tuple(Field{"momentum", &StateOf::momentum});
-        }
+        ROARS_MEMBERS(StateOf, momentum)
     };
     using State = StateOf<float>;
 

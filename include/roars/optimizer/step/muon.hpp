@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "roars/fields.hpp"
@@ -114,10 +113,7 @@ struct Muon {
         std::vector<Real> buffer;                                 ///< of the matrices, one behind the other
         std::vector<typename Rest::template StateOf<Real>> rest;  ///< of what lies before, between and behind them
 
-        friend constexpr auto roars_fields(const StateOf*) {
-            return std::make_tuple(Field{"matrices", &StateOf::matrices}, Field{"buffer", &StateOf::buffer},
-                                   Field{"rest", &StateOf::rest});
-        }
+        ROARS_MEMBERS(StateOf, matrices, buffer, rest)
     };
     using State = StateOf<float>;
 

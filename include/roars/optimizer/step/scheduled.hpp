@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
-#include <tuple>
 
 #include "roars/fields.hpp"
 #include "roars/optimizer/step/clipped.hpp"
@@ -66,9 +65,7 @@ struct ScheduledState {
     BaseState base;
     std::int64_t steps = 0;  ///< those that were left out count too
 
-    friend constexpr auto roars_fields(const ScheduledState*) {
-        return std::make_tuple(Field{"base", &ScheduledState::base}, Field{"steps", &ScheduledState::steps});
-    }
+    ROARS_MEMBERS(ScheduledState, base, steps)
 };
 
 /// The step of Base at lr_t = lr factor(t), t counted from 1. A step that is left out moves the schedule on, on

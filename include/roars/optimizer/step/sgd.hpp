@@ -1,7 +1,6 @@
 #pragma once
 
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "roars/fields.hpp"
@@ -35,9 +34,7 @@ struct Sgd {
     template <class Real>
     struct StateOf {
         std::vector<Real> velocity;
-        friend constexpr auto roars_fields(const StateOf*) {
-            return std::make_tuple(Field{"velocity", &StateOf::velocity});
-        }
+        ROARS_MEMBERS(StateOf, velocity)
     };
     using State = StateOf<float>;
 
