@@ -11,7 +11,7 @@
 
 #include "roars/backend.hpp"
 #include "roars/error.hpp"
-#include "roars/networks/product.hpp"
+#include "roars/primitives/product.hpp"
 #include "roars/random.hpp"
 
 /// Networks: functions with parameters, which belong to somebody else: an actor, or the State of a critic.
@@ -239,13 +239,14 @@ private:
         std::int64_t weight = 0, bias = 0, gain = 0, shift = 0;                   // offsets
         bool normed = false;
         Activation activation = Activation::identity;
-        Aligned<Real> filled, start;                           // W and b where outputs are filled up to lanes
-        Aligned<Real> turned;                                  // W' [outputs x wide_inputs], for the way back
-        Aligned<Real> linear, normal, inverse, before, after;  // [rows x wide_outputs]; what a pass leaves behind
+        matrix::Aligned<Real> filled, start;  // W and b where outputs are filled up to lanes
+        matrix::Aligned<Real> turned;         // W' [outputs x wide_inputs], for the way back
+        matrix::Aligned<Real> linear, normal, inverse, before,
+            after;  // [rows x wide_outputs]; what a pass leaves behind
     };
     /// A lane sums the gradients of its rows; lanes are added in order. Their number depends on the rows alone.
     struct Lane {
-        Aligned<Real> gradients, grad, grad_below, sum;
+        matrix::Aligned<Real> gradients, grad, grad_below, sum;
     };
     static constexpr std::int64_t block = 256, lane_limit = 4;
 
@@ -256,8 +257,8 @@ private:
         Layer layer;
         layer.inputs = settings_.widths[l];
         layer.outputs = settings_.widths[l + 1];
-        layer.wide_inputs = padded<Real>(layer.inputs);
-        layer.wide_outputs = padded<Real>(layer.outputs);
+        layer.wide_inputs = matrix::padded<Real>(layer.inputs);
+        layer.wide_outputs = matrix::padded<Real>(layer.outputs);
         layer.normed = settings_.layer_norm && !last;
         layer.activation = last ? settings_.output : settings_.activation;
         std::string name = "layers." + std::to_string(l) + ".";
@@ -294,7 +295,7 @@ private:
     }
 
     /// Grows and never shrinks. What no row fills is zero.
-    static void grow(Aligned<Real>& memory, std::int64_t count) {
+    static void grow(matrix::Aligned<Real>& memory, std::int64_t count) {
         if (static_cast<std::int64_t>(memory.size()) < count) memory.resize(static_cast<std::size_t>(count), Real(0));
     }
 
@@ -349,10 +350,10 @@ private:
             Real* before = (layer.activation == Activation::gelu ? layer.before.data() : layer.after.data()) + at;
             Real* linear = layer.normed ? layer.linear.data() + at : before;
             bool wide = layer.outputs == layer.wide_outputs;
-            product<false, Real>(rows, layer.wide_outputs, layer.inputs,
-                                 {input_of(l) + begin * layer.wide_inputs, layer.wide_inputs, 1},
-                                 wide ? values + layer.weight : layer.filled.data(), layer.wide_outputs, linear,
-                                 layer.wide_outputs, wide ? values + layer.bias : layer.start.data());
+            matrix::product<false, Real>(rows, layer.wide_outputs, layer.inputs,
+                                         {input_of(l) + begin * layer.wide_inputs, layer.wide_inputs, 1},
+                                         wide ? values + layer.weight : layer.filled.data(), layer.wide_outputs, linear,
+                                         layer.wide_outputs, wide ? values + layer.bias : layer.start.data());
             if (layer.normed)
                 for (std::int64_t r = 0; r < rows; ++r) {
                     std::int64_t row = r * layer.wide_outputs;
@@ -399,8 +400,9 @@ private:
             if (layer.normed) norm_backward<sum_parameters>(layer, values, begin, rows, grad, sum);
             if constexpr (sum_parameters) add_parameters(lane, l, begin, rows, grad, sum);
             if (l == 0 && grad_inputs.empty()) break;
-            product<false, Real>(rows, layer.wide_inputs, layer.outputs, {grad, layer.wide_outputs, 1},
-                                 layer.turned.data(), layer.wide_inputs, lane.grad_below.data(), layer.wide_inputs);
+            matrix::product<false, Real>(rows, layer.wide_inputs, layer.outputs, {grad, layer.wide_outputs, 1},
+                                         layer.turned.data(), layer.wide_inputs, lane.grad_below.data(),
+                                         layer.wide_inputs);
             std::swap(lane.grad, lane.grad_below);
         }
         if (!grad_inputs.empty())
@@ -427,14 +429,14 @@ private:
     /// W += x' g, b += the sum of g over the rows.
     void add_parameters(Lane& lane, std::size_t l, std::int64_t begin, std::int64_t rows, const Real* grad, Real* sum) {
         const Layer& layer = layers_[l];
-        const Strided<Real> left{input_of(l) + begin * layer.wide_inputs, 1, layer.wide_inputs};
+        const matrix::Strided<Real> left{input_of(l) + begin * layer.wide_inputs, 1, layer.wide_inputs};
         if (layer.outputs == layer.wide_outputs) {
-            product<true, Real>(layer.inputs, layer.wide_outputs, rows, left, grad, layer.wide_outputs,
-                                sum + layer.weight, layer.outputs);
+            matrix::product<true, Real>(layer.inputs, layer.wide_outputs, rows, left, grad, layer.wide_outputs,
+                                        sum + layer.weight, layer.outputs);
         } else {
             grow(lane.sum, layer.inputs * layer.wide_outputs);
-            product<false, Real>(layer.inputs, layer.wide_outputs, rows, left, grad, layer.wide_outputs,
-                                 lane.sum.data(), layer.wide_outputs);
+            matrix::product<false, Real>(layer.inputs, layer.wide_outputs, rows, left, grad, layer.wide_outputs,
+                                         lane.sum.data(), layer.wide_outputs);
             for (std::int64_t i = 0; i < layer.inputs; ++i)
                 for (std::int64_t o = 0; o < layer.outputs; ++o)
                     sum[layer.weight + i * layer.outputs + o] += lane.sum[std::size_t(i * layer.wide_outputs + o)];
@@ -451,7 +453,7 @@ private:
     std::vector<Layer> layers_;
     std::vector<Tensor> tensors_;
     std::int64_t parameters_ = 0, rows_ = 0;
-    Aligned<Real> input_, outputs_of_rows_;
+    matrix::Aligned<Real> input_, outputs_of_rows_;
     std::vector<Lane> lanes_;
     backend::Host backend_;
 };

@@ -1,4 +1,4 @@
-#include "roars/networks/product.hpp"
+#include "roars/primitives/product.hpp"
 
 #include <cstdint>
 #include <vector>
@@ -21,7 +21,7 @@ std::vector<Real> normal_numbers(std::int64_t count, std::uint64_t seed) {
 /// Every height and width of tile, with either operand turned, against three loops.
 template <class Real>
 void check_all_sizes(double tolerance) {
-    const std::int64_t lanes = network::padded<Real>(1);
+    const std::int64_t lanes = matrix::padded<Real>(1);
     for (std::int64_t rows : {1, 2, 3, 5, 6, 7, 8, 13})
         for (std::int64_t vectors : {1, 2, 3, 4, 5, 7})
             for (std::int64_t depth : {0, 1, 9}) {
@@ -29,12 +29,12 @@ void check_all_sizes(double tolerance) {
                 auto left = normal_numbers<Real>(rows * depth, 1), right = normal_numbers<Real>(depth * columns, 2),
                      start = normal_numbers<Real>(columns, 3), target = normal_numbers<Real>(rows * columns, 4);
                 for (bool turned : {false, true}) {
-                    network::Strided<Real> strided{left.data(), turned ? 1 : depth, turned ? rows : 1};
+                    matrix::Strided<Real> strided{left.data(), turned ? 1 : depth, turned ? rows : 1};
                     auto plain = target, set = target, added = target;
-                    network::product<false, Real>(rows, columns, depth, strided, right.data(), columns, set.data(),
-                                                  columns, start.data());
-                    network::product<true, Real>(rows, columns, depth, strided, right.data(), columns, added.data(),
-                                                 columns);
+                    matrix::product<false, Real>(rows, columns, depth, strided, right.data(), columns, set.data(),
+                                                 columns, start.data());
+                    matrix::product<true, Real>(rows, columns, depth, strided, right.data(), columns, added.data(),
+                                                columns);
                     for (std::int64_t i = 0; i < rows; ++i)
                         for (std::int64_t j = 0; j < columns; ++j) {
                             double sum = 0;
@@ -55,14 +55,14 @@ TEST(Product, EqualsThreeLoops) {
 }
 
 TEST(Product, ARowIsTheSameAmongOthersAndAlone) {
-    const std::int64_t columns = 4 * network::padded<float>(1), depth = 21, rows = 11;
+    const std::int64_t columns = 4 * matrix::padded<float>(1), depth = 21, rows = 11;
     auto left = normal_numbers<float>(rows * depth, 1), right = normal_numbers<float>(depth * columns, 2);
     std::vector<float> together(std::size_t(rows * columns)), alone(static_cast<std::size_t>(columns));
-    network::product<false, float>(rows, columns, depth, {left.data(), depth, 1}, right.data(), columns,
-                                   together.data(), columns);
+    matrix::product<false, float>(rows, columns, depth, {left.data(), depth, 1}, right.data(), columns, together.data(),
+                                  columns);
     for (std::int64_t r = 0; r < rows; ++r) {
-        network::product<false, float>(1, columns, depth, {left.data() + r * depth, depth, 1}, right.data(), columns,
-                                       alone.data(), columns);
+        matrix::product<false, float>(1, columns, depth, {left.data() + r * depth, depth, 1}, right.data(), columns,
+                                      alone.data(), columns);
         for (std::int64_t j = 0; j < columns; ++j)
             ASSERT_EQ(alone[std::size_t(j)], together[std::size_t(r * columns + j)]);
     }

@@ -12,7 +12,7 @@
 
 /// Products of small matrices on the calling thread, for networks of a few thousand weights, where what a library
 /// spends on packing and threads is more than the product.
-namespace roars::network {
+namespace roars::matrix {
 
 /// Memory on the bounds of lanes, the same to a compiler that has none.
 template <class Real>
@@ -123,4 +123,4 @@ void product(std::int64_t rows, std::int64_t columns, std::int64_t depth, const 
     panel.template panels<1>(j, columns, rows);
 }
 
-}  // namespace roars::network
+}  // namespace roars::matrix
