@@ -23,14 +23,33 @@ struct PackedTokens {
     }
 };
 
-/// Heads side by side: a row of `projected` is query, key, value, each [heads x size].
+/// What one head has in rows of all heads: feature f of a row, or its only number.
+template <class T>
+struct RowsOfHead {
+    T* values;
+    std::int64_t stride, begin;
+    ROARS_FN T& operator()(std::int64_t row, std::int64_t f = 0) const { return values[row * stride + begin + f]; }
+};
+/// Which part of a row of `projected`.
+enum class Part { query, key, value };
+/// Heads side by side: a row of `projected` is query, key, value, each [heads x size]; a row of mixed values is [heads
+/// x size], a row of numbers [heads].
 struct Heads {
     std::int64_t heads;
     int size;
     double scale;
     ROARS_FN std::int64_t width() const { return heads * size; }
-    ROARS_FN std::int64_t at(std::int64_t row, int part, std::int64_t head) const {
-        return (3 * row + part) * width() + head * size;
+    template <class T>
+    ROARS_FN RowsOfHead<T> part(T* projected, Part which, std::int64_t head) const {
+        return {projected, 3 * width(), static_cast<int>(which) * width() + head * size};
+    }
+    template <class T>
+    ROARS_FN RowsOfHead<T> mixed(T* rows, std::int64_t head) const {
+        return {rows, width(), head * size};
+    }
+    template <class T>
+    ROARS_FN RowsOfHead<T> number(T* rows, std::int64_t head) const {
+        return {rows, heads, head};
     }
 };
 
@@ -84,11 +103,10 @@ struct Attend {
         const std::int64_t head = block.index() % heads.heads, first = block.index() / heads.heads * queries;
         const std::int64_t last = least(first + queries, packed.tokens);
         const int size = heads.size;
-        auto part = [&](int which) {
-            return [this, which, head](std::int64_t t, int f) { return projected[heads.at(t, which, head) + f]; };
-        };
+        const auto query = heads.part(projected, Part::query, head), key = heads.part(projected, Part::key, head),
+                   value = heads.part(projected, Part::value, head);
         block.each([&](int thread) {
-            load_rows(shared.query, queries, size, first, last, thread, threads, part(0));
+            load_rows(shared.query, queries, size, first, last, thread, threads, query);
             for (int i = thread; i < queries * size; i += threads) shared.sum[i / size][i % size] = Real(0);
             if (thread >= queries) return;
             shared.largest[thread] = Sight<Real>::none;
@@ -96,8 +114,8 @@ struct Attend {
         });
         for (std::int64_t begin = first - packed.position[first]; begin < last; begin += keys) {
             block.each([&](int thread) {
-                load_rows(shared.key, keys, size, begin, last, thread, threads, part(1));
-                load_rows(shared.value, keys, size, begin, last, thread, threads, part(2));
+                load_rows(shared.key, keys, size, begin, last, thread, threads, key);
+                load_rows(shared.value, keys, size, begin, last, thread, threads, value);
             });
             block.each([&](int thread) {
                 for (int i = thread; i < queries * keys; i += threads) {
@@ -138,11 +156,10 @@ struct Attend {
             for (int i = thread; i < queries * size; i += threads) {
                 int q = i / size, f = i % size;
                 if (first + q >= last) continue;
-                mixed[(first + q) * heads.width() + head * size + f] =
-                    static_cast<Factor>(shared.sum[q][f] / shared.total[q]);
+                heads.mixed(mixed, head)(first + q, f) = static_cast<Factor>(shared.sum[q][f] / shared.total[q]);
             }
             if (thread < queries && first + thread < last)
-                log_sum[(first + thread) * heads.heads + head] =
+                heads.number(log_sum, head)(first + thread) =
                     shared.largest[thread] + static_cast<Real>(std::log(shared.total[thread]));
         });
     }
@@ -170,29 +187,27 @@ struct AttendQueriesBackward {
         const std::int64_t head = block.index() % heads.heads, first = block.index() / heads.heads * queries;
         const std::int64_t last = least(first + queries, packed.tokens);
         const int size = heads.size;
-        auto part = [&](int which) {
-            return [this, which, head](std::int64_t t, int f) { return projected[heads.at(t, which, head) + f]; };
-        };
-        auto of_mixed = [&](std::int64_t t, int f) { return t * heads.width() + head * heads.size + f; };
+        const auto query = heads.part(projected, Part::query, head), key = heads.part(projected, Part::key, head),
+                   value = heads.part(projected, Part::value, head);
+        const auto out = heads.mixed(mixed, head);
+        const auto grad_out = heads.mixed(grad_mixed, head);
         block.each([&](int thread) {
-            load_rows(shared.query, queries, size, first, last, thread, threads, part(0));
-            load_rows(shared.out, queries, size, first, last, thread, threads,
-                      [&](std::int64_t t, int f) { return grad_mixed[of_mixed(t, f)]; });
+            load_rows(shared.query, queries, size, first, last, thread, threads, query);
+            load_rows(shared.out, queries, size, first, last, thread, threads, grad_out);
             for (int i = thread; i < queries * size; i += threads) shared.grad[i / size][i % size] = Real(0);
         });
         block.each([&](int q) {
             if (q >= queries || first + q >= last) return;
             Real sum(0);
             for (int f = 0; f < size; ++f)
-                sum += static_cast<Real>(static_cast<SumOf<Factor>>(mixed[of_mixed(first + q, f)])) * shared.out[q][f];
-            shared.along[q] = sum;
-            along[(first + q) * heads.heads + head] = sum;
-            shared.log_sum[q] = log_sum[(first + q) * heads.heads + head];
+                sum += static_cast<Real>(static_cast<SumOf<Factor>>(out(first + q, f))) * shared.out[q][f];
+            shared.along[q] = heads.number(along, head)(first + q) = sum;
+            shared.log_sum[q] = heads.number(log_sum, head)(first + q);
         });
         for (std::int64_t begin = first - packed.position[first]; begin < last; begin += keys) {
             block.each([&](int thread) {
-                load_rows(shared.key, keys, size, begin, last, thread, threads, part(1));
-                load_rows(shared.value, keys, size, begin, last, thread, threads, part(2));
+                load_rows(shared.key, keys, size, begin, last, thread, threads, key);
+                load_rows(shared.value, keys, size, begin, last, thread, threads, value);
             });
             block.each([&](int thread) {
                 const Real scale = static_cast<Real>(heads.scale);
@@ -218,7 +233,7 @@ struct AttendQueriesBackward {
         block.each([&](int thread) {
             for (int i = thread; i < queries * size; i += threads)
                 if (int q = i / size, f = i % size; first + q < last)
-                    grad_projected[heads.at(first + q, 0, head) + f] = shared.grad[q][f];
+                    heads.part(grad_projected, Part::query, head)(first + q, f) = shared.grad[q][f];
         });
     }
 };
@@ -242,20 +257,19 @@ struct AttendKeysBackward {
         const std::int64_t head = block.index() % heads.heads, first = block.index() / heads.heads * keys;
         const std::int64_t last = least(first + keys, packed.tokens), until = packed.end[last - 1];
         const int size = heads.size;
-        auto part = [&](int which) {
-            return [this, which, head](std::int64_t t, int f) { return projected[heads.at(t, which, head) + f]; };
-        };
+        const auto query = heads.part(projected, Part::query, head), key = heads.part(projected, Part::key, head),
+                   value = heads.part(projected, Part::value, head);
+        const auto grad_out = heads.mixed(grad_mixed, head);
         block.each([&](int thread) {
-            load_rows(shared.key, keys, size, first, last, thread, threads, part(1));
-            load_rows(shared.value, keys, size, first, last, thread, threads, part(2));
+            load_rows(shared.key, keys, size, first, last, thread, threads, key);
+            load_rows(shared.value, keys, size, first, last, thread, threads, value);
             for (int i = thread; i < keys * size; i += threads)
                 shared.grad_key[i / size][i % size] = shared.grad_value[i / size][i % size] = Real(0);
         });
         for (std::int64_t begin = first; begin < until; begin += queries) {
             block.each([&](int thread) {
-                load_rows(shared.query, queries, size, begin, until, thread, threads, part(0));
-                load_rows(shared.out, queries, size, begin, until, thread, threads,
-                          [&](std::int64_t t, int f) { return grad_mixed[t * heads.width() + head * heads.size + f]; });
+                load_rows(shared.query, queries, size, begin, until, thread, threads, query);
+                load_rows(shared.out, queries, size, begin, until, thread, threads, grad_out);
             });
             block.each([&](int thread) {
                 const Real scale = static_cast<Real>(heads.scale);
@@ -263,9 +277,10 @@ struct AttendKeysBackward {
                     int q = i / keys, k = i % keys;
                     Real p(0), slope(0);
                     if (first + k < last && packed.sees(begin + q, first + k)) {
-                        std::int64_t at = (begin + q) * heads.heads + head;
-                        p = math::exp(scale * dot(shared.query[q], shared.key[k], size) - log_sum[at]);
-                        slope = scale * p * (dot(shared.out[q], shared.value[k], size) - along[at]);
+                        p = math::exp(scale * dot(shared.query[q], shared.key[k], size) -
+                                      heads.number(log_sum, head)(begin + q));
+                        slope = scale * p *
+                                (dot(shared.out[q], shared.value[k], size) - heads.number(along, head)(begin + q));
                     }
                     shared.probability[q][k] = p;
                     shared.slope[q][k] = slope;
@@ -288,8 +303,8 @@ struct AttendKeysBackward {
             for (int i = thread; i < keys * size; i += threads) {
                 int k = i / size, f = i % size;
                 if (first + k >= last) continue;
-                grad_projected[heads.at(first + k, 1, head) + f] = shared.grad_key[k][f];
-                grad_projected[heads.at(first + k, 2, head) + f] = shared.grad_value[k][f];
+                heads.part(grad_projected, Part::key, head)(first + k, f) = shared.grad_key[k][f];
+                heads.part(grad_projected, Part::value, head)(first + k, f) = shared.grad_value[k][f];
             }
         });
     }
@@ -327,7 +342,7 @@ struct AttendCached {
         const int size = heads.size;
         block.each([&](int thread) {
             for (int f = thread; f < size; f += threads) {
-                shared.query[f] = projected[heads.at(row, 0, head) + f];
+                shared.query[f] = heads.part(projected, Part::query, head)(row, f);
                 shared.sum[f] = Real(0);
             }
             if (thread > 0) return;
@@ -365,7 +380,7 @@ struct AttendCached {
         }
         block.each([&](int thread) {
             for (int f = thread; f < size; f += threads)
-                mixed[row * heads.width() + head * size + f] = static_cast<Factor>(shared.sum[f] / shared.total);
+                heads.mixed(mixed, head)(row, f) = static_cast<Factor>(shared.sum[f] / shared.total);
         });
     }
 };

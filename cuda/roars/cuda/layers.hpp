@@ -192,17 +192,18 @@ struct Rotate {
     ROARS_FN void operator()(std::int64_t index) const {
         const std::int64_t half = heads.size / 2, i = index % half, head = index / half % heads.heads;
         const std::int64_t rest = index / half / heads.heads, row = rest / parts;
-        const int part = static_cast<int>(rest % parts);
-        const std::int64_t low = heads.at(row, part, head) + i, high = low + half;
-        const From a = from[low], b = from[high];
-        if (part == 2) {
-            to[low] = static_cast<To>(a);
-            to[high] = static_cast<To>(b);
+        const auto part = static_cast<Part>(rest % parts);
+        const auto read = heads.part(from, part, head);
+        const auto write = heads.part(to, part, head);
+        const From a = read(row, i), b = read(row, i + half);
+        if (part == Part::value) {
+            write(row, i) = static_cast<To>(a);
+            write(row, i + half) = static_cast<To>(b);
             return;
         }
         const From c = cosine[position[row] * half + i], s = direction * sine[position[row] * half + i];
-        to[low] = static_cast<To>(a * c - b * s);
-        to[high] = static_cast<To>(a * s + b * c);
+        write(row, i) = static_cast<To>(a * c - b * s);
+        write(row, i + half) = static_cast<To>(a * s + b * c);
     }
     template <class D>
     void run(D& device, std::int64_t rows) const {
