@@ -17,11 +17,11 @@
 namespace roars {
 
 #if ROARS_NANOFLANN
-/// A tree in few columns, a matrix product in many: both find the same rows. By docs/methods/prdc.md a tree among
-/// 50,000 rows is the faster up to 6 columns where nothing is known of the data, up to 11 where a row is near.
+/// A tree in few columns, matrix products in more: both find the same rows. Among 50,000 normal rows the products are
+/// the faster ones from 5 columns on where no row is near, from 6 on where one is (docs/methods/prdc.md).
 class NearestSearch {
 public:
-    static constexpr std::int64_t widest_tree = 7;
+    static constexpr std::int64_t widest_tree = 4;
 
     NearestSearch() = default;
     /// Shapes: rows [rows, width], row by row. Errors: a number that is not finite, or 1e150 and more.
