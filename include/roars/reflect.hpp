@@ -244,14 +244,15 @@ struct Node {
     const void* object;
 };
 
-/// Adds the object and everything in it, depth first. A member named `base` under its own name or, for flags, under
+/// Adds the object and everything in it, depth first. A part named `base` under its own name or, for flags, under
 /// none.
 inline void add_nodes(std::vector<Node>& nodes, const TypeTable& type, const void* object, bool base_is_named,
                       const std::string& path) {
     nodes.push_back({path, &type, object});
     for (std::size_t i = 0; i < type.members.size(); ++i) {
         std::string name = name_of(type.members, i);
-        std::string inside = !base_is_named && name == "base" ? path : path.empty() ? name : path + "." + name;
+        const bool wrapped = !base_is_named && name == "base" && type.members[i].type->value == nullptr;
+        std::string inside = wrapped ? path : path.empty() ? name : path + "." + name;
         add_nodes(nodes, *type.members[i].type, type.members[i].in(object), base_is_named, inside);
     }
 }

@@ -14,6 +14,8 @@
 
 #include "roars/hana.hpp"
 #include "roars/methods/dapo.hpp"
+#include "roars/optimizer/step/adamw.hpp"
+#include "roars/optimizer/step/clipped.hpp"
 #include "roars/regularizer/kl.hpp"
 #include "roars/regularizer/sum.hpp"
 
@@ -34,6 +36,13 @@ struct Everything {
 };
 ROARS_FIELDS(Everything, inner, whole, byte, text, list)
 
+/// A part that wraps one, and a value of the same name.
+struct Wraps {
+    std::string base;
+    roars::step::Clipped<roars::step::AdamW> step;
+};
+ROARS_FIELDS(Wraps, base, step)
+
 struct Several {
     Everything all{};
     std::vector<Inner> parts;
@@ -48,6 +57,7 @@ using namespace roars;
 using nlohmann::json;
 using reflect_test::Everything;
 using reflect_test::Several;
+using reflect_test::Wraps;
 
 template <class Action>
 std::string error_of(Action&& action) {
@@ -69,6 +79,14 @@ TEST(Reflect, FlagsReachEverySettingOfAMethod) {
     EXPECT_EQ(get<1>(dapo.reward).max_length, 1000);
     EXPECT_FALSE(set_setting(dapo, "optimizer.surrogate", "0.3"));
     EXPECT_FALSE(set_setting(dapo, "optimizer.surrogate.hihg", "0.3"));
+}
+
+TEST(Reflect, AWrapperHasNoWordInFlagsButAValueNamedBaseHas) {
+    Wraps all;
+    EXPECT_TRUE(set_setting(all, "base", "runs/first") && all.base == "runs/first");
+    EXPECT_TRUE(set_setting(all, "step.learning_rate", "0.5") && all.step.base.learning_rate == 0.5);
+    EXPECT_EQ(flags_in(all).front().path, "base");
+    EXPECT_FALSE(set_setting(all, "step.base.learning_rate", "0.5"));
 }
 
 TEST(Reflect, FlagsOfEveryType) {
