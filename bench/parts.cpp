@@ -27,8 +27,9 @@
 #include "roars/objective.hpp"
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/correction.hpp"
+#include "roars/optimizer/preference/around_pairs.hpp"
 #include "roars/optimizer/preference/f_divergence.hpp"
-#include "roars/optimizer/preference/sorted_margins.hpp"
+#include "roars/optimizer/preference/sorted_pairs.hpp"
 #include "roars/optimizer/step/accumulated.hpp"
 #include "roars/optimizer/step/adamw.hpp"
 #include "roars/optimizer/step/averaged.hpp"
@@ -190,6 +191,9 @@ void whole_objective(benchmark::State& state, const Method& method, std::int64_t
         bench::rollouts<Batch<float, unite_t<typename Method::Columns, columns<col::mask>>>>(sequences, length);
     if constexpr (decltype(batch)::template has<col::groups>)
         batch.set_offsets(col::groups{}, bench::equal_segments(sequences / group, group));
+    if constexpr (decltype(batch)::template has<col::external>)
+        if (group == 2)  // whole answers
+            for (std::int64_t t = 0; t < tokens; ++t) batch[col::external{}][std::size_t(t)] = float(t / length % 2);
     backend::Host backend;
     Run run{backend};
     typename Method::State memory;
@@ -300,6 +304,10 @@ void add_all() {
     preference("SimPO", methods::simpo);
     preference("CPO", methods::cpo);
     preference("ORPO", methods::orpo);
+    preference("WPO", methods::OfflinePreference<surrogate::OnPolicyPairs<>>{});
+    preference("XPO", methods::OfflinePreference<surrogate::ExploratoryPairs<>>{});
+    preference("AOT", methods::OfflinePreference<surrogate::SortedMargins<>>{});
+    preference("AOT, unpaired", methods::OfflinePreference<surrogate::SortedPairwise<>>{});
     for_types(PairLosses{}, []<class Loss>(Loss) {
         add("preference/" + name_of<Loss>(), [](benchmark::State& state) {
             whole_objective(state, methods::OfflinePreference<surrogate::Pairwise<Loss>>{}, 2);

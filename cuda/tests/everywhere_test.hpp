@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "against_host.hpp"
 #include "on_device.hpp"
@@ -6,6 +8,7 @@
 #include "roars/methods/preference.hpp"
 #include "roars/optimizer/correction.hpp"
 #include "roars/optimizer/preference/around_pairs.hpp"
+#include "roars/optimizer/preference/sorted_pairs.hpp"
 #include "roars/optimizer/surrogates/by_kind.hpp"
 #include "roars/optimizer/surrogates/importance.hpp"
 #include "roars/optimizer/surrogates/masked.hpp"
@@ -49,10 +52,83 @@ TYPED_TEST(EverywhereOnDevice, PairsAreTheHosts) {
     using Drawn = methods::OfflinePreference<surrogate::OnPolicyPairs<>>;
     static_assert(runs_on_device<Drawn>);
     expect_the_hosts<TypeParam>(Drawn{}, random_batch<double, WithMask<Drawn>>(pair_offsets), 1e-11);
-    // Its sums are lists: on the host.
     using Sorted = methods::OfflinePreference<surrogate::SortedPairwise<>>;
-    static_assert(!runs_on_device<Sorted>);
+    static_assert(runs_on_device<Sorted>);
     expect_the_hosts<TypeParam>(Sorted{}, random_batch<double, WithMask<Sorted>>(pair_offsets), 1e-11);
+}
+
+template <class Loss>
+using OnlinePreference = Algorithm<sampler::Groups, reward::Verified, advantage::None, regularizer::None,
+                                   optimizer::Preference<Loss, step::Recipe>>;
+/// Groups of any sizes, some without a pair; every other answer is the reference's.
+template <class A>
+auto groups_with_pairs() {
+    auto batch = random_batch<double, WithMask<A>>();
+    if constexpr (contains_v<col::external, typename A::Columns>)
+        for (std::size_t i = 0; i + 1 < token_offsets.size(); ++i)
+            std::fill(batch[col::external{}].begin() + token_offsets[i],
+                      batch[col::external{}].begin() + token_offsets[i + 1], i % 2 == 0 ? 1.0 : 0.0);
+    return batch;
+}
+
+TYPED_TEST(EverywhereOnDevice, PairsOfGroupsAreTheHosts) {
+    using surrogate::ExploratoryPairs, surrogate::SortedMargins, pairing::BestAndWorst;
+    using Base = surrogate::Pairwise<pair::Logistic, summary::LogRatio, BestAndWorst>;
+    using Explored = OnlinePreference<ExploratoryPairs<Base>>;
+    using Margins = OnlinePreference<SortedMargins<pair::Logistic, BestAndWorst>>;
+    static_assert(runs_on_device<Explored> && runs_on_device<Margins>);
+    expect_the_hosts<TypeParam>(Explored{.optimizer = {.surrogate = {.alpha = 0.3}}}, groups_with_pairs<Explored>(),
+                                1e-11);
+    expect_the_hosts<TypeParam>(Margins{}, groups_with_pairs<Margins>(), 1e-11);
+}
+
+TYPED_TEST(EverywhereOnDevice, AnAnswerThatIsExternalInPartIsFound) {
+    using A = methods::OfflinePreference<surrogate::ExploratoryPairs<>>;
+    auto host = random_batch<double, WithMask<A>>(pair_offsets);
+    TypeParam device;
+    roars::Run run{device};
+    typename A::State state{};
+    Batch<double, WithMask<A>, TypeParam> batch(device, host);
+    Objective objective(device, A{});
+    objective.count(run, state, batch);
+    objective(run, state, batch);
+    EXPECT_THROW(objective.read(batch), Error);
+}
+
+/// A sort of the whole batch, cut into micro-batches.
+TYPED_TEST(EverywhereOnDevice, SortedPairsOfMicroBatchesAreTheWhole) {
+    using A = methods::OfflinePreference<surrogate::SortedMargins<>>;
+    using Set = WithMask<A>;
+    auto whole = random_batch<double, Set>(pair_offsets);
+    backend::Host cpu;
+    roars::Run host_run{cpu};
+    typename A::State state{};
+    auto expected = A{}.objective(host_run, state, whole);
+
+    TypeParam device;
+    roars::Run run{device};
+    Objective objective(device, A{});
+    auto piece = [&](std::int64_t first, std::int64_t last) {
+        return Batch<double, Set, TypeParam>(device, whole.slice_groups(first, last));
+    };
+    auto few = piece(0, 1), many = piece(1, 4);
+    for (int turn = 0; turn < 2; ++turn) {
+        objective.begin();
+        objective.add(run, state, few);
+        objective.add(run, state, many);
+        objective(run, state, few);
+        double loss = objective.read(few).loss();
+        objective(run, state, many);
+        loss += objective.read(many).loss();
+        EXPECT_NEAR(loss, expected.loss(), 1e-11);
+    }
+    using Gradient = columns<col::grad<col::logp>>;
+    auto one = few.download(Gradient{}), other = many.download(Gradient{});
+    std::vector<double> gradient;
+    for (auto* part : {&one, &other})
+        gradient.insert(gradient.end(), (*part)[col::grad<col::logp>{}].begin(), (*part)[col::grad<col::logp>{}].end());
+    for (std::size_t t = 0; t < gradient.size(); ++t)
+        ASSERT_NEAR(gradient[t], whole[col::grad<col::logp>{}][t], 1e-11) << t;
 }
 
 TYPED_TEST(EverywhereOnDevice, RewardsAreTheHosts) {

@@ -11,6 +11,7 @@
 #include "roars/batch.hpp"
 #include "roars/primitives/broadcast.hpp"
 #include "roars/primitives/segmented_reduce.hpp"
+#include "roars/primitives/sort.hpp"
 #include "roars/token_lanes.hpp"
 
 /// Work on tokens, sequences and groups that a loop of the host and a kernel share. A part that is made of it and of
@@ -138,6 +139,28 @@ struct Everywhere<backend::Host> {
         std::vector<T> values_;
     };
 
+    /// Values to which others are added, in the backend's memory.
+    template <class T>
+    class List {
+    public:
+        std::int64_t size() const { return std::ssize(values_); }
+        const T* data() const { return values_.data(); }
+        T* data() { return values_.data(); }
+        /// Room for `count` more: where they begin, with nothing in it.
+        T* extend(backend::Host&, std::int64_t count) {
+            values_.resize(values_.size() + static_cast<std::size_t>(count));
+            return values_.data() + (std::ssize(values_) - count);
+        }
+        void clear() { values_.clear(); }
+        List& operator+=(const List& other) {
+            values_.insert(values_.end(), other.values_.begin(), other.values_.end());
+            return *this;
+        }
+
+    private:
+        std::vector<T> values_;
+    };
+
     template <class Set, class BatchType>
     static auto view(const BatchType& batch) {
         using Real = typename BatchType::Real;
@@ -169,6 +192,10 @@ struct Everywhere<backend::Host> {
     template <class S, class Value>
     static void add(backend::Host&, std::int64_t count, const Value& value, S& to) {
         for (std::int64_t i = 0; i < count; ++i) to += value(i);
+    }
+    /// Puts values in ascending order, NaN last.
+    static void sort(backend::Host&, double* values, std::int64_t count) {
+        std::sort(values, values + count, Ascending{});
     }
     /// to_i = the trainable tokens of sequence i.
     template <class Mask, class BatchType>
@@ -209,6 +236,8 @@ template <class RunType>
 using EverywhereOf = Everywhere<std::remove_cvref_t<decltype(std::declval<RunType&>().backend)>>;
 template <class T, class RunType>
 using ScratchOf = typename EverywhereOf<RunType>::template Scratch<T>;
+template <class T, class B>
+using ListIn = typename Everywhere<B>::template List<T>;
 
 }  // namespace detail
 

@@ -85,7 +85,7 @@
 #include "roars/optimizer/preference/pairwise.hpp"
 #include "roars/optimizer/preference/preference.hpp"
 #include "roars/optimizer/preference/scores.hpp"
-#include "roars/optimizer/preference/sorted_margins.hpp"
+#include "roars/optimizer/preference/sorted_pairs.hpp"
 #include "roars/optimizer/preference/unpaired.hpp"
 #include "roars/optimizer/step/accumulated.hpp"
 #include "roars/optimizer/step/adamw.hpp"

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "roars/concepts.hpp"
 #include "roars/everywhere.hpp"
@@ -18,6 +19,11 @@
 ///     void check(x, u)                 throws where unit u makes no sense; of the host alone; may be left out
 /// All but the last are ROARS_FN, x is a SummedView; for check it is a plain one. The loop of the host and the kernel
 /// of a device come from these.
+///
+/// Sums that are lists (an order over the whole batch) grow, and where their memory is must be said:
+///     template <class B>
+///     using SumsIn = ...               in the memory of backend B, with clear(); Sums is SumsIn<backend::Host>
+/// Such a term is no unit's: it has add_sums, prepare and add_untold of its own, which run everywhere.
 namespace roars {
 
 namespace unit {
@@ -63,6 +69,19 @@ struct sums<Term> {
     using type = typename Term::Sums;
 };
 
+/// What a term's sums are in the memory of backend B.
+template <class Term, class B>
+struct sums_in {
+    using type = typename sums<Term>::type;
+};
+template <class Term>
+concept ListsSums = requires {
+    typename Term::template SumsIn<backend::Host>;
+};
+template <ListsSums Term, class B>
+struct sums_in<Term, B> {
+    using type = typename Term::template SumsIn<B>;
+};
 template <class Term>
 concept ByUnits = requires {
     typename Term::Unit;
@@ -76,6 +95,10 @@ template <class Term>
 inline constexpr bool prepares = TwoPhase<Term> || ByUnits<Term> || PreparesAlone<Term>;
 template <class Term>
 inline constexpr bool term_runs_everywhere = ByUnits<Term> || runs_everywhere<Term> || !prepares<Term>;
+
+/// The same of a term that another one stands around, whose Sums are its own: they must be of a known size.
+template <class Term>
+inline constexpr bool base_runs_everywhere = term_runs_everywhere<Term> && !ListsSums<Term>;
 
 template <class Term>
 struct summary {
@@ -151,13 +174,17 @@ void fill_column(RunType& run, BatchType& batch, double value) {
     EverywhereOf<RunType>::for_each(run.backend, count, Fill<Real>{view[Column{}], static_cast<Real>(value)});
 }
 
+/// check(u) for u in [0, count), of the host alone: a kernel cannot throw.
+template <class RunType, class Check>
+void check_each(RunType&, [[maybe_unused]] std::int64_t count, [[maybe_unused]] const Check& check) {
+    if constexpr (!std::remove_cvref_t<decltype(std::declval<RunType&>().backend)>::on_device)
+        for (std::int64_t u = 0; u < count; ++u) check(u);
+}
 template <class Term, class RunType, class BatchType>
 void check_units(const Term& term, RunType& run, const BatchType& batch) {
-    if constexpr (!std::remove_cvref_t<decltype(run.backend)>::on_device) {
-        [[maybe_unused]] auto x = view_of<typename prepare_needs<Term>::type>(run, batch);
-        if constexpr (requires { term.check(x, 0); })
-            for (std::int64_t u = 0; u < Term::Unit::count(batch); ++u) term.check(x, u);
-    }
+    auto x = view_of<typename prepare_needs<Term>::type>(run, batch);
+    if constexpr (requires { term.check(x, 0); })
+        check_each(run, Term::Unit::count(batch), [&](std::int64_t u) { term.check(x, u); });
 }
 template <class Term, class RunType, class BatchType>
 void add_unit_sums(const Term& term, RunType& run, const BatchType& batch, typename Term::Sums& to) {
@@ -207,8 +234,8 @@ template <class Term>
 using sums_of_base = std::conditional_t<TwoPhase<Term>, typename sums<Term>::type, NoSums>;
 
 /// to += the sums of a batch.
-template <class Term, class RunType, class BatchType>
-void add_sums(const Term& term, RunType& run, BatchType& batch, [[maybe_unused]] sums_of_base<Term>& to) {
+template <class Term, class RunType, class BatchType, class Sums>
+void add_sums(const Term& term, RunType& run, BatchType& batch, [[maybe_unused]] Sums& to) {
     if constexpr (!TwoPhase<Term> || std::is_empty_v<sums_of_base<Term>>)
         return;
     else if constexpr (ByUnits<Term>)

@@ -50,7 +50,7 @@
 #include "roars/optimizer/preference/f_divergence.hpp"
 #include "roars/optimizer/preference/preference.hpp"
 #include "roars/optimizer/preference/score_pairwise.hpp"
-#include "roars/optimizer/preference/sorted_margins.hpp"
+#include "roars/optimizer/preference/sorted_pairs.hpp"
 #include "roars/optimizer/step/adamw.hpp"
 #include "roars/optimizer/step/clipped.hpp"
 #include "roars/optimizer/step/muon.hpp"

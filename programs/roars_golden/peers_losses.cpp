@@ -8,6 +8,7 @@
 #include "roars/optimizer/correction.hpp"
 #include "roars/optimizer/preference/preference.hpp"
 #include "roars/optimizer/preference/scores.hpp"
+#include "roars/optimizer/preference/sorted_pairs.hpp"
 #include "roars/optimizer/surrogates/clip_variants.hpp"
 #include "roars/optimizer/surrogates/covariance.hpp"
 #include "roars/optimizer/surrogates/geometric_mean.hpp"

@@ -3,7 +3,7 @@
 
 #include "roars/optimizer/preference/around_pairs.hpp"
 #include "roars/optimizer/preference/f_divergence.hpp"
-#include "roars/optimizer/preference/sorted_margins.hpp"
+#include "roars/optimizer/preference/sorted_pairs.hpp"
 #include "roars/run.hpp"
 
 /// What TRL says of losses of pairs: tests/golden/make_trl.py.

@@ -3,7 +3,7 @@
 #include "roars/optimizer/preference/around_pairs.hpp"
 #include "roars/optimizer/preference/f_divergence.hpp"
 #include "roars/optimizer/preference/score_pairwise.hpp"
-#include "roars/optimizer/preference/sorted_margins.hpp"
+#include "roars/optimizer/preference/sorted_pairs.hpp"
 #include "roars/optimizer/surrogates/all_actions.hpp"
 #include "roars/optimizer/surrogates/climb.hpp"
 #include "roars/sampler/geometric_mixture.hpp"

@@ -2,6 +2,7 @@
 
 #include "roars/optimizer/preference/preference.hpp"
 #include "roars/optimizer/preference/scores.hpp"
+#include "roars/optimizer/preference/sorted_pairs.hpp"
 #include "roars/optimizer/step/adamw.hpp"
 
 namespace {

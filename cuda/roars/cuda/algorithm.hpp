@@ -55,14 +55,37 @@ struct Rebuild {
     ROARS_FN void operator()(std::int64_t) const { *to = term.with(*sums); }
 };
 
-/// What the device remembers of a term between add() and the end of its pass.
+/// A term's sums between add() and the end of its pass, as they are handed to it; they lie in the device's memory.
+template <class Sums, class D>
+class HeldSums {
+public:
+    explicit HeldSums(D& device) : there_(device, !std::is_empty_v<Sums>) {}
+    void clear() { there_.zero(); }
+    Sums& get() { return *there_.data(); }
+
+private:
+    Buffer<Sums, D> there_;
+};
+/// Lists, which know their size on the host.
+template <class Lists, class D>
+requires requires(Lists& lists) { lists.clear(); }
+class HeldSums<Lists, D> {
+public:
+    explicit HeldSums(D&) {}
+    void clear() { lists_.clear(); }
+    Lists& get() { return lists_; }
+
+private:
+    Lists lists_;
+};
 template <class Term, class D>
 struct Remembered {
     static constexpr bool has_sums = term_on_device<Term> && !std::is_empty_v<typename roars::detail::sums<Term>::type>;
     static constexpr bool is_rebuilt = has_sums && IsRebuilt<Term>;
-    Buffer<std::conditional_t<has_sums, typename roars::detail::sums<Term>::type, NoState>, D> sums;
+    using Sums = std::conditional_t<has_sums, roars::detail::sums_in<Term, D>, std::type_identity<NoState>>;
+    HeldSums<typename Sums::type, D> sums;
     Buffer<Term, D> rebuilt;
-    explicit Remembered(D& device) : sums(device, has_sums), rebuilt(device, is_rebuilt) {}
+    explicit Remembered(D& device) : sums(device), rebuilt(device, is_rebuilt) {}
 };
 
 template <class Term>
@@ -160,7 +183,7 @@ public:
     void begin() {
         counts_.zero();
         totals_ = {};
-        std::apply([](auto&... one) { (one.sums.zero(), ...); }, memory_);
+        std::apply([](auto&... one) { (one.sums.clear(), ...); }, memory_);
     }
     /// Adds the counts and sums of a batch, or of a micro-batch, to those since begin().
     template <class BatchType>
@@ -247,7 +270,7 @@ private:
     template <std::size_t k, class Term, class BatchType>
     void add_sums(Run<D>& run, const Term& term, BatchType& batch) {
         if constexpr (Sums<k>::has_sums)
-            roars::detail::add_sums(term, run, batch, *std::get<k>(memory_).sums.data());
+            roars::detail::add_sums(term, run, batch, std::get<k>(memory_).sums.get());
         else if constexpr (roars::detail::TwoPhase<Term> && !detail::term_on_device<Term>)
             detail::on_host<detail::ReadsOfTerm<Term>, columns<>>(run, batch, [&](auto& host_run, auto& host) {
                 roars::detail::add_sums(term, host_run, host, std::get<k>(totals_.sums));
@@ -272,7 +295,7 @@ private:
         };
         if constexpr (Sums<k>::has_sums) {
             auto& memory = std::get<k>(memory_);
-            const auto& sums = *memory.sums.data();  // on the device: only kernels read it
+            const auto& sums = memory.sums.get();  // on the device: only kernels read it
             roars::detail::add_untold(term, run, batch, sums, untold_there_.data()[k]);
             if constexpr (Sums<k>::is_rebuilt) {
                 for_each(device_, 1, detail::Rebuild<Term>{term, &sums, memory.rebuilt.data()});

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "roars/cuda/batch.hpp"
 #include "roars/cuda/segments.hpp"
+#include "roars/cuda/sort.hpp"
 #include "roars/everywhere.hpp"
 #include "roars/run.hpp"
 
@@ -84,6 +87,28 @@ struct Everywhere<D> {
         T* values_;
     };
 
+    template <class T>
+    class List {
+    public:
+        std::int64_t size() const { return size_; }
+        const T* data() const { return values_.data(); }
+        T* data() { return values_.data(); }
+        T* extend(D& device, std::int64_t count) {
+            if (size_ + count > values_.size()) {
+                gpu::Buffer<T, D> larger(device, std::max(size_ + count, 2 * values_.size()));
+                device.copy(larger.data(), data(), static_cast<std::size_t>(size_) * sizeof(T), gpu::Way::within);
+                values_ = std::move(larger);
+            }
+            size_ += count;
+            return data() + (size_ - count);
+        }
+        void clear() { size_ = 0; }
+
+    private:
+        gpu::Buffer<T, D> values_;
+        std::int64_t size_ = 0;
+    };
+
     template <class Part, class State, class BatchType>
     static void estimate(const Part& part, Run<D>& run, State& state, BatchType& batch) {
         gpu::Estimate<Part>::run(part, run, state, batch);
@@ -110,6 +135,14 @@ struct Everywhere<D> {
         auto* ends = frame.template take<std::int64_t>(2);
         gpu::detail::reduce_segments<S>(device, gpu::whole(device, count, ends), gpu::detail::SumOver<Value, S>{value},
                                         gpu::detail::PlusSums{}, gpu::detail::AddTo<S>{&to});
+    }
+    static void sort(D& device, double* values, std::int64_t count) {
+        gpu::Frame<D> frame(device);
+        auto* permutation = frame.template take<std::int64_t>(count);
+        auto* sorted = frame.template take<double>(count);
+        gpu::stable_argsort<Ascending>(device, values, count, permutation);
+        gpu::gather(device, values, permutation, count, sorted);
+        device.copy(values, sorted, static_cast<std::size_t>(count) * sizeof(double), gpu::Way::within);
     }
     template <class Mask, class BatchType>
     static void lengths(D& device, const BatchType& batch, std::int64_t* to) {

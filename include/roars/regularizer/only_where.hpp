@@ -58,7 +58,7 @@ struct OfMarkedSequences {
     static constexpr auto metrics = roars::detail::with_name(metrics_of<Base>, "penalised_fraction");
     using Sums = roars::detail::sums_of_base<Base>;
 
-    static constexpr bool everywhere = roars::detail::term_runs_everywhere<Base>;
+    static constexpr bool everywhere = roars::detail::base_runs_everywhere<Base>;
 
     template <class RunType, class BatchType>
     void add_sums(RunType& run, BatchType& batch, Sums& to) const {

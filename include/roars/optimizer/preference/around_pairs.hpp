@@ -2,8 +2,9 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <string>
 #include <string_view>
-#include <vector>
 
 #include "roars/optimizer/preference/pairwise.hpp"
 
@@ -25,7 +26,7 @@ struct OnPolicyPairs {
     using differentiates = typename Base::differentiates;
     using Aggregate = typename Base::Aggregate;
     using Sums = typename Base::Sums;
-    static constexpr bool everywhere = detail::term_runs_everywhere<Base>;
+    static constexpr bool everywhere = detail::base_runs_everywhere<Base>;
 
     /// How much likelier a token is than the distribution is sure.
     struct Sure {
@@ -92,6 +93,40 @@ struct ExploratoryPairs {
     using differentiates = typename Base::differentiates;
     using Aggregate = typename Base::Aggregate;
     using Sums = typename Base::Sums;
+    static constexpr bool everywhere = detail::base_runs_everywhere<Base>;
+
+    /// 1 for a token that the policy did not write.
+    struct External {
+        using needs = columns<col::external>;
+        template <class X>
+        ROARS_FN value_t<X> operator()(const X& x) const {
+            using V = value_t<X>;
+            const V zero(math::Scalar<V>(0)), one(math::Scalar<V>(1));
+            return math::select(x[col::external{}] != zero, one, zero);
+        }
+    };
+    /// x knows the likelihoods, `external` how many tokens of an answer are that.
+    template <class X, class Counted>
+    struct Explore {
+        X x;
+        Counted external;
+        double alpha;
+        const Sums* sums;
+        ROARS_FN void operator()(std::int64_t group) const {
+            pairing::Pair pair = Base::Pairs::of(x, group);
+            if (!pair.exists()) return;
+            push_away(pair.chosen);
+            push_away(pair.rejected);
+        }
+        ROARS_FN void push_away(std::int64_t i) const {
+            using Real = typename X::Real;
+            const double share = external.of(i).mean(), scale = alpha / double(sums->pairs);
+            if (share == 0.0) return;
+            const double likelihood = share == 1.0 ? x.of(i).mean() : std::numeric_limits<double>::quiet_NaN();
+            x[col::sequence_loss{}][i] += static_cast<Real>(scale * likelihood);
+            x[col::sequence_gradient{}][i] += static_cast<Real>(scale);
+        }
+    };
 
     template <class RunType, class BatchType>
     void add_sums(RunType& run, BatchType& batch, Sums& to) const {
@@ -99,27 +134,21 @@ struct ExploratoryPairs {
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        using Real = typename BatchType::Real;
         detail::prepare_wrapped(base, run, batch, sums);
-        std::vector<double> likelihood =
-            sequence_means(run.backend, batch, columns<col::logp>{}, [](const auto& x) { return x[col::logp{}]; });
-        std::vector<double> external =
-            sequence_means(run.backend, batch, columns<col::external>{}, []<class X>(const X& x) {
-                using V = value_t<X>;
-                const V zero(math::Scalar<V>(0)), one(math::Scalar<V>(1));
-                return math::select(x[col::external{}] != zero, one, zero);
-            });
-        const double scale = sums.pairs > 0 ? alpha / double(sums.pairs) : 0.0;
-        for (const pairing::Pair& pair : detail::pairs_of<typename Base::Pairs>(batch))
-            for (std::int64_t answer : {pair.chosen, pair.rejected}) {
-                auto i = static_cast<std::size_t>(answer);
-                if (external[i] == 0.0) continue;
-                expect(external[i] == 1.0, [&] {
-                    return "sequence " + std::to_string(answer) + " is external in part, expected all of it or nothing";
+        using Columns = unite_t<detail::prepare_needs_of<Base>, gives>;
+        with_summaries<typename Base::Pairs::needs>(
+            run, batch, External{}, [&]<class Counted>(const Counted& external) {
+                detail::check_each(run, batch.groups(), [&](std::int64_t group) {
+                    pairing::Pair pair = Base::Pairs::of(external, group);
+                    if (!pair.exists()) return;
+                    check_answer(external, pair.chosen);
+                    check_answer(external, pair.rejected);
                 });
-                batch[col::sequence_loss{}][i] += static_cast<Real>(scale * likelihood[i]);
-                batch[col::sequence_gradient{}][i] += static_cast<Real>(scale);
-            }
+                with_summaries<Columns>(run, batch, summary::LogLikelihood{}, [&]<class X>(const X& x) {
+                    detail::EverywhereOf<RunType>::for_each(run.backend, batch.groups(),
+                                                            Explore<X, Counted>{x, external, alpha, &sums});
+                });
+            });
     }
     template <class RunType, class BatchType>
     void add_untold(RunType& run, const BatchType& batch, const Sums& sums, double& to) const {
@@ -128,6 +157,14 @@ struct ExploratoryPairs {
     template <class X>
     ROARS_FN auto token(const X& x) const {
         return base.token(x);
+    }
+
+private:
+    template <class Counted>
+    static void check_answer(const Counted& external, std::int64_t i) {
+        const double share = external.of(i).mean();
+        expect(share == 0.0 || share == 1.0,
+               [&] { return "sequence " + std::to_string(i) + " is external in part, expected all of it or nothing"; });
     }
 };
 template <class Base>

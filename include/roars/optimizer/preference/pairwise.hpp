@@ -1,18 +1,15 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
-#include <utility>
-#include <vector>
+#include <string_view>
 
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/preference/answer.hpp"
 #include "roars/optimizer/preference/pair_losses.hpp"
 #include "roars/optimizer/surrogates/sequence.hpp"
 #include "roars/optimizer/surrogates/wrapper.hpp"
-#include "roars/primitives/sort.hpp"
 
 namespace roars {
 
@@ -120,29 +117,6 @@ ROARS_FIELDS(BestAndWorst)
 
 namespace detail {
 
-/// The pairs of the groups that have one.
-template <class Pairing, class BatchType>
-std::vector<pairing::Pair> pairs_of(const BatchType& batch) {
-    std::vector<pairing::Pair> pairs;
-    auto x = Everywhere<backend::Host>::view<typename Pairing::needs>(batch);
-    for (std::int64_t g = 0; g < batch.groups(); ++g) {
-        Pairing::check(x, g);
-        if (pairing::Pair pair = Pairing::of(x, g); pair.exists()) pairs.push_back(pair);
-    }
-    return pairs;
-}
-
-/// How many pairs have no trainable token at all: their summaries are 0, their loss is a constant that stands nowhere.
-template <class Pairing, class RunType, class BatchType>
-std::int64_t untold_pairs(RunType& run, const BatchType& batch) {
-    std::vector<std::int64_t> length = trainable_lengths<col::mask>(run.backend, batch);
-    if (std::find(length.begin(), length.end(), 0) == length.end()) return 0;
-    auto of = [&](std::int64_t sequence) { return length[static_cast<std::size_t>(sequence)]; };
-    std::int64_t untold = 0;
-    for (const auto& pair : pairs_of<Pairing>(batch)) untold += of(pair.chosen) + of(pair.rejected) == 0;
-    return untold;
-}
-
 /// What is known of the two answers of a pair, x a SummedView; an empty one has the length 1: its summary is 0.
 template <class X>
 ROARS_FN pair::View<double> view_of_pair(const X& x, const pairing::Pair& pair) {
@@ -164,68 +138,6 @@ ROARS_FN void write_no_pair(const X& x, std::int64_t group, bool broken) {
     for (std::int64_t i = x[col::groups{}][group]; i < x[col::groups{}][group + 1]; ++i)
         write_answer(x, i, nothing, nothing);
 }
-
-/// Summary and trainable length of every answer, and the pair of every group.
-template <class Summary, class Pairing>
-class Answers {
-public:
-    template <class RunType, class BatchType>
-    Answers(RunType& run, const BatchType& batch)
-        : summary_(sequence_sums(run.backend, batch, typename Summary::needs{}, Summary{})),
-          length_(trainable_lengths<col::mask>(run.backend, batch)),
-          pairs_(pairs_of<Pairing>(batch)) {}
-    const std::vector<pairing::Pair>& pairs() const { return pairs_; }
-    std::int64_t length(std::int64_t sequence) const { return length_[static_cast<std::size_t>(sequence)]; }
-    double summary(std::int64_t sequence) const { return summary_[static_cast<std::size_t>(sequence)]; }
-
-    /// What writes to the batch's columns, which are 0 before.
-    template <class RunType, class BatchType>
-    auto cleared(RunType& run, BatchType& batch) const {
-        fill_column<col::sequence_loss>(run, batch, 0.0);
-        fill_column<col::sequence_gradient>(run, batch, 0.0);
-        auto columns_ = view_of<columns<col::groups, col::sequence_loss, col::sequence_gradient>>(run, batch);
-        return SummedView<decltype(columns_)>{columns_, summary_.data(), length_.data()};
-    }
-
-private:
-    std::vector<double> summary_;
-    std::vector<std::int64_t> length_;
-    std::vector<pairing::Pair> pairs_;
-};
-
-/// The sorted numbers of two sides of the whole batch, as many of each: the k-th smallest of one stands against the
-/// k-th smallest of the other. Equal numbers share their places.
-struct SortedSides {
-    std::vector<double> first, second;
-
-    SortedSides(std::vector<double> one, std::vector<double> other) : first(std::move(one)), second(std::move(other)) {
-        std::sort(first.begin(), first.end(), Ascending{});
-        std::sort(second.begin(), second.end(), Ascending{});
-    }
-    template <class PairLoss>
-    pair::Loss<double> at_first(const PairLoss& loss, double x) const {
-        return over_equals(first, x, [&](std::size_t k) { return loss.of(pair::View<double>{x, second[k]}); });
-    }
-    template <class PairLoss>
-    pair::Loss<double> at_second(const PairLoss& loss, double x) const {
-        return over_equals(second, x, [&](std::size_t k) { return loss.of(pair::View<double>{first[k], x}); });
-    }
-
-private:
-    /// The mean of loss_at(k) over the places k of x.
-    template <class LossAt>
-    static pair::Loss<double> over_equals(const std::vector<double>& values, double x, LossAt&& loss_at) {
-        auto [begin, end] = std::equal_range(values.begin(), values.end(), x, Ascending{});
-        pair::Loss<double> mean{0.0, 0.0, 0.0};
-        for (auto at = begin; at != end; ++at) {
-            auto one = loss_at(static_cast<std::size_t>(at - values.begin()));
-            double share = 1.0 / double(end - begin);
-            mean = {mean.value + share * one.value, mean.by_chosen + share * one.by_chosen,
-                    mean.by_rejected + share * one.by_rejected};
-        }
-        return mean;
-    }
-};
 
 }  // namespace detail
 
@@ -287,68 +199,6 @@ struct Pairwise {
 };
 template <class PairLoss, class Summary, class Pairing>
 ROARS_FIELDS_OF((Pairwise<PairLoss, Summary, Pairing>), loss)
-
-/// The same after both sides have been sorted: the k-th smallest chosen answer of the whole batch against the k-th
-/// smallest rejected one, so that the distribution of the chosen comes to lie above that of the rejected. AOT unpaired,
-/// arXiv 2406.05882. Equal summaries share their places.
-template <class PairLoss = pair::Logistic, class Summary = summary::LogRatio, class Pairing = pairing::ChosenFirst>
-struct SortedPairwise {
-    PairLoss loss{};
-
-    static constexpr std::string_view name = "preference_loss";
-    using needs = unite_t<typename Summary::needs, columns<col::sequence_loss, col::sequence_gradient>>;
-    using gives = columns<col::sequence_loss, col::sequence_gradient>;
-    using prepare_needs = unite_t<typename Summary::needs, typename Pairing::needs>;
-    using differentiates = columns<col::logp>;
-    using Aggregate = aggregate::TokenSum;
-
-    /// The summaries of all chosen and of all rejected answers.
-    struct Sums {
-        std::vector<double> chosen, rejected;
-        Sums& operator+=(const Sums& other) {
-            detail::append(chosen, other.chosen);
-            detail::append(rejected, other.rejected);
-            return *this;
-        }
-    };
-
-    template <class RunType, class BatchType>
-    Sums reduce(RunType& run, BatchType& batch) const {
-        detail::Answers<Summary, Pairing> answers(run, batch);
-        Sums sums;
-        for (const auto& pair : answers.pairs()) {
-            sums.chosen.push_back(answers.summary(pair.chosen));
-            sums.rejected.push_back(answers.summary(pair.rejected));
-        }
-        return sums;
-    }
-    template <class RunType, class BatchType>
-    void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
-        detail::Answers<Summary, Pairing> answers(run, batch);
-        auto x = answers.cleared(run, batch);
-        detail::SortedSides sides(sums.chosen, sums.rejected);
-        double scale = 1.0 / double(std::max<std::size_t>(sums.chosen.size(), 1));
-        for (const auto& pair : answers.pairs()) {
-            auto as_chosen = sides.at_first(loss, answers.summary(pair.chosen));
-            auto as_rejected = sides.at_second(loss, answers.summary(pair.rejected));
-            // The loss belongs to the chosen side.
-            detail::write_pair(x, pair, {as_chosen.value, as_chosen.by_chosen, as_rejected.by_rejected}, scale);
-        }
-    }
-    template <class RunType, class BatchType>
-    double untold_loss(RunType& run, const BatchType& batch, const Sums& sums) const {
-        std::int64_t untold = detail::untold_pairs<Pairing>(run, batch);
-        if (untold == 0) return 0.0;
-        detail::SortedSides sides(sums.chosen, sums.rejected);
-        return double(untold) * sides.at_first(loss, 0.0).value / double(sums.chosen.size());
-    }
-    template <class X>
-    ROARS_FN Loss<value_t<X>> token(const X& x) const {
-        return {x[col::sequence_loss{}], {x[col::sequence_gradient{}]}};
-    }
-};
-template <class PairLoss, class Summary, class Pairing>
-ROARS_FIELDS_OF((SortedPairwise<PairLoss, Summary, Pairing>), loss)
 
 }  // namespace surrogate
 }  // namespace roars

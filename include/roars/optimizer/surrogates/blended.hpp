@@ -41,7 +41,7 @@ struct Blended {
     static constexpr auto metrics = metrics_of<Base>;
     using Sums = detail::sums_of_base<Base>;
 
-    static constexpr bool everywhere = detail::term_runs_everywhere<Base>;
+    static constexpr bool everywhere = detail::base_runs_everywhere<Base>;
 
     template <class RunType, class BatchType>
     void add_sums(RunType& run, BatchType& batch, Sums& to) const {

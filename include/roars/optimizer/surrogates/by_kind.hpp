@@ -52,7 +52,7 @@ struct ByKind {
     static constexpr bool has_sums = !std::is_empty_v<OwnSums> || !std::is_empty_v<ExternalSums>;
     using Sums = std::conditional_t<has_sums, BothSums, detail::NoSums>;
 
-    static constexpr bool everywhere = detail::term_runs_everywhere<Own> && detail::term_runs_everywhere<External>;
+    static constexpr bool everywhere = detail::base_runs_everywhere<Own> && detail::base_runs_everywhere<External>;
 
     template <class RunType, class BatchType>
     void add_sums(RunType& run, BatchType& batch, Sums& to) const {

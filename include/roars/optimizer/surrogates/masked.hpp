@@ -25,7 +25,7 @@ struct OffPolicySequenceMask {
     static constexpr auto metrics = detail::with_name(metrics_of<Base>, "kept_fraction");
     using Sums = detail::sums_of_base<Base>;
 
-    static constexpr bool everywhere = detail::term_runs_everywhere<Base>;
+    static constexpr bool everywhere = detail::base_runs_everywhere<Base>;
 
     /// What is kept of a sequence, by its mean log-ratio.
     struct Keep {

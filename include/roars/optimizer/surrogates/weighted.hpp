@@ -22,7 +22,7 @@ struct Weighted {
         detail::with_name(detail::with_name(metrics_of<Base>, "importance_weight_squared"), "importance_weight");
     using Sums = detail::sums_of_base<Base>;
 
-    static constexpr bool everywhere = detail::term_runs_everywhere<Base>;
+    static constexpr bool everywhere = detail::base_runs_everywhere<Base>;
 
     template <class RunType, class BatchType>
     void add_sums(RunType& run, BatchType& batch, Sums& to) const {
