@@ -18,8 +18,6 @@ struct TextOnDevice {
     };
     template <class Method>
     static int train(const methods::Facts& facts, const Request& request) {
-        expect(!request.resume,
-               "a run on a device cannot be resumed: what its step rule has learnt is in no checkpoint");
         std::optional<Place> place;
         return train_text<Method>(facts, request, [&] {
             expect(gpu::device_count() > 0, "there is no CUDA device, or no driver for it");

@@ -1,3 +1,4 @@
+#include <memory>
 #include <random>
 
 #include "on_device.hpp"
@@ -26,13 +27,17 @@ void expect_the_hosts(const Rule& rule, bool breaks) {
     Buffer<float, D> there(device, std::span<const float>(host)), g(device, std::int64_t(size));
     typename Rule::template StateOf<float> state{};
     step::set_matrices(state, std::span<const step::MatrixPlace>(places));
-    Stepper<Rule, float, D> stepper(device, rule, std::int64_t(size), places);
+    auto stepper = std::make_unique<Stepper<Rule, float, D>>(device, rule, std::int64_t(size), places);
     for (int i = 0; i < 5; ++i) {
+        auto saved = state;
+        if (i % 2 == 1) stepper->save(saved);
+        stepper = std::make_unique<Stepper<Rule, float, D>>(device, rule, std::int64_t(size), places);
+        stepper->load(saved);
         for (auto& x : gradient) x = float(normal(engine));
         if (breaks && i == 3) gradient[5] = NAN;
         g.upload(gradient);
         rule.step(state, std::span(host), std::span(gradient), 0.5);
-        stepper.step(there.data(), g.data(), 0.5);
+        stepper->step(there.data(), g.data(), 0.5);
         auto back = there.download();
         for (std::size_t k = 0; k < size; ++k) ASSERT_NEAR(back[k], host[k], 2e-6) << i << ' ' << k;
     }

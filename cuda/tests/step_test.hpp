@@ -1,4 +1,5 @@
 #include <cmath>
+#include <memory>
 #include <random>
 
 #include "on_device.hpp"
@@ -12,7 +13,8 @@ template <class D>
 struct StepRulesOnDevice : OnDevice<D> {};
 TYPED_TEST_SUITE(StepRulesOnDevice, Devices);
 
-/// Five steps, the fourth with a gradient that is not finite where `breaks`.
+/// Five steps, the fourth with a gradient that is not finite where `breaks`; each by a stepper of its own, which goes
+/// on from the host's State or from that of the one before.
 template <class D, class Rule, class Real>
 void expect_the_hosts(const Rule& rule, bool breaks, double tolerance) {
     for (std::size_t size : {0, 1, 4, 5, 4099}) {
@@ -23,13 +25,17 @@ void expect_the_hosts(const Rule& rule, bool breaks, double tolerance) {
         D device;
         Buffer<Real, D> there(device, std::span<const Real>(host)), g(device, std::int64_t(size));
         typename Rule::template StateOf<Real> state{};
-        Stepper<Rule, Real, D> stepper(device, rule, std::int64_t(size));
+        auto stepper = std::make_unique<Stepper<Rule, Real, D>>(device, rule, std::int64_t(size));
         for (int i = 0; i < 5; ++i) {
+            auto saved = state;
+            if (i % 2 == 1) stepper->save(saved);
+            stepper = std::make_unique<Stepper<Rule, Real, D>>(device, rule, std::int64_t(size));
+            stepper->load(saved);
             for (auto& x : gradient) x = Real(normal(engine));
             if (breaks && i == 3 && size > 0) gradient.back() = Real(INFINITY);
             g.upload(gradient);
             rule.step(state, std::span(host), std::span(gradient), 0.5);
-            stepper.step(there.data(), g.data(), 0.5);
+            stepper->step(there.data(), g.data(), 0.5);
             auto back = there.download();
             for (std::size_t k = 0; k < size; ++k) ASSERT_NEAR(back[k], host[k], tolerance) << i << ' ' << k;
         }

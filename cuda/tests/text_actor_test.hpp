@@ -14,6 +14,7 @@
 #include "roars/methods/gspo.hpp"
 #include "roars/methods/ppo.hpp"
 #include "roars/methods/supervised.hpp"
+#include "roars/train/checkpoint.hpp"
 #include "roars/train/language_learner.hpp"
 #include "roars/train/trainer.hpp"
 
@@ -55,6 +56,20 @@ struct Session {
     train::Record iterate(std::int64_t done) {
         roars::Run run{host, Random(5), Progress{done, 10}};
         return trainer.iterate(run);
+    }
+    Tensors checkpoint() const {
+        Tensors file;
+        learner.write(file);
+        trainer.for_each_state(
+            [&](std::string_view name, const auto& state) { train::write_state(file, state, std::string(name)); });
+        train::write_state(file, learner.position, "position");
+        return file;
+    }
+    void go_on_from(const Tensors& file) {
+        learner.read(file);
+        trainer.for_each_state(
+            [&](std::string_view name, auto& state) { train::read_state(file, state, std::string(name)); });
+        train::read_state(file, learner.position, "position");
     }
     std::vector<float> parameters() {
         Tensors file;
@@ -156,19 +171,39 @@ TYPED_TEST(TextActorOnDevice, ASteadyLoopOfTheLearnerAllocatesNothing) {
     }
 }
 
-TYPED_TEST(TextActorOnDevice, ACheckpointBringsThePolicyBack) {
+/// A run that was torn is the whole one, bit for bit, and its checkpoint is the host's own.
+TYPED_TEST(TextActorOnDevice, ARunGoesOnFromItsCheckpoint) {
     using There = TextActor<TypeParam, Exact>;
     TypeParam device;
-    Session<methods::Grpo, There> first(small(methods::grpo), There(device)),
-        second(first.trainer.algorithm(), There(device));
-    first.warm_start(2);
-    first.iterate(0);
-    Tensors file;
-    first.learner.write(file);
-    second.learner.read(file);
-    EXPECT_EQ(second.parameters(), first.parameters());
-    roars::Run run{first.host, Random(3)};
-    EXPECT_EQ(second.learner.evaluate(run).score, first.learner.evaluate(run).score);
+    auto method = small(methods::grpo);
+    method.optimizer.step.schedule.warmup_steps = 20;
+    Session<methods::Grpo, There> whole(method, There(device)), torn(method, There(device));
+    Session<methods::Grpo, train::TextActor> host(method, {});
+    whole.warm_start(8);
+    for (int i = 0; i < 2; ++i) whole.iterate(i);
+    auto file = whole.checkpoint();
+    torn.go_on_from(file);
+    host.go_on_from(file);
+    EXPECT_EQ(torn.parameters(), whole.parameters());
+    auto start = whole.parameters();
+    for (int i = 2; i < 4; ++i) {
+        auto expected = whole.iterate(i);
+        EXPECT_EQ(torn.iterate(i), expected);
+        auto found = host.iterate(i);
+        for (std::size_t k = 0; k < found.size(); ++k)
+            EXPECT_NEAR(found[k].second, expected[k].second, 1e-4 * (1 + std::abs(expected[k].second)))
+                << "iteration " << i << ", " << found[k].first;
+    }
+    EXPECT_NE(whole.parameters(), start);
+    EXPECT_EQ(torn.parameters(), whole.parameters());
+    auto one = whole.checkpoint(), other = torn.checkpoint();
+    EXPECT_EQ(other.metadata, one.metadata);
+    for (const char* moment : {"method.optimizer.base.base.first", "method.optimizer.base.base.second"}) {
+        std::vector<float> here(start.size()), there(start.size());
+        one.template get<float>(moment, {std::ssize(start)}, here);
+        other.template get<float>(moment, {std::ssize(start)}, there);
+        EXPECT_EQ(there, here) << moment;
+    }
 }
 
 }  // namespace

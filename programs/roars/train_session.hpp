@@ -119,14 +119,20 @@ private:
     }
     void write(Tensors& file) const override {
         learner_.write(file);
-        train::write_state(file, warm_start_.state, "warm_start");
-        train::write_state(file, trainer_.state, "method");
+        auto write_as = [&](const char* name) {
+            return [&file, name](std::string_view, const auto& state) { train::write_state(file, state, name); };
+        };
+        warm_start_.for_each_state(write_as("warm_start"));
+        trainer_.for_each_state(write_as("method"));
         train::write_state(file, learner_.position, "position");
     }
     void read(const Tensors& file) override {
         learner_.read(file);
-        train::read_state(file, warm_start_.state, "warm_start");
-        train::read_state(file, trainer_.state, "method");
+        auto read_as = [&](const char* name) {
+            return [&file, name](std::string_view, auto& state) { train::read_state(file, state, name); };
+        };
+        warm_start_.for_each_state(read_as("warm_start"));
+        trainer_.for_each_state(read_as("method"));
         train::read_state(file, learner_.position, "position");
     }
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -141,11 +142,23 @@ struct ClipFactor {
     }
 };
 
+/// What a rule's State on the host has of this: nothing before its first step, which is zeros here. Waits.
+template <class T, class D>
+void load(D& device, Buffer<T, D>& to, const std::vector<T>& values) {
+    if (values.empty())
+        to.zero();
+    else
+        to.upload(values);
+    device.wait();
+}
+
 }  // namespace detail
 
 /// A step rule with its state in the device's memory. step(parameters, gradients, scale) is the rule's on the host;
-/// nothing waits. Rule: step::Sgd, AdamW, Lion or Muon, with Clipped, SkipNonFinite, Scheduled, Averaged and
-/// Accumulated around them. `matrices` says where the matrices are, for a rule that asks: Muon.
+/// nothing waits. load(state) and save(state) are from and to the rule's own State on the host, so that a checkpoint
+/// is the same wherever the steps are taken; both wait. Rule: step::Sgd, AdamW, Lion or Muon, with Clipped,
+/// SkipNonFinite, Scheduled, Averaged and Accumulated around them. `matrices` says where the matrices are, for a rule
+/// that asks: Muon.
 template <class Rule, class Real, class D>
 class Stepper;
 
@@ -162,6 +175,15 @@ public:
         for_each(device_, 1, detail::AdamWClock{rule_.beta1, rule_.beta2, gradient_scale, clock_.data()});
         detail::update_all(device_, first_.size(), rule_.template at_step<Real>(1.0, scale, 1.0), clock_.data(),
                            gradients, gradient_scale, parameters, first_.data(), second_.data());
+    }
+    using State = step::AdamW::StateOf<Real>;
+    void load(const State& state) {
+        detail::load(device_, first_, state.first);
+        detail::load(device_, second_, state.second);
+        detail::load(device_, clock_, {static_cast<double>(state.steps), 0.0, 0.0});
+    }
+    void save(State& state) const {
+        state = {first_.download(), second_.download(), static_cast<std::int64_t>(read_value(device_, clock_.data()))};
     }
     const Real* first() const { return first_.data(); }
     const Real* second() const { return second_.data(); }
@@ -188,6 +210,9 @@ public:
             detail::update_all(device_, size_, update, nullptr, gradients, gradient_scale, parameters,
                                velocity_.data());
     }
+    using State = step::Sgd::StateOf<Real>;
+    void load(const State& state) { detail::load(device_, velocity_, state.velocity); }
+    void save(State& state) const { state.velocity = velocity_.download(); }
 
 private:
     D& device_;
@@ -207,6 +232,9 @@ public:
         detail::update_all(device_, momentum_.size(), rule_.template formula<Real>(scale, 1.0), nullptr, gradients,
                            gradient_scale, parameters, momentum_.data());
     }
+    using State = step::Lion::StateOf<Real>;
+    void load(const State& state) { detail::load(device_, momentum_, state.momentum); }
+    void save(State& state) const { state.momentum = momentum_.download(); }
 
 private:
     D& device_;
@@ -233,6 +261,16 @@ public:
             for_each(device_, 1, ClipFactor{most_, gradient_scale, squares, guard_.data()});
         }
         base_.step(parameters, gradients, scale, {gradient_scale.host, guard_.data()});
+    }
+    using State = step::GuardedState<typename Stepper<Base, Real, D>::State>;
+    void load(const State& state) {
+        base_.load(state.base);
+        detail::load(device_, guard_, {0.0, state.norm, static_cast<double>(state.skipped)});
+    }
+    void save(State& state) const {
+        base_.save(state.base);
+        state.norm = norm();
+        state.skipped = skipped();
     }
     /// Of the last gradient, before the clip; waits.
     double norm() const { return read_value(device_, guard_.data() + 1); }
@@ -272,6 +310,15 @@ public:
     void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
         base_.step(parameters, gradients, scale * schedule_.factor(++steps_), gradient_scale);
     }
+    using State = step::ScheduledState<typename Stepper<Base, Real, D>::State>;
+    void load(const State& state) {
+        base_.load(state.base);
+        steps_ = state.steps;
+    }
+    void save(State& state) const {
+        base_.save(state.base);
+        state.steps = steps_;
+    }
     Stepper<Base, Real, D>& base() { return base_; }
 
 private:
@@ -295,6 +342,16 @@ public:
         step::detail::AverageUpdate<Real> update{static_cast<Real>(1.0 - keep_)};
         detail::update_all(device_, average_.size(), update, nullptr, static_cast<const Real*>(parameters),
                            GradientScale{1.0, gradient_scale.device}, average_.data());
+    }
+    using State = step::AveragedState<typename Stepper<Base, Real, D>::State, Real>;
+    void load(const State& state) {
+        base_.load(state.base);
+        detail::load(device_, average_, state.average);
+        begun_ = !state.average.empty();
+    }
+    void save(State& state) const {
+        base_.save(state.base);
+        state.average = begun_ ? average_.download() : std::vector<Real>();
     }
     const Real* average() const { return average_.data(); }
 
@@ -357,7 +414,8 @@ public:
     void step(Real* parameters, const Real* gradients, double scale = 1.0, GradientScale gradient_scale = {}) {
         detail::update_all(device_, sum_.size(), step::detail::AddGradient<Real>{Real(1)}, nullptr, gradients,
                            gradient_scale, sum_.data());
-        if (!gradient_scale.device) {
+        on_device_ = gradient_scale.device;
+        if (!on_device_) {
             if (++count_ < steps_) return;
             base_.step(parameters, sum_.data(), scale, {1.0 / static_cast<double>(count_)});
             sum_.zero();
@@ -370,10 +428,23 @@ public:
         base_.step(parameters, sum_.data(), scale, {1.0, clock_.data() + 1});
         for_each(device_, sum_.size(), detail::ClearWhereDue<Real>{clock_.data(), sum_.data()});
     }
+    using State = step::AccumulatedState<typename Stepper<Base, Real, D>::State, Real>;
+    void load(const State& state) {
+        base_.load(state.base);
+        detail::load(device_, sum_, state.sum);
+        detail::load(device_, clock_, {static_cast<double>(state.count), 0.0});
+        count_ = state.count;
+    }
+    void save(State& state) const {
+        base_.save(state.base);
+        state.sum = sum_.download();
+        state.count = on_device_ ? static_cast<std::int64_t>(read_value(device_, clock_.data())) : count_;
+    }
 
 private:
     D& device_;
     std::int64_t steps_, count_ = 0;
+    bool on_device_ = false;  ///< which of the two counts
     Stepper<Base, Real, D> base_;
     Buffer<Real, D> sum_;
     Buffer<double, D> clock_;
@@ -455,6 +526,21 @@ public:
                         gradient_scale);
             place += matrix.rows * matrix.columns;
         }
+    }
+    using State = typename step::Muon<Rest>::template StateOf<float>;
+    /// Errors: the State has other matrices.
+    void load(const State& state) {
+        expect(state.rest.empty() || state.rest.size() == rest_.size(), [&] {
+            return "Muon: a State of " + std::to_string(state.matrices.size()) + " matrices, expected " +
+                   std::to_string(matrices_.size());
+        });
+        detail::load(device_, buffer_, state.buffer);
+        for (std::size_t i = 0; i < rest_.size(); ++i)
+            rest_[i].rest->load(state.rest.empty() ? typename OfRest::State{} : state.rest[i]);
+    }
+    void save(State& state) const {
+        state = {matrices_, buffer_.download(), {}};
+        for (const auto& each : rest_) each.rest->save(state.rest.emplace_back());
     }
 
 private:

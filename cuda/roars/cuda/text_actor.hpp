@@ -134,7 +134,7 @@ public:
     }
 
     /// What an algorithm's steps keep on the device: the objective's counts and outcome, the gradients, the step rule's
-    /// State. That State is not in a checkpoint.
+    /// State.
     template <class A>
     class Steps {
         using Rule = std::remove_cvref_t<decltype(std::declval<const A&>().optimizer.step)>;
@@ -176,6 +176,9 @@ public:
             policy.changed();
             return sum;
         }
+        /// From and to the step rule's State on the host. Both wait.
+        void load(const typename Rule::State& state) { stepper_.load(state); }
+        void save(typename Rule::State& state) const { stepper_.save(state); }
 
     private:
         friend class TextActor;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -86,7 +87,11 @@ private:
     template <class Self, class Visit>
     static void visit_states(Self& self, Visit& visit) {
         visit("stages", self.position);
-        for_each_stage([&](auto k) { visit("stage_" + std::to_string(k()), std::get<k()>(self.trainers_).state); });
+        for_each_stage([&](auto k) {
+            std::get<k()>(self.trainers_).for_each_state([&](std::string_view, auto& state) {
+                visit("stage_" + std::to_string(k()), state);
+            });
+        });
     }
     /// Calls use(trainer, run) of the stage in which the iteration falls, and enters those on the way to it.
     template <class RunType, class Use>

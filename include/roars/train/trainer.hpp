@@ -39,8 +39,9 @@ struct steps_of {
     struct type {};
     static constexpr bool own = false;
 };
-/// ... others where they are: `learner.steps(algorithm)` is what that needs, kept from step to step, and
-/// `learner.take_step(steps, algorithm, run, state, batch)` the objective, its gradients and the step rule.
+/// ... others where they are: `learner.steps(algorithm)` is what that needs, kept from step to step, with load and save
+/// from and to State::optimizer, and `learner.take_step(steps, algorithm, run, state, batch)` the objective, its
+/// gradients and the step rule.
 template <class A, class Learner>
 requires requires(const A& algorithm, Learner& learner) { learner.steps(algorithm); }
 struct steps_of<A, Learner> {
@@ -107,13 +108,23 @@ public:
         if constexpr (requires { learner_->after_iteration(run, due); }) learner_->after_iteration(run, due);
         carry_out(roars::detail::call_after_iteration(algorithm_.regularizer, run, state.regularizer));
     }
-    /// Calls visit("method", state): all that a checkpoint must hold beside the learner.
+    /// Calls visit("method", state): all that a checkpoint must hold beside the learner. The next step begins from what
+    /// is put there.
     template <class Visit>
     void for_each_state(Visit&& visit) {
+        if constexpr (StepsOf::own)
+            if (own_steps_) own_steps_->save(state.optimizer);
         visit("method", state);
+        own_steps_.reset();
     }
     template <class Visit>
     void for_each_state(Visit&& visit) const {
+        if constexpr (StepsOf::own)
+            if (own_steps_) {
+                auto whole = state;
+                own_steps_->save(whole.optimizer);
+                return visit("method", std::as_const(whole));
+            }
         visit("method", state);
     }
     /// Calls use(state) of the algorithm that is at work.
@@ -227,7 +238,7 @@ private:
     template <class RunType>
     auto objective_and_step(RunType& run, BatchType& batch) {
         if constexpr (StepsOf::own) {
-            if (!own_steps_) own_steps_.emplace(learner_->steps(algorithm_));
+            if (!own_steps_) own_steps_.emplace(learner_->steps(algorithm_)).load(state.optimizer);
             return learner_->take_step(*own_steps_, algorithm_, run, state, batch);
         } else {
             learner_->parameters().zero_gradients();
