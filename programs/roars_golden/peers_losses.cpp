@@ -95,9 +95,8 @@ Json vespo(const Inputs& in) {
 struct GivenDraws {
     using needs = columns<>;
     const std::vector<double>* uniform = nullptr;
-    template <class RunType, class BatchType>
-    std::vector<double> operator()(RunType&, const BatchType&) const {
-        return *uniform;
+    double operator()(const Random&, const draw::Sequence& sequence, std::int64_t place) const {
+        return (*uniform)[std::size_t(sequence.begin + place)];
     }
 };
 
@@ -171,7 +170,7 @@ Json top_entropy(const Inputs& in) {
     Run run{host};
     std::vector<int> kept(std::size_t(batch.tokens()), 0);
     for (std::int64_t t : trainable_where<col::keep>(batch, 1.0)) kept[std::size_t(t)] = 1;
-    return {{"threshold", term.threshold(term.reduce(run, batch))}, {"kept", kept}, {"loss", result.loss()}};
+    return {{"threshold", term.threshold(host, term.reduce(run, batch))}, {"kept", kept}, {"loss", result.loss()}};
 }
 
 template <class Aggregate>

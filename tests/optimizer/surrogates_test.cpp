@@ -184,52 +184,68 @@ TEST(Surrogates, BoundsActWhereTheyShould) {
 TEST(Surrogates, DropsOfClipCovDoNotFollowTheOrder) {
     std::mt19937 random(5);
     auto batch = random_batch<ClipCov<>>(random, 4);
-    backend::Host host;
-    roars::Run run{host, Random(7)};
-    auto draws = draw::BySequence{}(run, batch);
-    auto second = batch.slice_groups(2, 4);
-    auto its = draw::BySequence{}(run, second);
-    EXPECT_TRUE(std::equal(its.begin(), its.end(), draws.end() - std::ptrdiff_t(its.size())));
-    for (double u : draws) EXPECT_TRUE(u >= 0.0 && u < 1.0);
+    auto draws = [](const auto& of) {
+        auto x = roars::detail::numbers_of(of, columns<col::logp_old>{});
+        std::vector<double> all;
+        for (std::int64_t i = 0; i < of.sequences(); ++i) {
+            draw::Sequence sequence{of.token_offsets()[std::size_t(i)],
+                                    static_cast<std::uint32_t>(roars::detail::sequence_print<0>(x, i))};
+            for (std::int64_t t = sequence.begin; t < of.token_offsets()[std::size_t(i) + 1]; ++t)
+                all.push_back(draw::BySequence{}(Random(7), sequence, t - sequence.begin));
+        }
+        return all;
+    };
+    auto whole = draws(batch), its = draws(batch.slice_groups(2, 4));
+    EXPECT_TRUE(std::equal(its.begin(), its.end(), whole.end() - std::ptrdiff_t(its.size())));
+    for (double u : whole) EXPECT_TRUE(u >= 0.0 && u < 1.0);
 }
 
 TEST(Surrogates, TopEntropyKeepsItsShare) {
-    TopEntropy<Clip> term{{}, 0.2};
-    TopEntropy<Clip>::Sums sums;
-    for (int i = 0; i <= 10; ++i) sums.entropy.push_back(double((i * 7) % 11));
-    EXPECT_DOUBLE_EQ(term.threshold(sums), 8.0);
-    term.fraction = 0.25;
-    EXPECT_DOUBLE_EQ(term.threshold(sums), 7.5);
-    term.fraction = 0.0;
-    EXPECT_DOUBLE_EQ(term.threshold(sums), 10.0);
-    term.fraction = 1.0;
-    EXPECT_DOUBLE_EQ(term.threshold(sums), 0.0);
-    sums.entropy.clear();
-    EXPECT_DOUBLE_EQ(term.threshold(sums), 0.0);
+    backend::Host host;
+    auto threshold = [&](double fraction, std::int64_t count) {
+        BatchOf<TopEntropy<Clip>> batch(std::vector<std::int64_t>{0, count});
+        for (std::int64_t t = 0; t < count; ++t) {
+            batch[col::mask{}][std::size_t(t)] = 1;
+            batch[col::entropy{}][std::size_t(t)] = double((t * 7) % 11);
+        }
+        TopEntropy<Clip> term{{}, fraction};
+        roars::Run run{host};
+        return term.threshold(host, term.reduce(run, batch));
+    };
+    EXPECT_DOUBLE_EQ(threshold(0.2, 11), 8.0);
+    EXPECT_DOUBLE_EQ(threshold(0.25, 11), 7.5);
+    EXPECT_DOUBLE_EQ(threshold(0.0, 11), 10.0);
+    EXPECT_DOUBLE_EQ(threshold(1.0, 11), 0.0);
+    EXPECT_DOUBLE_EQ(threshold(0.2, 0), 0.0);
 }
 
 TEST(Surrogates, SmallestKeysTakeTheFirstOfEqualOnes) {
-    const std::vector<double> keys{2.0, 1.0, 2.0, 2.0, 5.0};
-    auto shares = [&](const std::vector<std::uint64_t>& marks) {
-        roars::detail::SmallestKeys smallest(keys, marks, 3);
+    backend::Host host;
+    const std::vector<double> keys{2.0, 1.0, 2.0, std::nan(""), 2.0, 5.0};
+    auto shares = [&](const std::vector<std::uint64_t>& marks, std::int64_t count) {
+        auto key = [&](std::int64_t j) { return keys[std::size_t(j)]; };
+        roars::detail::SmallestKeys smallest(
+            host, std::ssize(keys), key, [&](std::int64_t j) { return marks[std::size_t(j)]; },
+            [=](std::int64_t numbers) { return numbers == 5 ? count : 0; });
         std::vector<double> share;
-        for (std::size_t j = 0; j < keys.size(); ++j) share.push_back(smallest.share(keys[j], marks[j]));
+        for (std::size_t j = 0; j < keys.size(); ++j)
+            share.push_back(smallest.asks(keys[j]) ? smallest.share(marks[j]) : double(smallest.takes(keys[j])));
         return share;
     };
-    EXPECT_EQ(shares({1, 2, 3, 4, 5}), (std::vector<double>{1, 1, 1, 0, 0}));
-    EXPECT_EQ(shares({1, 2, 3, 3, 5}), (std::vector<double>{1, 1, 0.5, 0.5, 0})) << "equal sequences";
-    EXPECT_EQ(roars::detail::SmallestKeys({}, {}, 3).share(0.0, 1), 0.0);
+    EXPECT_EQ(shares({1, 2, 3, 0, 4, 5}, 3), (std::vector<double>{1, 1, 1, 0, 0, 0}));
+    EXPECT_EQ(shares({1, 2, 3, 0, 3, 5}, 3), (std::vector<double>{1, 1, 0.5, 0, 0.5, 0})) << "equal sequences";
+    EXPECT_EQ(shares({1, 2, 3, 0, 3, 5}, 4), (std::vector<double>{1, 1, 1, 0, 1, 0})) << "all equal ones";
+    EXPECT_EQ(shares({1, 2, 3, 0, 3, 5}, 0), (std::vector<double>{0, 0, 0, 0, 0, 0}));
+    EXPECT_EQ(shares({1, 2, 3, 0, 3, 5}, 9), (std::vector<double>{1, 1, 1, 0, 1, 1})) << "more than there are";
+    EXPECT_FALSE(roars::detail::SmallestKeys{}.takes(-1.0));
 }
 
 /// Equal advantages make every covariance 0, and rounded draws are often equal: which tokens are taken must be a matter
 /// of the whole batch, though a micro-batch knows but its own tokens. Equal sequences in several of them too.
 struct RoundedDraws {
     using needs = columns<>;
-    template <class RunType, class BatchType>
-    std::vector<double> operator()(RunType& run, const BatchType& batch) const {
-        std::vector<double> draws = draw::BySequence{}(run, batch);
-        for (double& u : draws) u = std::floor(3 * u) / 3;
-        return draws;
+    double operator()(const Random& random, const draw::Sequence& sequence, std::int64_t place) const {
+        return std::floor(3 * draw::BySequence{}(random, sequence, place)) / 3;
     }
 };
 RC_GTEST_PROP(Surrogates, TiesDoNotDependOnTheCut, (std::uint32_t seed)) {

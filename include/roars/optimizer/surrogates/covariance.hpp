@@ -1,17 +1,23 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "roars/optimizer/surrogate.hpp"
-#include "roars/optimizer/surrogates/sequence.hpp"
+#include "roars/optimizer/surrogates/gathered.hpp"
 #include "roars/optimizer/surrogates/wrapper.hpp"
-#include "roars/primitives/segmented_reduce.hpp"
-#include "roars/primitives/sort.hpp"
+#include "roars/primitives/kept_memory.hpp"
+#include "roars/primitives/ranking.hpp"
+#include "roars/primitives/segments.hpp"
+#include "roars/random.hpp"
 
 /// Entropy falls where log-probability and advantage go together: cov_t = (A_t - mean A)(sg(logp_t) - mean logp), means
 /// over the trainable tokens of the whole batch. Source: arXiv 2505.22617.
@@ -25,58 +31,74 @@ inline std::uint64_t mixed(std::uint64_t x) {
     return x ^ (x >> 33);
 }
 
-/// A number of what the trainable tokens of sequence i hold in these columns, and of where. A sum over the tokens, so
-/// that none waits for the one before.
-template <class BatchType, class... Column>
-std::uint64_t sequence_print(const BatchType& batch, std::size_t i, columns<Column...>) {
-    auto begin = static_cast<std::size_t>(batch.token_offsets()[i]),
-         end = static_cast<std::size_t>(batch.token_offsets()[i + 1]);
-    std::uint64_t all = end - begin;
-    for (std::size_t t = begin; t < end; ++t) {
-        std::uint64_t own = (t - begin) * 0x9e3779b97f4a7c15ull;
-        ((own = own * 0xd6e8feb86659fd93ull + std::bit_cast<std::uint64_t>(double(batch[Column{}][t]))), ...);
+/// A number of what the tokens of sequence i that count hold in the columns k of x, and of where. A sum over the
+/// tokens, so that none waits for the one before.
+template <std::size_t... k, class Numbers>
+std::uint64_t sequence_print(const Numbers& x, std::int64_t i) {
+    std::int64_t begin = begin_of(x, i), end = begin_of(x, i + 1);
+    std::uint64_t all = static_cast<std::uint64_t>(end - begin);
+    for (std::int64_t t = begin; t < end; ++t) {
+        std::uint64_t own = static_cast<std::uint64_t>(t - begin) * 0x9e3779b97f4a7c15ull;
+        ((own = own * 0xd6e8feb86659fd93ull + std::bit_cast<std::uint64_t>(double(x(k, t)))), ...);
         own = mixed(own);
-        all += trainable<col::mask>(batch, std::int64_t(t)) ? own : 0;
+        all += x.counts(t) ? own : 0;
     }
     return all;
 }
 
-/// A number that goes with a token into whatever micro-batch: of its place in its sequence and of all that the
-/// sequence's trainable tokens hold. Only the tokens of equal sequences have equal marks. Shapes: [tokens].
-template <class BatchType>
-std::vector<std::uint64_t> token_marks(backend::Host& backend, const BatchType& batch) {
-    std::vector<std::uint64_t> marks(static_cast<std::size_t>(batch.tokens()));
-    Offsets offsets = batch.token_offsets();
-    parallel_for(backend, batch.sequences(), [&](std::int64_t sequence) {
-        auto i = static_cast<std::size_t>(sequence);
-        auto begin = static_cast<std::size_t>(offsets[i]), end = static_cast<std::size_t>(offsets[i + 1]);
-        std::uint64_t all = sequence_print(batch, i, columns<col::logp, col::logp_old, col::advantage>{});
-        for (std::size_t t = begin; t < end; ++t) marks[t] = mixed(all + (t - begin) * 0x9e3779b97f4a7c15ull);
-    });
-    return marks;
-}
+/// Numbers that go with a token into whatever micro-batch: of its place in its sequence and of all that the tokens of
+/// the sequence that count hold. Only the tokens of equal sequences have equal marks.
+template <class Numbers>
+class TokenMarks {
+public:
+    explicit TokenMarks(const Numbers& x) : x_(x) {}
+    std::uint64_t operator()(std::int64_t i, std::int64_t t) {
+        if (i != sequence_) print_ = print(i, std::make_index_sequence<Numbers::width>{});
+        sequence_ = i;
+        return mixed(print_ + static_cast<std::uint64_t>(t - begin_of(x_, i)) * 0x9e3779b97f4a7c15ull);
+    }
+
+private:
+    template <std::size_t... k>
+    std::uint64_t print(std::int64_t i, std::index_sequence<k...>) const {
+        return sequence_print<k...>(x_, i);
+    }
+    Numbers x_;
+    std::int64_t sequence_ = -1;
+    std::uint64_t print_ = 0;
+};
 
 /// The `count` smallest of all keys, of equal ones the first: which tokens of a micro-batch are among them. The tokens
-/// of equal sequences cannot be told apart: if some of them are taken, each is taken in that share.
+/// of equal sequences cannot be told apart: if some of them are taken, each is taken in that share. A key that is NaN
+/// is none.
 class SmallestKeys {
 public:
-    SmallestKeys(const std::vector<double>& keys, const std::vector<std::uint64_t>& marks, std::int64_t count) {
-        count = std::min<std::int64_t>(count, std::ssize(keys));
+    SmallestKeys() = default;
+    /// share(number of keys) of key(j) for j in [0, keys); mark(j) is asked in order, and only where keys are equal.
+    template <class Key, class Mark, class Share>
+    SmallestKeys(backend::Host& backend, std::int64_t keys, const Key& key, Mark&& mark, const Share& share) {
+        Ranking ranking(backend, keys, key);
+        std::int64_t count = std::min(share(ranking.size()), ranking.size());
         if (count <= 0) return;
-        std::vector<double> sorted = keys;
-        std::nth_element(sorted.begin(), sorted.begin() + (count - 1), sorted.end(), Ascending{});
-        limit_ = sorted[static_cast<std::size_t>(count - 1)];
-        std::int64_t ties = count - std::count_if(keys.begin(), keys.end(), [&](double key) { return key < limit_; });
-        for (std::size_t j = 0; j < keys.size(); ++j)
-            if (keys[j] == limit_) {
-                auto& [taken, all] = tied_[marks[j]];
+        Ranked last = ranking.at(count - 1);
+        std::int64_t ties = count - last.below;
+        if (ties == last.equal) {
+            taken_below_ = std::nextafter(last.value, std::numeric_limits<double>::infinity());
+            return;
+        }
+        taken_below_ = tie_ = last.value;
+        for (std::int64_t j = 0; j < keys; ++j)
+            if (key(j) == tie_) {
+                auto& [taken, all] = tied_[mark(j)];
                 ++all;
                 if (ties-- > 0) ++taken;
             }
     }
-    /// 1 for a token that is taken, 0 for one that is not.
-    double share(double key, std::uint64_t mark) const {
-        if (key != limit_) return key < limit_ ? 1.0 : 0.0;
+    /// Whether a key is taken whatever its mark; and whether its mark decides.
+    bool takes(double key) const { return key < taken_below_; }
+    bool asks(double key) const { return key == tie_; }
+    /// In what share a token is whose mark decides.
+    double share(std::uint64_t mark) const {
         auto found = tied_.find(mark);
         return found == tied_.end() ? 0.0 : double(found->second.taken) / double(found->second.all);
     }
@@ -85,78 +107,89 @@ private:
     struct Tied {
         std::int64_t taken = 0, all = 0;
     };
-    double limit_ = -std::numeric_limits<double>::infinity();
+    double taken_below_ = -std::numeric_limits<double>::infinity();
+    double tie_ = std::numeric_limits<double>::quiet_NaN();  ///< the key of which not all are taken
     std::unordered_map<std::uint64_t, Tied> tied_;
 };
 
-/// A, logp and mark of the trainable tokens, one after another.
-struct CovarianceSums {
-    std::vector<double> advantage, logp;
-    std::vector<std::uint64_t> mark;
-    CovarianceSums& operator+=(const CovarianceSums& other) {
-        append(advantage, other.advantage);
-        append(logp, other.logp);
-        append(mark, other.mark);
+/// The mean of some numbers around one of them, so that equal numbers have exactly their value.
+struct Mean {
+    std::int64_t count = 0;
+    double first = 0.0, shift = 0.0;
+    double value() const { return first + shift; }
+    Mean& operator+=(const Mean& other) {
+        if (count == 0) return *this = other;
+        if (other.count == 0) return *this;
+        count += other.count;
+        shift += ((other.first - first) + (other.shift - shift)) * (double(other.count) / double(count));
         return *this;
     }
 };
-
-template <class BatchType>
-CovarianceSums covariance_sums(backend::Host& backend, const BatchType& batch) {
-    CovarianceSums sums;
-    std::vector<std::uint64_t> marks = token_marks(backend, batch);
-    for_each_trainable(
-        backend, batch,
-        [&](std::size_t all) {
-            sums.advantage.resize(all);
-            sums.logp.resize(all);
-            sums.mark.resize(all);
-        },
-        [&](std::size_t t, std::size_t place) {
-            sums.advantage[place] = double(batch[col::advantage{}][t]);
-            sums.logp[place] = double(batch[col::logp{}][t]);
-            sums.mark[place] = marks[t];
-        });
-    return sums;
+/// That of column k of x, of the tokens that count; in an order that depends on the number of tokens alone.
+template <class Numbers>
+Mean mean_of(backend::Host& backend, const Numbers& x, std::size_t k) {
+    KeptVector<Mean> of_piece(static_cast<std::size_t>((x.tokens() + backend.grain - 1) / backend.grain));
+    parallel_pieces(backend, x.tokens(), [&](std::int64_t piece, std::int64_t begin, std::int64_t end) {
+        Mean& mean = of_piece[static_cast<std::size_t>(piece)] = {};
+        while (begin < end && !x.counts(begin)) ++begin;
+        if (begin == end) return;
+        const double first = double(x(k, begin));
+        double sum = 0.0;
+        std::int64_t count = 0;
+        std::array<double, 512> shifted;
+        for (std::int64_t t = begin; t < end; t += std::ssize(shifted)) {
+            const std::int64_t used = std::min(std::ssize(shifted), end - t);
+            for (std::int64_t j = 0; j < used; ++j) {
+                double shift = double(x(k, t + j)) - first;
+                count += shift == shift ? 1 : 0;
+                shifted[std::size_t(j)] = shift == shift ? shift : 0.0;
+            }
+            sum += sum_over<double>(0, used, [&](std::int64_t j) { return shifted[std::size_t(j)]; });
+        }
+        mean = {count, first, sum / double(count)};
+    });
+    Mean mean;
+    for (const Mean& each : of_piece) mean += each;
+    return mean;
 }
 
-class Covariance {
-public:
-    template <class BackendType>
-    Covariance(BackendType& backend, const CovarianceSums& sums)
-        : advantage_(moments(backend, std::span(sums.advantage)).mean),
-          logp_(moments(backend, std::span(sums.logp)).mean) {}
-    double operator()(double advantage, double logp) const { return (advantage - advantage_) * (logp - logp_); }
+/// cov_t of columns 0, the advantage, and 1, logp.
+struct Covariance {
+    std::int64_t tokens = 0;
+    double advantage = 0.0, logp = 0.0;  ///< their means
 
-private:
-    double advantage_, logp_;
+    Covariance() = default;
+    template <class Numbers>
+    Covariance(backend::Host& backend, const Numbers& x) {
+        Mean first = mean_of(backend, x, 0);
+        tokens = first.count;
+        advantage = first.value();
+        logp = mean_of(backend, x, 1).value();
+    }
+    template <class Numbers>
+    double operator()(const Numbers& x, std::int64_t t) const {
+        return (double(x(0, t)) - advantage) * (double(x(1, t)) - logp);
+    }
 };
 
 }  // namespace detail
 
 namespace draw {
 
+/// A sequence that numbers are drawn for: where it begins in its batch, and a fingerprint of its old log-probabilities.
+struct Sequence {
+    std::int64_t begin;
+    std::uint32_t print;
+};
+
 /// A uniform number of each token, from its place in its sequence and a fingerprint of the sequence's old
 /// log-probabilities: the same in whatever order and cut the sequences come.
 struct BySequence {
     using needs = columns<col::logp_old>;
-
-    template <class RunType, class BatchType>
-    std::vector<double> operator()(RunType& run, const BatchType& batch) const {
-        std::vector<double> uniform(static_cast<std::size_t>(batch.tokens()));
-        Random random = run.random.of(Purpose::resample);
-        Offsets offsets = batch.token_offsets();
-        parallel_for(run.backend, batch.sequences(), [&](std::int64_t sequence) {
-            auto i = static_cast<std::size_t>(sequence);
-            std::int64_t begin = offsets[i], end = offsets[i + 1];
-            auto print = static_cast<std::uint32_t>(detail::sequence_print(batch, i, columns<col::logp_old>{}));
-            for (std::int64_t t = begin; t < end; t += 2) {
-                auto word = random.bits(print, static_cast<std::uint32_t>(t - begin));  // enough for two numbers
-                uniform[std::size_t(t)] = Random::to_unit<double>(word[0], word[1]);
-                if (t + 1 < end) uniform[std::size_t(t) + 1] = Random::to_unit<double>(word[2], word[3]);
-            }
-        });
-        return uniform;
+    double operator()(const Random& random, const Sequence& sequence, std::int64_t place) const {
+        // Enough for two numbers.
+        auto word = random.bits(sequence.print, static_cast<std::uint32_t>(place - place % 2));
+        return place % 2 == 0 ? Random::to_unit<double>(word[0], word[1]) : Random::to_unit<double>(word[2], word[3]);
     }
 };
 ROARS_FIELDS(BySequence)
@@ -184,50 +217,31 @@ struct ClipCov {
     using differentiates = Clip::differentiates;
     static constexpr auto metrics = detail::with_name(Clip::metrics, "kept_fraction");
 
-    struct Sums {
-        detail::CovarianceSums covariance;
-        std::vector<double> draw;  ///< +inf where the token is clipped
-        Sums& operator+=(const Sums& other) {
-            covariance += other.covariance;
-            detail::append(draw, other.draw);
-            return *this;
-        }
-    };
+    using Sums = detail::Gathered<col::advantage, col::logp, col::logp_old>;
 
     template <class RunType, class BatchType>
     Sums reduce(RunType& run, BatchType& batch) const {
-        Sums sums{detail::covariance_sums(run.backend, batch), {}};
-        std::vector<double> draws = this->draws(run, batch);
-        detail::for_each_trainable(
-            run.backend, batch, [&](std::size_t all) { sums.draw.resize(all); },
-            [&](std::size_t t, std::size_t place) { sums.draw[place] = draws[t]; });
-        return sums;
+        return {run.backend, batch};
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         using Real = typename BatchType::Real;
-        detail::Covariance covariance(run.backend, sums.covariance);
-        auto eligible = [&](double advantage, double logp, double draw_) {
-            double cov = covariance(advantage, logp);
-            return draw_ < std::numeric_limits<double>::infinity() && cov_low < cov && cov < cov_high;
-        };
-        std::vector<double> keys;
-        std::vector<std::uint64_t> key_marks;
-        for (std::size_t j = 0; j < sums.draw.size(); ++j)
-            if (eligible(sums.covariance.advantage[j], sums.covariance.logp[j], sums.draw[j])) {
-                keys.push_back(sums.draw[j]);
-                key_marks.push_back(sums.covariance.mark[j]);
-            }
-        detail::SmallestKeys dropped(keys, key_marks, detail::share(fraction, std::ssize(sums.draw)));
-
-        std::vector<double> draws = this->draws(run, batch);
-        std::vector<std::uint64_t> marks = detail::token_marks(run.backend, batch);
-        auto keep = batch[col::keep{}];
-        parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
-            auto at = static_cast<std::size_t>(t);
-            bool may_drop = detail::trainable<col::mask>(batch, t) &&
-                            eligible(double(batch[col::advantage{}][at]), double(batch[col::logp{}][at]), draws[at]);
-            keep[at] = static_cast<Real>(may_drop ? 1.0 - dropped.share(draws[at], marks[at]) : 1.0);
+        Random random = run.random.of(Purpose::resample);
+        detail::Covariance covariance;
+        detail::SmallestKeys dropped;
+        sums.read([&](const auto& all) {
+            covariance = {run.backend, all};
+            dropped = smallest_draws(run.backend, random, covariance, all);
+        });
+        auto x = detail::numbers_of(batch, columns<col::advantage, col::logp, col::logp_old>{});
+        Real* keep = batch[col::keep{}].data();
+        std::fill(keep, keep + batch.tokens(), Real(1));
+        parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
+            detail::TokenMarks marks(x);
+            auto wanted = [&](double key) { return dropped.takes(key) || dropped.asks(key); };
+            for_each_draw(random, covariance, x, i, wanted, [&](std::int64_t t, double key) {
+                keep[t] = dropped.takes(key) ? Real(0) : static_cast<Real>(1.0 - dropped.share(marks(i, t)));
+            });
         });
     }
     template <class X>
@@ -238,19 +252,54 @@ struct ClipCov {
 private:
     ROARS_FN Clip clip() const { return {.low = low, .high = high}; }
 
-    /// The draw of every token, +inf where it is clipped or not trainable.
-    template <class RunType, class BatchType>
-    std::vector<double> draws(RunType& run, const BatchType& batch) const {
-        std::vector<double> draws = draw(run, batch);
-        parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
-            auto at = static_cast<std::size_t>(t);
-            Token<double, needs_of<Clip>> x{{double(batch[col::logp{}][at])},
-                                            {double(batch[col::logp_old{}][at])},
-                                            {double(batch[col::advantage{}][at])}};
-            if (!detail::trainable<col::mask>(batch, t) || clip().token(x).metric[1] != 0.0)
-                draws[at] = std::numeric_limits<double>::infinity();
+    /// use(t, draw) for the tokens of sequence i that may be dropped and whose draws are wanted.
+    template <class Numbers, class Wanted, class Use>
+    void for_each_draw(const Random& random, const detail::Covariance& covariance, const Numbers& x, std::int64_t i,
+                       const Wanted& wanted, Use&& use) const {
+        if (between(covariance, x, i) == 0) return;
+        std::int64_t begin = detail::begin_of(x, i), end = detail::begin_of(x, i + 1);
+        draw::Sequence sequence{begin, static_cast<std::uint32_t>(detail::sequence_print<2>(x, i))};
+        for (std::int64_t t = begin; t < end; ++t) {
+            if (!x.counts(t) || is_between(covariance(x, t)) == 0) continue;
+            double key = draw(random, sequence, t - begin);
+            if (!wanted(key)) continue;
+            Token<double, needs_of<Clip>> token{{double(x(1, t))}, {double(x(2, t))}, {double(x(0, t))}};
+            if (clip().token(token).metric[1] == 0.0) use(t, key);
+        }
+    }
+    int is_between(double cov) const { return int(cov_low < cov) & int(cov < cov_high); }
+    template <class Numbers>
+    std::int64_t between(const detail::Covariance& covariance, const Numbers& x, std::int64_t i) const {
+        std::int64_t begin = detail::begin_of(x, i), end = detail::begin_of(x, i + 1), count = 0;
+        for (std::int64_t t = begin; t < end; ++t) count += is_between(covariance(x, t)) & int(x.counts(t));
+        return count;
+    }
+    template <class Numbers>
+    detail::SmallestKeys smallest_draws(backend::Host& backend, const Random& random,
+                                        const detail::Covariance& covariance, const Numbers& x) const {
+        std::vector<std::int64_t> first(static_cast<std::size_t>(x.sequences()) + 1, 0);
+        parallel_for(backend, x.sequences(),
+                     [&](std::int64_t i) { first[static_cast<std::size_t>(i) + 1] = between(covariance, x, i); });
+        std::partial_sum(first.begin(), first.end(), first.begin());
+        constexpr double none = std::numeric_limits<double>::quiet_NaN();
+        KeptVector<double> draws(static_cast<std::size_t>(first.back()), none);
+        KeptVector<std::int64_t> token(draws.size());
+        parallel_for(backend, x.sequences(), [&](std::int64_t i) {
+            auto place = static_cast<std::size_t>(first[static_cast<std::size_t>(i)]);
+            for_each_draw(
+                random, covariance, x, i, [](double) { return true; },
+                [&](std::int64_t t, double key) {
+                    token[place] = t;
+                    draws[place++] = key;
+                });
         });
-        return draws;
+        detail::TokenMarks marks(x);
+        return {backend, std::ssize(draws), [at = draws.data()](std::int64_t j) { return at[j]; },
+                [&](std::int64_t j) {
+                    auto i = std::upper_bound(first.begin(), first.end(), j) - first.begin() - 1;
+                    return marks(i, token[static_cast<std::size_t>(j)]);
+                },
+                [&](std::int64_t) { return detail::share(fraction, covariance.tokens); }};
     }
 };
 template <class Draw>
@@ -269,26 +318,39 @@ struct KlCov {
     using prepare_needs = columns<col::logp, col::logp_old, col::advantage>;
     using differentiates = columns<col::logp>;
     static constexpr std::array<std::string_view, 3> metrics{"ratio", "penalised_fraction", "approx_kl"};
-    using Sums = detail::CovarianceSums;
+    using Sums = detail::Gathered<col::advantage, col::logp>;
 
     template <class RunType, class BatchType>
     Sums reduce(RunType& run, BatchType& batch) const {
-        return detail::covariance_sums(run.backend, batch);
+        return {run.backend, batch};
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         using Real = typename BatchType::Real;
-        detail::Covariance covariance(run.backend, sums);
-        std::vector<double> keys(sums.logp.size());
-        for (std::size_t j = 0; j < keys.size(); ++j) keys[j] = -covariance(sums.advantage[j], sums.logp[j]);
-        detail::SmallestKeys largest(keys, sums.mark, detail::share(fraction, std::ssize(keys)));
-        std::vector<std::uint64_t> marks = detail::token_marks(run.backend, batch);
-        auto penalised = batch[col::penalised{}];
-        parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
-            auto at = static_cast<std::size_t>(t);
-            double key = -covariance(double(batch[col::advantage{}][at]), double(batch[col::logp{}][at]));
-            penalised[at] =
-                static_cast<Real>(detail::trainable<col::mask>(batch, t) ? largest.share(key, marks[at]) : 0.0);
+        detail::Covariance covariance;
+        detail::SmallestKeys largest;
+        sums.read([&](const auto& all) {
+            covariance = {run.backend, all};
+            detail::TokenMarks marks(all);
+            largest = {run.backend, all.tokens(), [=](std::int64_t t) { return -covariance(all, t); },
+                       [&](std::int64_t t) {
+                           auto i = std::upper_bound(all.offsets.begin(), all.offsets.end(), t) - all.offsets.begin();
+                           return marks(i - 1, t);
+                       },
+                       [&](std::int64_t count) { return detail::share(fraction, count); }};
+        });
+        auto x = detail::numbers_of(batch, columns<col::advantage, col::logp>{});
+        Real* penalised = batch[col::penalised{}].data();
+        parallel_for(run.backend, batch.sequences(), [&](std::int64_t i) {
+            std::int64_t begin = detail::begin_of(x, i), end = detail::begin_of(x, i + 1), asking = 0;
+            // Numbers and not truths: no branch stands in the way of lanes.
+            auto takes = [&](std::int64_t t) { return int(largest.takes(-covariance(x, t))) & int(x.counts(t)); };
+            auto asks = [&](std::int64_t t) { return int(largest.asks(-covariance(x, t))) & int(x.counts(t)); };
+            for (std::int64_t t = begin; t < end; ++t) penalised[t] = takes(t) != 0 ? Real(1) : Real(0);
+            for (std::int64_t t = begin; t < end; ++t) asking += asks(t);
+            detail::TokenMarks marks(x);
+            for (std::int64_t t = begin; asking > 0 && t < end; ++t)
+                if (asks(t) != 0) penalised[t] = static_cast<Real>(largest.share(marks(i, t)));
         });
     }
     template <class X>

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
+#include <cstdint>
 
+#include "roars/optimizer/surrogates/gathered.hpp"
 #include "roars/optimizer/surrogates/sequence.hpp"
 #include "roars/optimizer/surrogates/wrapper.hpp"
-#include "roars/primitives/sort.hpp"
+#include "roars/primitives/ranking.hpp"
 
 /// Surrogates that leave out tokens of another one: their loss is 0, they still count in every mean.
 namespace roars::surrogate {
@@ -74,49 +75,47 @@ struct TopEntropy {
     using differentiates = typename Base::differentiates;
     static constexpr auto metrics = detail::with_name(metrics_of<Base>, "kept_fraction");
 
-    /// The entropies of the trainable tokens.
     struct Sums {
         detail::sums_of_base<Base> base;
-        std::vector<double> entropy;
+        detail::Gathered<col::entropy> entropy;
         Sums& operator+=(const Sums& other) {
             base += other.base;
-            detail::append(entropy, other.entropy);
+            entropy += other.entropy;
             return *this;
         }
     };
 
     template <class RunType, class BatchType>
     Sums reduce(RunType& run, BatchType& batch) const {
-        Sums sums{detail::reduce_base(base, run, batch), {}};
-        auto entropy = batch[col::entropy{}];
-        detail::for_each_trainable(
-            run.backend, batch, [&](std::size_t all) { sums.entropy.resize(all); },
-            [&](std::size_t t, std::size_t place) { sums.entropy[place] = double(entropy[t]); });
-        return sums;
+        return {detail::reduce_base(base, run, batch), {run.backend, batch}};
     }
     /// The quantile; 0 of nothing.
-    double threshold(const Sums& sums) const {
-        std::vector<double> sorted = sums.entropy;
-        if (sorted.empty()) return 0.0;
-        double place = std::min(std::max(1.0 - fraction, 0.0), 1.0) * static_cast<double>(sorted.size() - 1);
-        auto below = static_cast<std::size_t>(place);
-        std::nth_element(sorted.begin(), sorted.begin() + std::ptrdiff_t(below), sorted.end(), Ascending{});
-        double low = sorted[below], part = place - static_cast<double>(below);
-        if (part == 0.0) return low;
-        double high = *std::min_element(sorted.begin() + std::ptrdiff_t(below) + 1, sorted.end(), Ascending{});
-        return low + part * (high - low);
+    double threshold(backend::Host& backend, const Sums& sums) const {
+        return sums.entropy.read([&](const auto& x) {
+            Ranking ranking(backend, x.tokens(), [&](std::int64_t t) { return double(x(0, t)); });
+            if (ranking.size() == 0) return 0.0;
+            double place = std::min(std::max(1.0 - fraction, 0.0), 1.0) * static_cast<double>(ranking.size() - 1);
+            auto below = static_cast<std::int64_t>(place);
+            Ranked found = ranking.at(below);
+            double part = place - static_cast<double>(below);
+            return part == 0.0 ? found.value : found.value + part * (found.next - found.value);
+        });
     }
     template <class RunType, class BatchType>
     void prepare(RunType& run, BatchType& batch, const Sums& sums) const {
         using Real = typename BatchType::Real;
         detail::prepare_wrapped(base, run, batch, sums.base);
-        detail::keep_all<Base>(run, batch);
-        double least = threshold(sums);
-        auto entropy = batch[col::entropy{}];
-        auto keep = batch[col::keep{}];
-        parallel_for(run.backend, std::ssize(keep), [&](std::int64_t token) {
-            auto t = static_cast<std::size_t>(token);
-            keep[t] = double(entropy[t]) >= least ? keep[t] : Real(0);
+        double least = threshold(run.backend, sums);
+        const Real* entropy = batch[col::entropy{}].data();
+        Real* keep = batch[col::keep{}].data();
+        parallel_pieces(run.backend, batch.tokens(), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+            for (std::int64_t t = begin; t < end; ++t) {
+                bool stays = double(entropy[t]) >= least;
+                if constexpr (contains_v<col::keep, gives_of<Base>>)
+                    keep[t] = stays ? keep[t] : Real(0);
+                else
+                    keep[t] = stays ? Real(1) : Real(0);
+            }
         });
     }
     template <class X>
