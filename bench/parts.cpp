@@ -14,6 +14,7 @@
 #include "roars/advantage/times.hpp"
 #include "roars/advantage/v_trace.hpp"
 #include "roars/advantage/whiten.hpp"
+#include "roars/critic/multistep.hpp"
 #include "roars/critic/value_loss.hpp"
 #include "roars/methods/copo.hpp"
 #include "roars/methods/direct_advantage.hpp"
@@ -59,6 +60,9 @@
 #include "roars/reward/repetition.hpp"
 #include "roars/reward/truncated.hpp"
 #include "roars/run.hpp"
+#include "roars/sampler/curriculum.hpp"
+#include "roars/sampler/groups.hpp"
+#include "roars/sampler/replay.hpp"
 #include "roars/type_name.hpp"
 #include "rollouts.hpp"
 
@@ -208,20 +212,85 @@ template <class Surrogate>
 using OfGroups = Algorithm<sampler::Groups, reward::Verified, advantage::GroupZScore, regularizer::None,
                            optimizer::PolicyGradient<Surrogate, aggregate::TokenMean, step::AdamW>>;
 
-/// A token for each row of 32,000 logits: the rows are read, next to nothing is written.
-void sampler(benchmark::State& state, const Generation& generation) {
-    constexpr std::int64_t rows = 64, vocabulary = 32000;
-    std::vector<float> logits(rows * vocabulary);
+/// A token for each row of logits: the rows are read, next to nothing is written. A row has 1,024 earlier tokens.
+void sampler(benchmark::State& state, const Generation& generation, std::int64_t vocabulary) {
+    constexpr std::int64_t rows = 64, earlier = 1024;
+    std::vector<float> logits(static_cast<std::size_t>(rows * vocabulary));
     std::vector<double> uniform(rows);
+    std::vector<std::int64_t> previous(rows * earlier);
+    for (std::size_t i = 0; i < previous.size(); ++i) previous[i] = std::int64_t(i * 7919) % vocabulary;
     bench::fill_normal(std::span(logits), 1, 0.0, 3.0);
     bench::fill(std::span(uniform), 2,
                 [](const Random& random, std::uint32_t s, std::uint32_t t) { return random.uniform(s, t); });
     std::vector<Sampled> result(rows);
+    auto before = bench::equal_segments(rows, earlier);
     backend::Host backend;
     bench::against_copy(state, {rows * vocabulary * std::int64_t(sizeof(float)), 0}, rows, [&] {
         sample_rows(backend, std::span<const float>(logits), vocabulary, generation, std::span<const double>(uniform),
-                    std::span(result));
+                    std::span(result), before, std::span<const std::int64_t>(previous));
     });
+}
+
+/// The target of a critic over several steps; what else it reads is what stands in `Further`.
+template <class Target, class... Further>
+void target_of(benchmark::State& state, const Target& part) {
+    using Reads = columns<col::token_reward, col::next_value, col::terminated, col::done, Further...>;
+    auto batch = bench::rollouts<Batch<float, Reads>>(sequences, length);
+    std::vector<float> target(tokens);
+    backend::Host backend;
+    auto steps = critic::steps_of(batch);
+    bench::against_copy(state, {bytes_of(Reads{}), tokens * std::int64_t(sizeof(float))}, tokens, [&] {
+        part.target(backend, steps, std::span<const float>(batch[Further{}])..., std::span(target));
+    });
+}
+
+/// A source whose rollouts are there already: what a sampler costs beside them.
+template <class BatchType>
+struct Given {
+    BatchType rollouts;
+    std::int64_t prompt_count() const { return std::int64_t(1) << 20; }
+    template <class RunType, class Prompts>
+    void roll_out(RunType&, BatchType& batch, const Prompts&, std::int64_t, const Generation&) {
+        batch = rollouts;
+    }
+};
+/// What a sampler makes of rollouts, against a copy of them.
+template <class Sampler>
+void collect(benchmark::State& state, Sampler part) {
+    using Held = unite_t<needs_of<Sampler>, gives_of<Sampler>, columns<col::mask, col::logp_old, col::outcome>>;
+    using BatchType = Batch<float, Held>;
+    Given<BatchType> source{bench::rollouts<BatchType>(sequences, length)};
+    backend::Host backend;
+    Run run{backend};
+    state_of<Sampler> memory;
+    BatchType batch;
+    std::int64_t bytes = bytes_of(minus_t<Held, columns<col::groups>>{});
+    bench::against_copy(state, {bytes, bytes}, tokens,
+                        [&] { part.collect(run, memory, source, batch, [](BatchType&) {}); });
+}
+/// A curriculum's choice of 1,024 among as many prompts as the source has: their rates and counts are read.
+void curriculum(benchmark::State& state) {
+    using BatchType = Batch<float, needs_of<sampler::Curriculum>>;
+    Given<BatchType> source{};
+    backend::Host backend;
+    Run run{backend};
+    sampler::Curriculum part{.prompts = 1024};
+    sampler::SuccessRates memory;
+    BatchType batch;
+    bench::against_copy(state, {16 * source.prompt_count(), 0}, source.prompt_count(),
+                        [&] { part.collect(run, memory, source, batch, [](BatchType&) {}); });
+}
+/// Draws from a memory of 2^20 items. Of a uniform draw nothing is read but its number; by priority all are.
+template <class Draw>
+void draw_of(benchmark::State& state, const Draw& part, std::int64_t draws) {
+    constexpr std::int64_t items = 1 << 20;
+    std::vector<double> priority(items), uniform(static_cast<std::size_t>(draws));
+    auto number = [](const Random& random, std::uint32_t s, std::uint32_t t) { return random.uniform(s, t); };
+    bench::fill(std::span(priority), 1, number);
+    bench::fill(std::span(uniform), 2, number);
+    const std::int64_t wide = sizeof(double), read = draws + (std::is_same_v<Draw, sampler::draw::Uniform> ? 0 : items);
+    bench::against_copy(state, {std::max(read, 2 * draws) * wide, 2 * draws * wide}, draws,
+                        [&] { benchmark::DoNotOptimize(part(priority, uniform).index.data()); });
 }
 
 template <class Visit, class... T>
@@ -295,35 +364,32 @@ void add_all() {
     for_types(TwoPhase{}, []<class T>(T) {
         add("surrogate/" + name_of<T>(), [](benchmark::State& state) { whole_objective(state, OfGroups<T>{}, 8); });
     });
-    auto preference = [](const char* name, auto method) {
-        add(std::string("preference/") + name, [=](benchmark::State& state) { whole_objective(state, method, 2); });
+    auto method = [](const char* name, auto value, std::int64_t group) {
+        add(name, [=](benchmark::State& state) { whole_objective(state, value, group); });
     };
-    preference("DPO", methods::dpo);
-    preference("IPO", methods::ipo);
-    preference("KTO", methods::kto);
-    preference("SimPO", methods::simpo);
-    preference("CPO", methods::cpo);
-    preference("ORPO", methods::orpo);
-    preference("WPO", methods::OfflinePreference<surrogate::OnPolicyPairs<>>{});
-    preference("XPO", methods::OfflinePreference<surrogate::ExploratoryPairs<>>{});
-    preference("AOT", methods::OfflinePreference<surrogate::SortedMargins<>>{});
-    preference("AOT, unpaired", methods::OfflinePreference<surrogate::SortedPairwise<>>{});
+    method("preference/DPO", methods::dpo, 2);
+    method("preference/IPO", methods::ipo, 2);
+    method("preference/KTO", methods::kto, 2);
+    method("preference/SimPO", methods::simpo, 2);
+    method("preference/CPO", methods::cpo, 2);
+    method("preference/ORPO", methods::orpo, 2);
+    method("preference/WPO", methods::OfflinePreference<surrogate::OnPolicyPairs<>>{}, 2);
+    method("preference/XPO", methods::OfflinePreference<surrogate::ExploratoryPairs<>>{}, 2);
+    method("preference/AOT", methods::OfflinePreference<surrogate::SortedMargins<>>{}, 2);
+    method("preference/AOT, unpaired", methods::OfflinePreference<surrogate::SortedPairwise<>>{}, 2);
     for_types(PairLosses{}, []<class Loss>(Loss) {
         add("preference/" + name_of<Loss>(), [](benchmark::State& state) {
             whole_objective(state, methods::OfflinePreference<surrogate::Pairwise<Loss>>{}, 2);
         });
     });
-    auto method = [](const char* name, auto value) {
-        add(std::string("method/") + name, [=](benchmark::State& state) { whole_objective(state, value, 8); });
-    };
-    method("RL-PLUS", methods::rl_plus);
-    method("COPO", methods::copo);
-    method("DisCO", methods::disco);
-    method("DisCO, mean", methods::disco_mean);
-    method("HICRA", methods::hicra);
-    method("KDRL", methods::kdrl);
-    method("ProRL", methods::prorl);
-    method("DAO", methods::direct_advantage);
+    method("method/RL-PLUS", methods::rl_plus, 8);
+    method("method/COPO", methods::copo, 8);
+    method("method/DisCO", methods::disco, 8);
+    method("method/DisCO, mean", methods::disco_mean, 8);
+    method("method/HICRA", methods::hicra, 8);
+    method("method/KDRL", methods::kdrl, 8);
+    method("method/ProRL", methods::prorl, 8);
+    method("method/DAO", methods::direct_advantage, 8);
     auto rule = [](const char* name, auto with, std::int64_t moments, std::int64_t further_reads) {
         add(std::string("step/") + name,
             [=](benchmark::State& state) { step_rule(state, with, moments, further_reads); });
@@ -352,15 +418,40 @@ void add_all() {
     reward("Gate<Format, Verified>", reward::Gate<reward::Format, reward::Verified>{});
     reward("ReplaceTruncated<Verified>", reward::ReplaceTruncated<reward::Verified>{});
     reward("Then<Verified, Repetition>", reward::Then<reward::Verified, reward::Repetition>{});
-    auto sample = [](const char* name, const Generation& generation) {
-        add(std::string("sampler/") + name, [=](benchmark::State& state) { sampler(state, generation); });
-    };
-    sample("plain", {});
-    sample("top-k 50", {.top_k = 50});
-    sample("top-p 0.95", {.top_p = 0.95});
-    sample("top-k 50, top-p 0.95", {.top_k = 50, .top_p = 0.95});
-    sample("min-p 0.05", {.min_p = 0.05});
-    sample("temperature 0 (the best)", {.temperature = 0.0});
+    add("target/NStep", [](benchmark::State& state) { target_of(state, critic::NStep{}); });
+    add("target/LambdaReturn", [](benchmark::State& state) { target_of(state, critic::LambdaReturn{}); });
+    add("target/Retrace", [](benchmark::State& state) {
+        target_of<critic::Retrace, col::q, col::logp, col::logp_old>(state, critic::Retrace{});
+    });
+    add("target/TreeBackup",
+        [](benchmark::State& state) { target_of<critic::TreeBackup, col::q, col::logp>(state, critic::TreeBackup{}); });
+    add("target/CorrectedQLambda", [](benchmark::State& state) {
+        target_of<critic::CorrectedQLambda, col::q>(state, critic::CorrectedQLambda{});
+    });
+    add("collect/Groups", [](benchmark::State& state) { collect(state, sampler::Groups{}); });
+    add("collect/DynamicGroups", [](benchmark::State& state) {
+        collect(state, sampler::DynamicGroups{.prompts = sequences / 8, .max_draws = 1});
+    });
+    add("collect/Replay<Groups, Uniform>", [](benchmark::State& state) {
+        collect(state, sampler::Replay<sampler::Groups, sampler::draw::Uniform>{.capacity = sequences / 8});
+    });
+    add("collect/Curriculum", curriculum);
+    add("draw/Uniform", [](benchmark::State& state) { draw_of(state, sampler::draw::Uniform{}, 1 << 20); });
+    add("draw/Prioritised", [](benchmark::State& state) { draw_of(state, sampler::draw::Prioritised{}, 1024); });
+    for (std::int64_t vocabulary : {32000, 151936}) {
+        auto sample = [=](const char* name, const Generation& generation) {
+            add("sampler/" + std::string(name) + ", " + std::to_string(vocabulary / 1000) + "k",
+                [=](benchmark::State& state) { sampler(state, generation, vocabulary); });
+        };
+        sample("plain", {});
+        sample("temperature 0.7", {.temperature = 0.7});
+        sample("top-k 50", {.top_k = 50});
+        sample("top-p 0.95", {.top_p = 0.95});
+        sample("top-k 50, top-p 0.95", {.top_k = 50, .top_p = 0.95});
+        sample("min-p 0.05", {.min_p = 0.05});
+        sample("repetition 1.1", {.repetition_penalty = 1.1});
+        sample("temperature 0 (the best)", {.temperature = 0.0});
+    }
 }
 
 }  // namespace

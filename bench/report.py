@@ -84,7 +84,7 @@ The composed objective over the same loop written by hand with the same SIMD lib
 
 Time of a copy that reads and writes as many bytes as the part does, over the time of the part: 1 is a copy's speed. A part
 that works in place, or that only writes, can be faster than a copy to another place. ClipCov, KlCov and TopEntropy choose
-among all tokens of a batch and so look at it several times, a number at a time.
+among all tokens of a batch and so look at it several times. `collect/` is what a sampler does beside rolling out, against a copy of the rollouts.
 
 """ + shares(others) + """
 From logits, by the size of the vocabulary. The objective's copy reads the logits and writes as many gradients:
@@ -103,7 +103,7 @@ A step rule that is made of matrix products, against those products alone (512 x
              for name, run in products.items()]) + """
 ## Samplers
 
-One token a row of 32,000 logits. Rows a second, the only numbers here that are no ratio:
+One token a row of 32,000 or 151,936 logits. Rows a second, the only numbers here that are no ratio:
 
 """ + table(["sampler", "rows a second"],
             [[f"`{name.removeprefix('sampler/')}`", f"{run['M/s'] * 1e6:,.0f}"] for name, run in samplers.items()])
