@@ -4,6 +4,7 @@
 #include "rows.hpp"
 
 #include "roars/actors/heads.hpp"
+#include "roars/advantage/critic_weight.hpp"
 #include "roars/advantage/exponential_weight.hpp"
 #include "roars/critic/batch_constrained.hpp"
 #include "roars/critic/behaviour_regularised.hpp"
@@ -50,11 +51,27 @@ Json regularised_policy(const Inputs& in) {
     return {{"loss", result.loss()}, {"grad_policy_action", json_of_column(batch, col::grad<col::policy_action>{})}};
 }
 
+/// Mean over the critics; q [critics, rows].
+Reals mean_of_critics(const Table& q) {
+    Reals mean;
+    for (std::int64_t k = 0; k < q.count(); ++k)
+        critic::take_member<critic::PolicyValue::mean>(k, q.count(), q.rows()[k], mean);
+    return mean;
+}
+template <class Value, class Weight>
+Json weights(const Inputs& in, const Weight& part) {
+    Reals q = mean_of_critics(Table(in, "q")), own = mean_of_critics(Table(in, "policy_q")), value, weight;
+    critic::Rows<const double> by_state{own, in.whole("samples")};
+    for (std::int64_t i = 0; i < by_state.count(); ++i) {
+        value.push_back(Value::of(by_state[i]));
+        weight.push_back(part.of(q[std::size_t(i)], value.back()));
+    }
+    return {{"q", q}, {"value", value}, {"weight", weight}};
+}
 template <class Weight>
 Json weights(const Inputs& in, const Weight& part) {
-    Reals q = in.reals("q"), value = in.reals("value"), weight;
-    for (std::size_t i = 0; i < q.size(); ++i) weight.push_back(part.of(q[i], value[i]));
-    return {{"weight", weight}};
+    if (in.text("kind") == "mean") return weights<advantage::state_value::MeanOfActions>(in, part);
+    return weights<advantage::state_value::LargestOfActions>(in, part);
 }
 Json binary_weight(const Inputs& in) { return weights(in, advantage::BinaryWeight{}); }
 Json exponential_weight(const Inputs& in) {

@@ -179,4 +179,57 @@ TEST(BinaryWeight, ImitatesBetterActionsAlone) {
     static_assert(AdvantagePart<advantage::CriticWeightOf<advantage::BinaryWeight>>);
 }
 
+/// The weight of a row, from its q and its state's value.
+struct Difference {
+    double of(double q, double value) const { return q - value; }
+};
+template <class Value, critic::PolicyValue among>
+void check_critic_weight(auto&& of_critics, auto&& of_actions) {
+    using Part = advantage::CriticWeightOf<Difference, Value, among>;
+    Batch<double, unite_t<needs_of<Part>, gives_of<Part>, columns<col::policy_samples, col::mask>>> batch(
+        std::vector<std::int64_t>{0, 3, 5});
+    batch.set_width(col::state{}, 2), batch.set_width(col::next_state{}, 2);
+    batch.set_width(col::policy_samples{}, 3);
+    auto fill = [](auto column, double from) {
+        for (double& each : column) each = std::sin(from += 1.3);
+    };
+    fill(batch[col::state{}], 0.1), fill(batch[col::next_state{}], 0.2), fill(batch[col::action{}], 0.3);
+    fill(batch[col::policy_action{}], 0.4), fill(batch[col::next_policy_action{}], 0.5);
+    fill(batch[col::policy_samples{}], 0.6), fill(batch[col::token_reward{}], 0.7);
+    std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), 1.0);
+    batch[col::mask{}][3] = 0.0;
+    Part part;
+    part.critics.network.width = 8;
+    typename Part::template StateOf<double> state;
+    backend::Host host;
+    Run run{host};
+    part.learn(run, state, batch);  // it makes the critics
+    part.estimate(run, state, batch);
+    auto q = [&](std::int64_t t, double action) {
+        std::vector<double> row{batch.row(col::state{}, t)[0], batch.row(col::state{}, t)[1], action}, each;
+        for (std::int64_t k = 0; k < state.networks.members(); ++k) each.push_back(state.networks.forward(k, row)[0]);
+        return of_critics(each);
+    };
+    for (std::int64_t t = 0; t < batch.tokens(); ++t) {
+        std::vector<double> own;
+        for (double action : batch.row(typename Value::Actions{}, t)) own.push_back(q(t, action));
+        double expected = t == 3 ? 0.0 : q(t, batch[col::action{}][std::size_t(t)]) - of_actions(own);
+        EXPECT_NEAR(batch[col::advantage{}][std::size_t(t)], expected, 1e-12) << t;
+    }
+}
+TEST(CriticWeight, IsOfTheCriticsAndActionsThatItSays) {
+    auto least = [](const std::vector<double>& x) { return *std::min_element(x.begin(), x.end()); };
+    auto largest = [](const std::vector<double>& x) { return *std::max_element(x.begin(), x.end()); };
+    auto first = [](const std::vector<double>& x) { return x[0]; };
+    auto mean = [](const std::vector<double>& x) {
+        double sum = 0.0;
+        for (double each : x) sum += each / double(x.size());
+        return sum;
+    };
+    check_critic_weight<advantage::state_value::OneAction, critic::PolicyValue::least>(least, first);
+    check_critic_weight<advantage::state_value::OneAction, critic::PolicyValue::first>(first, first);
+    check_critic_weight<advantage::state_value::MeanOfActions, critic::PolicyValue::mean>(mean, mean);
+    check_critic_weight<advantage::state_value::LargestOfActions, critic::PolicyValue::mean>(mean, largest);
+}
+
 }  // namespace

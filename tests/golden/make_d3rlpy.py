@@ -105,8 +105,10 @@ def crr(rows, width, samples, kind, weight, beta, cap):
         weights = crr_impl.CRRImpl._compute_weight(own, state, action)
         advantage = own._compute_advantage(state, action)
     q = critics.forwarder.compute_expected_q(state, action)
+    own_q = critics.values(state.repeat_interleave(samples, dim=0), drawn.reshape(-1, width)).view(2, rows * samples)
     case("advantage", "crr_" + weight, f"CRRImpl._compute_weight, value the {kind} over {samples} actions of the policy",
-         {"q": q[:, 0], "value": (q - advantage)[:, 0], "beta": beta, "cap": cap}, {"weight": weights[:, 0]})
+         {"q": critics.values(state, action), "policy_q": own_q, "samples": samples, "kind": kind, "beta": beta, "cap": cap},
+         {"q": q[:, 0], "value": (q - advantage)[:, 0], "weight": weights[:, 0]})
 
 
 def cal_ql(rows, width, samples, scale):

@@ -25,6 +25,18 @@ namespace roars::critic {
 /// Of several critics: the least one, the first one, their mean.
 enum class PolicyValue { least, first, mean };
 
+/// all = that of the critics 0 to k, the k-th of which says q. Shapes: q -> all [rows].
+template <PolicyValue among, class Q, class Real>
+void take_member(std::int64_t k, [[maybe_unused]] std::int64_t members, const Q& q, std::vector<Real>& all) {
+    if (k == 0) all.assign(q.begin(), q.end());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if constexpr (among == PolicyValue::least)
+            all[i] = std::min(all[i], Real(q[i]));
+        else if constexpr (among == PolicyValue::mean)
+            all[i] = (k == 0 ? Real(0) : all[i]) + Real(q[i]) / static_cast<Real>(members);
+    }
+}
+
 /// y = r + gamma (1 - terminated) (min_k q_k(s', a') + next_bonus), a' = next_policy_action. The bonus is the
 /// regularizer's: -alpha log pi(a'|s') of regularizer::EntropyTemperature. Source: SAC, arXiv 1812.05905, eq. 5.
 struct SoftTarget {

@@ -45,7 +45,7 @@ struct ControlSettings {
     double target_tau = 0.005;             ///< how far the target network follows; 1: it is copied,
     std::int64_t target_every = 1;         ///< in every so-manieth update
     std::int64_t sampled_actions = 10;     ///< where a critic compares actions of a row (CQL: of each of three kinds)
-    std::int64_t matched_actions = 4;      ///< of the policy, where they are held to as many of a model
+    std::int64_t matched_actions = 4;      ///< of the policy in a state, where several are looked at
     std::int64_t candidates = 100;         ///< the best of so many is done, where a critic chooses among sayings
     double random_range = 1.0;             ///< actions of the random steps lie within +- this
     bool balance_by_state = true;          ///< a policy that reads a balance acts by what the advantage chooses for the
@@ -66,13 +66,14 @@ template <class Head>
 struct head_columns;
 template <>
 struct head_columns<actor::SquashedGaussian> {
-    using type = columns<col::policy_action, col::policy_logp, col::next_policy_action, col::next_logp, col::logp,
-                         col::logp_old, col::logp_behaviour, col::sampled_action, col::sampled_logp>;
+    using type =
+        columns<col::policy_action, col::policy_samples, col::policy_logp, col::next_policy_action, col::next_logp,
+                col::logp, col::logp_old, col::logp_behaviour, col::sampled_action, col::sampled_logp>;
 };
 template <bool bounded>
 struct head_columns<actor::DiagonalGaussian<bounded>> {
-    using type = columns<col::policy_action, col::next_policy_action, col::next_logp, col::logp, col::logp_old,
-                         col::logp_behaviour, col::entropy>;
+    using type = columns<col::policy_action, col::policy_samples, col::next_policy_action, col::next_logp, col::logp,
+                         col::logp_old, col::logp_behaviour, col::entropy>;
 };
 template <>
 struct head_columns<actor::DeterministicAction> {
@@ -1055,11 +1056,16 @@ private:
             std::span<Real> logp(logp_);
             if constexpr (BatchType::template has<col::policy_logp>) logp = batch[col::policy_logp{}];
             head_.sample(out, free_values(), std::span<const Real>(policy_noise_), action, logp);
-            if constexpr (detail::is_diagonal<Head>)
-                for (Real& a : action) a = std::clamp(a, Real(-1), Real(1));
+            hold_in_range(action);
         }
-        if constexpr (BatchType::template has<col::policy_samples>)
+        if constexpr (BatchType::template has<col::policy_samples>) {
             draw_several(out, run.random, 8, settings_.matched_actions, samples_noise_, batch[col::policy_samples{}]);
+            hold_in_range(batch[col::policy_samples{}]);
+        }
+    }
+    static void hold_in_range([[maybe_unused]] std::span<Real> actions) {
+        if constexpr (detail::is_diagonal<Head>)
+            for (Real& a : actions) a = std::clamp(a, Real(-1), Real(1));
     }
     /// Actions to compare with the one of the data: uniform ones, the policy's in the state, the policy's in the next.
     template <class RunType, class BatchType>
