@@ -172,6 +172,7 @@ struct StepReplay {
     template <class BatchType>
     void recall(State& state, BatchType& batch) const {
         const std::int64_t count = state.count();
+        take_widths(state, batch);
         state.taken.clear();
         for (std::int64_t k = 0; k < count; ++k) state.taken.push_back(count < capacity ? k : (state.next + k) % count);
         const std::int64_t whole[] = {0, count};
@@ -237,11 +238,22 @@ private:
         });
     }
 
+    /// Behind a checkpoint a batch may be drawn before a step is taken, and then nobody has said how wide its rows are.
+    template <class BatchType>
+    static void take_widths(const State& state, BatchType& batch) {
+        std::size_t which = 0;
+        detail::for_each_step_column<BatchType>([&](auto column) {
+            if (which < state.widths.size() && batch.width(column) != state.widths[which])
+                batch.set_width(column, state.widths[which]);
+            ++which;
+        });
+    }
     template <class RunType, class BatchType>
     void draw(RunType& run, State& state, BatchType& batch) const {
         using Real = typename BatchType::Real;
         Random random = run.random.of(Purpose::resample);
         const std::int64_t count = state.count();
+        take_widths(state, batch);
         state.drawn.clear();
         state.taken.clear();
         state.offsets.assign(1, 0);
