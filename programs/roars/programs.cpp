@@ -14,6 +14,7 @@ Programs all_programs() {
     add_group_methods(programs);
     add_data_methods(programs);
     add_replay_methods(programs);
+    add_base_policy_methods(programs);
     add_action_value_methods(programs);
     add_rollout_methods(programs);
     add_offline_methods(programs);

@@ -66,6 +66,7 @@ void add_critic_methods(Programs& programs);
 void add_group_methods(Programs& programs);
 void add_data_methods(Programs& programs);
 void add_replay_methods(Programs& programs);
+void add_base_policy_methods(Programs& programs);
 void add_action_value_methods(Programs& programs);
 void add_rollout_methods(Programs& programs);
 void add_offline_methods(Programs& programs);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -13,7 +15,10 @@
 #include "roars/data/files.hpp"
 #include "roars/reflect.hpp"
 #include "roars/train/control_learner.hpp"
+#include "roars/train/saved_policy.hpp"
+#include "roars/train/snapshot_starts.hpp"
 #include "roars/train/staged_trainer.hpp"
+#include "roars/train/with_base_policy.hpp"
 #include "tabular_tasks.hpp"
 #include "train_session.hpp"
 
@@ -33,10 +38,12 @@ struct ControlFlags {
     ControlRun run{};
     LearnerSettings control{};
     std::string data{};            ///< file or folder of transitions, for methods that learn from data
-    std::string demonstrations{};  ///< of an expert's, for methods that imitate one
+    std::string demonstrations{};  ///< of an expert's, for methods that imitate one or learn beside one
+    std::string base{};            ///< folder or checkpoint of a run, for methods that correct its policy
+    std::string teacher{};         ///< the same, for methods that begin at the states of its policy
 };
 template <class LearnerSettings>
-ROARS_FIELDS_OF((ControlFlags<LearnerSettings>), run, control, data, demonstrations)
+ROARS_FIELDS_OF((ControlFlags<LearnerSettings>), run, control, data, demonstrations, base, teacher)
 
 /// A run on an environment: no warm start, `updates` iterations of the method a line of metrics.
 template <class Method, class Learner>
@@ -100,6 +107,15 @@ private:
     train::TrainerOf<Method, Learner> trainer_;
 };
 
+/// The sampler that takes the steps: this one, or the one that it stands around.
+template <class Sampler>
+auto& innermost(Sampler& sampler) {
+    if constexpr (requires { sampler.base; })
+        return innermost(sampler.base);
+    else
+        return sampler;
+}
+
 /// The papers' settings are for millions of steps. These are for worlds of a few numbers, and networks of 64 units. A
 /// network of action values has more of them, normalised, at a rate that falls to 0: what one step of Q-learning takes
 /// to keep what it has found (docs/methods/dqn.md).
@@ -121,11 +137,12 @@ void control_settings(Method& method, ControlFlags<typename Learner::Settings>& 
         method.sampler.batch_size = 32;
         set_everywhere(method, ".warmup_steps", 200);
     }
-    if constexpr (requires { method.sampler.capacity; }) {
-        method.sampler.capacity = 100000;
-        method.sampler.batch_size = 100;
-        method.sampler.random_steps = method.sampler.warm_up = 200;
-        method.sampler.steps = 1;
+    if constexpr ([[maybe_unused]] auto& sampler = innermost(method.sampler); requires { sampler.capacity; }) {
+        sampler.capacity = 100000;
+        sampler.batch_size = 100;
+        sampler.random_steps = sampler.warm_up = 200;
+        sampler.steps = 1;
+        if constexpr (requires { method.sampler.demonstrations; }) method.sampler.demonstrations = sampler.batch_size;
         set_everywhere(method, ".delta", 10);
         set_everywhere(method, ".kappa", 10);
     } else if constexpr (requires { method.sampler.steps; }) {
@@ -160,6 +177,55 @@ void fit_to_the_run(Method& method, ControlRun& run) {
     });
 }
 
+/// The world that a method learns in: the command line's, with what the method's type says that it needs.
+template <class Method, class World>
+using WorldFor =
+    std::conditional_t<train::needs_base_policy<Method>, train::WithBasePolicy<ContinuousWorld, train::SavedBase>,
+                       std::conditional_t<train::needs_teacher<Method>, train::SnapshotStarts<ContinuousWorld>, World>>;
+
+/// Errors: a run that is missing where the method needs it, or given where it does not.
+inline void expect_run(bool needed, const std::string& given, const std::string& method, const std::string& flag,
+                       const std::string& what) {
+    expect(needed == !given.empty(), [&] {
+        return needed ? method + " needs a " + what + ": expected --" + flag + " RUN, a folder or its checkpoint"
+                      : "--" + flag + ": " + method + " needs no " + what;
+    });
+}
+inline std::shared_ptr<train::SavedPolicy> policy_of(const std::string& run, const ContinuousWorld& world) {
+    auto policy = std::make_shared<train::SavedPolicy>(run);
+    policy->check_fits(env::world_sizes(world).observation, env::world_sizes(world).action);
+    return policy;
+}
+/// Corrections begin at exactly 0; noise and random steps are in units of the largest correction.
+template <class Method, class Flags>
+void settings_beside_a_base(const Method& method, Flags& flags) {
+    flags.control.output_gain = 0.0;
+    for_each_algorithm(method,
+                       [&](const auto& algorithm) { flags.control.noise = algorithm.advantage.target.rule.sigma; });
+}
+template <class Method>
+train::WithBasePolicy<ContinuousWorld, train::SavedBase> with_base_policy(const Method& method, const std::string& run,
+                                                                          const ContinuousWorld& world) {
+    critic::shown::CorrectedAction correction;
+    for_each_algorithm(method, [&](const auto& algorithm) { correction = algorithm.advantage.shown; });
+    return {world, {policy_of(run, world)}, correction};
+}
+/// States of the teacher's episodes, sorted by what its critic says of its own action there.
+template <class Sampler>
+train::SnapshotStore<ContinuousWorld> snapshots_of(const Sampler& sampler, const std::string& run,
+                                                   const ContinuousWorld& world, std::uint64_t seed) {
+    auto teacher = policy_of(run, world);
+    expect(teacher->has_critic(), [&] {
+        return run + ": a policy without critics of its actions, expected a teacher that says what a state is worth";
+    });
+    auto act = [&](const auto&, std::span<const double> seen, std::span<double> action, RandomStream&) {
+        teacher->act(seen, action);
+        train::to_environment(world, std::span<const double>(action), action);
+    };
+    auto value = [&](const auto&, std::span<const double> seen) { return teacher->value(seen); };
+    return train::collect_snapshots(world, sampler.episodes, seed, act, value, sampler.rows, sampler.classes);
+}
+
 /// roars train --method NAME --task ENVIRONMENT.
 template <class Method, class Learner>
 int train_control(const methods::Facts& facts, const Request& request) {
@@ -169,18 +235,23 @@ int train_control(const methods::Facts& facts, const Request& request) {
     ControlFlags<typename Learner::Settings> flags;
     for_each_algorithm(method, [&](auto& algorithm) {
         control_settings<std::remove_reference_t<decltype(algorithm)>, Learner>(algorithm, flags);
-        offline = offline || !requires { algorithm.sampler.steps; };
+        offline = offline || !requires { innermost(algorithm.sampler).steps; };
     });
     if constexpr (is_staged<Method>) {
         flags.run.iterations = 0;
         apply(method, [](auto&... stage) { ((stage.iterations = 10000), ...); });
     }
+    const auto world = world_of<Learner::continuous>(request.task);
+    constexpr bool corrects = train::needs_base_policy<Method>, taught = train::needs_teacher<Method>;
+    if constexpr (corrects) settings_beside_a_base(method, flags);
+    if constexpr (taught) method.sampler.phases.horizon = env::world_sizes(world).limit;
     for (const auto& [flag, text] : request.settings)
         expect(
             set_setting(flags.run, flag, text) || set_setting(flags, flag, text) || set_in_method(method, flag, text),
             [&, &name = flag] {
                 return "--" + name + ": no such setting, expected one that `roars show " + request.method +
-                       "` lists, or --control.width ..., --iterations, --updates, --data, --demonstrations";
+                       "` lists, or --control.width ..., --iterations, --updates, --data, --demonstrations, --base, "
+                       "--teacher";
             });
     fit_to_the_run(method, flags.run);
     expect(flags.run.iterations > 0 && flags.run.updates > 0 && flags.run.evaluate_every > 0 &&
@@ -192,18 +263,44 @@ int train_control(const methods::Facts& facts, const Request& request) {
                        : "--data: " + request.method + " takes steps of its own and reads no data";
     });
     constexpr bool imitates = contains_v<col::external, typename Method::Inputs>;
-    expect(imitates == !flags.demonstrations.empty(), [&] {
+    bool beside_an_expert = false;
+    for_each_algorithm(method, [&](const auto& algorithm) {
+        if constexpr (requires { algorithm.sampler.demonstrations; })
+            beside_an_expert = beside_an_expert || algorithm.sampler.demonstrations > 0;
+    });
+    expect((imitates || beside_an_expert) == !flags.demonstrations.empty(), [&] {
+        if (beside_an_expert)
+            return request.method +
+                   " learns beside an expert: expected --demonstrations FILE, or "
+                   "--sampler.demonstrations 0";
         return imitates ? request.method + " imitates an expert: expected --demonstrations FILE"
                         : "--demonstrations: " + request.method + " imitates nobody";
     });
-    auto world = world_of<Learner::continuous>(request.task);
+    expect_run(corrects, flags.base, request.method, "base", "base policy");
+    expect_run(taught, flags.teacher, request.method, "teacher", "teacher");
     for_each_algorithm(method, [&](auto& algorithm) {
         if constexpr (requires { algorithm.advantage.actions; })
             algorithm.advantage.actions = env::world_sizes(world).action;
     });
-    Learner learner(world, flags.control, request.seed);
+    train::SnapshotStore<ContinuousWorld> snapshots;  // outlives the learner's world
+    const auto dressed = [&] {
+        if constexpr (corrects) {
+            return with_base_policy(method, flags.base, world);
+        } else if constexpr (taught) {
+            snapshots = snapshots_of(method.sampler, flags.teacher, world, request.seed);
+            return train::SnapshotStarts<ContinuousWorld>(world, method.sampler.phases, snapshots);
+        } else {
+            return world;
+        }
+    }();
+    Learner learner(dressed, flags.control, request.seed);
     if (offline) learner.learn_from(data::load<float>(flags.data));
-    if constexpr (imitates) learner.learn_from_demonstrations(data::load<float>(flags.demonstrations));
+    if constexpr (corrects) {
+        if (beside_an_expert)
+            learner.learn_from_demonstrations(dressed.corrections_of(data::load<float>(flags.demonstrations)));
+    } else if constexpr (imitates) {
+        learner.learn_from_demonstrations(data::load<float>(flags.demonstrations));
+    }
     if (request.only_check) return 0;
     Json settings = to_json(flags);
     settings["method"] = to_json(method);
@@ -239,7 +336,7 @@ template <class Head>
 using WorldOf = std::conditional_t<Head::continuous, ContinuousWorld, DiscreteWorld>;
 template <class Head, bool value_head, class... Method>
 void add_control(Programs& programs) {
-    add_learner<train::ControlLearner<WorldOf<Head>, Head, value_head>, Method...>(programs);
+    (add_learner<train::ControlLearner<WorldFor<Method, WorldOf<Head>>, Head, value_head>, Method>(programs), ...);
 }
 
 }  // namespace roars::program

@@ -108,7 +108,7 @@ std::string table() {
             auto row = std::find_if(rows.begin(), rows.end(), [&](const auto& each) { return each.first == part; });
             if (row == rows.end())
                 rows.emplace_back(part, name);
-            else if (!row->second.ends_with(name))
+            else if (row->second != name && !row->second.ends_with(", " + name))
                 row->second += ", " + name;
         }
     });

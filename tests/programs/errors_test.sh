@@ -29,6 +29,17 @@ refuses "recoil imitates an expert: expected --demonstrations FILE" \
     train --method recoil --task pendulum --data x --out "$folder/a"
 refuses "--demonstrations: iql imitates nobody" \
     train --method iql --task pendulum --data x --demonstrations y --out "$folder/a"
+refuses "resfit learns beside an expert: expected --demonstrations FILE, or --sampler.demonstrations 0" \
+    train --method resfit --task pendulum --base x --out "$folder/a"
+refuses "resfit needs a base policy: expected --base RUN" \
+    train --method resfit --task pendulum --sampler.demonstrations 0 --out "$folder/a"
+refuses "residual-fine-tuning needs a base policy: expected --base RUN" \
+    train --method residual-fine-tuning --task pendulum --sampler.demonstrations 0 --out "$folder/a"
+refuses "--base: td3 needs no base policy" train --method td3 --task pendulum --base x --out "$folder/a"
+refuses "snapshot-td3 needs a teacher: expected --teacher RUN" train --method snapshot-td3 --task pendulum --out "$folder/a"
+refuses "--teacher: sac needs no teacher" train --method sac --task pendulum --teacher x --out "$folder/a"
+refuses "nowhere: cannot be read" train --method snapshot-sac --task pendulum --teacher "$folder/nowhere" --out "$folder/a"
+refuses "resfit cannot be trained on bandit: it asks for" train --method resfit --task bandit --out "$folder/a"
 refuses "--data: sac takes steps of its own" train --method sac --task pendulum --data x --out "$folder/a"
 refuses "--control.units: no such setting" train --method sac --task pendulum --out "$folder/a" --control.units 3
 refuses "control settings: environments, width" train --method sac --task pendulum --out "$folder/a" --control.width 0
@@ -57,6 +68,16 @@ refuses "full/metrics.jsonl: cannot write: No space left on device" "${bandit[@]
 refuses "holds a run already" "${bandit[@]}" --out "$folder/run"
 refuses "was begun with /seed = 0" "${bandit[@]}" --out "$folder/run" --resume --seed 1
 refuses "was begun with /settings/task/prompts = 40" "${bandit[@]}" --out "$folder/run" --resume --task.prompts 41
+resfit=(train --method resfit --task pendulum --sampler.demonstrations 0 --out "$folder/a")
+refuses "run/checkpoint.safetensors: holds no policy that acts by itself" "${resfit[@]}" --base "$folder/run"
+short=(--iterations 1 --updates 3 --control.evaluation_episodes 1)
+for method in td3 a2c; do
+    "$roars" train --method $method --task pendulum "${short[@]}" --out "$folder/$method" >/dev/null 2>&1 ||
+        { echo "$method: a sound run fails" && failed=1; }
+done
+refuses "observations of 3 and actions of 1 numbers, expected 4 and 2" "${resfit[@]}" --base "$folder/td3" --task point-reach
+refuses "a2c: a policy without critics of its actions" \
+    train --method snapshot-td3 --task pendulum --teacher "$folder/a2c" --out "$folder/a"
 echo "{" >"$folder/run/settings.json"
 refuses "settings.json: is not JSON" "${bandit[@]}" --out "$folder/run" --resume
 "$roars" "${bandit[@]}" --out "$folder/cut" >/dev/null 2>&1 || failed=1

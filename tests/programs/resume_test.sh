@@ -50,12 +50,30 @@ compare critic 15 70 --method ppo --task random-calculation --seed 5 --actor.lay
     --warm_start 30 --iterations 60 --checkpoint_every 7 --evaluate_every 20
 compare replay 5 14 --method sac --task pendulum --seed 6 --iterations 20 --updates 100 --checkpoint_every 3 \
     --control.evaluation_episodes 2 --sampler.capacity 1200 --control.environments 2
+compare several-updates 5 14 --method redq --task pendulum --seed 13 --iterations 20 --updates 50 --checkpoint_every 3 \
+    --control.evaluation_episodes 2 --sampler.batch_size 16
 compare priorities 5 14 --method prioritised-dqn --task cartpole --seed 7 --iterations 20 --updates 150 \
     --checkpoint_every 3 --control.evaluation_episodes 2
 compare rollouts 6 20 --method ppo-control --task cartpole --seed 8 --iterations 30 --updates 1 --checkpoint_every 4 \
     --control.evaluation_episodes 2 --sampler.steps 64
 compare stages 130 900 --method tscac --task sessions --seed 9 --stage.iterations 100 --stage_2.iterations 100 \
     --stage_3.iterations 100 --stage_4.iterations 100 --stage_5.iterations 800 --checkpoint_every 70 --evaluate_every 500
+
+# A policy of a finished run as what is corrected, in both stages, and as a teacher.
+"$roars" train --method td3 --task pendulum --seed 2 --iterations 3 --control.evaluation_episodes 2 --out "$folder/policy" \
+    >/dev/null 2>"$folder/errors" || fail "policy: $(cat "$folder/errors")"
+compare base-policy 5 14 --method resfit --task pendulum --seed 11 --base "$folder/policy" --sampler.demonstrations 0 \
+    --stage.iterations 1000 --stage_2.iterations 1000 --updates 100 --sampler.batch_size 16 --checkpoint_every 3 \
+    --control.evaluation_episodes 2
+grep -q '"steps":200.0' <(sed -n 10p "$folder/base-policy-whole/metrics.jsonl") &&
+    grep -q '"steps":450.0' <(tail -1 "$folder/base-policy-whole/metrics.jsonl") ||
+    fail "base-policy: behind the warm-up critics are to learn alone, then a step comes with every fourth update"
+compare teacher 5 14 --method snapshot-td3 --task pendulum --seed 12 --teacher "$folder/policy/checkpoint.safetensors" \
+    --iterations 20 --updates 100 --sampler.batch_size 16 --sampler.phases.snapshot_steps 1000 \
+    --sampler.phases.truncate 50 --checkpoint_every 3 --control.evaluation_episodes 2
+# 1,000 steps in episodes of 50, the others in whole ones of 200.
+grep -q '"episodes": 25' "$folder/teacher-whole/summary.json" ||
+    fail "teacher: expected 20 episodes of 50 steps and 5 of 200: $(cat "$folder/teacher-whole/summary.json")"
 
 # Killed in the first stage and in the second. Without HDF5 there is no data to begin with.
 "$data" collect --environment Pendulum-v1 --rows 400 --seed 1 --out "$folder/pendulum.hdf5" >"$folder/errors" 2>&1 ||

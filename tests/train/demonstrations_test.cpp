@@ -13,6 +13,7 @@
 #include "roars/methods/famo2o.hpp"
 #include "roars/methods/residual_rl.hpp"
 #include "roars/train/control_learner.hpp"
+#include "roars/train/staged_trainer.hpp"
 #include "roars/train/with_base_policy.hpp"
 
 namespace {
@@ -195,6 +196,44 @@ TEST(Demonstrations, AResidualBeginsAsTheBaseAndEveryBatchIsMixed) {
         alone += episode.episode_return / 20;
     }
     EXPECT_DOUBLE_EQ(base.mean, alone);
+}
+
+TEST(Demonstrations, CriticsLearnAloneBeforeTheirPolicy) {
+    Learner learner(World{}, {.width = 16, .output_gain = 0.0}, 1);
+    learner.learn_from_demonstrations(numbered_rows());
+    auto method = methods::residual_fine_tuning;
+    method.sampler.base = {
+        .capacity = 500, .batch_size = 6, .random_steps = 20, .warm_up = 40, .every = 2, .horizon = 3};
+    method.sampler.demonstrations = 5;
+    method.advantage.network = {.width = 16, .layers = 1, .layer_norm = true};
+    method.advantage.critics = 3;
+    method.optimizer.every = 2;
+    method.optimizer.step.base.learning_rate = 1e-3;
+    train::StagedTrainer<methods::Resfit, Learner> trainer({methods::critics_alone(method, 30), {method, 20}}, learner);
+    backend::Host host;
+    auto values = [&] {
+        return std::vector<float>(learner.parameters().values().begin(), learner.parameters().values().end());
+    };
+    const auto start = values();
+    std::vector<float> critics;
+    auto advance = [&](int from, int to) {
+        for (int i = from; i < to; ++i) {
+            auto now = roars::Run{host, Random(1).at(std::uint32_t(i)), Progress{i, 90}};
+            trainer.advance(now);
+        }
+    };
+    advance(0, 41);
+    critics = trainer.state_of<0>().advantage.networks.online;
+    ASSERT_FALSE(critics.empty()) << "learning begins with the first update behind the warm-up";
+    advance(41, 70);
+    EXPECT_EQ(learner.position.steps, 40) << "updates alone";
+    EXPECT_EQ(values(), start) << "the policy waits";
+    EXPECT_NE(trainer.state_of<0>().advantage.networks.online, critics);
+    advance(70, 72);
+    EXPECT_EQ(trainer.position.stage, 1);
+    EXPECT_EQ(learner.position.steps, 41);
+    EXPECT_EQ(trainer.state_of<1>().sampler.steps, 41) << "the memory goes on";
+    EXPECT_NE(values(), start);
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ ROARS_FIELDS(StateAndAction)
 struct CorrectedAction {
     double action_scale = 0.2;
 
+    using needs_base_policy = void;
     std::int64_t inputs(std::int64_t states, std::int64_t) const { return states; }
     template <class Real>
     std::span<const Real> rows(std::span<const Real> state, std::int64_t states, std::span<const Real> action,

@@ -13,6 +13,13 @@
 
 namespace roars::env {
 
+namespace detail {
+template <class World>
+inline constexpr int action_size_of = 1;
+template <ContinuousEnvironment World>
+inline constexpr int action_size_of<World> = World::action_size;
+}  // namespace detail
+
 /// Any of several environments behind one type, so that a method is compiled once for all of them. Its sizes and its
 /// time limit are those of the one that it holds.
 template <class... World>
@@ -20,6 +27,8 @@ class AnyWorld {
 public:
     static constexpr int observation_size = std::max({World::observation_size...});
     static constexpr int max_steps = 0;  // the caller's, by sizes()
+    /// The most numbers that an action of one of them has.
+    static constexpr int most_actions = std::max({detail::action_size_of<World>...});
     /// The bytes of the world's own state, zeros behind them: equal states are equal bytes.
     struct State {
         alignas(8) std::array<std::byte, std::max({sizeof(typename World::State)...})> bytes{};

@@ -27,11 +27,13 @@ struct UniformPolicy {
     }
 };
 
-/// How many numbers an action is, for a policy.
+/// How many numbers an action is, for a policy; the most that it may be, of environments chosen at run time.
 template <Environment E>
 constexpr std::size_t action_numbers() {
     if constexpr (DiscreteEnvironment<E>)
         return 1;
+    else if constexpr (requires { E::most_actions; })
+        return static_cast<std::size_t>(E::most_actions);
     else
         return static_cast<std::size_t>(E::action_size);
 }

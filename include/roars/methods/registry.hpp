@@ -48,6 +48,7 @@
 #include "roars/methods/rloo.hpp"
 #include "roars/methods/sac.hpp"
 #include "roars/methods/sapo.hpp"
+#include "roars/methods/snapshot_rl.hpp"
 #include "roars/methods/supervised.hpp"
 #include "roars/methods/td3.hpp"
 #include "roars/methods/tscac.hpp"
@@ -266,9 +267,15 @@ inline constexpr List all{
     Entry{Facts{"tscac-response", "TSCAC, first stage: an actor-critic of one response", "constrained", "2302.01680",
                 2023, "35-tscac"},
           tscac_response},
-    Entry{Facts{"residual-fine-tuning", "ResFiT: a small correction of a base policy's actions", "residual",
-                "2509.19301", 2025, "56-residual-rl"},
+    Entry{Facts{"residual-fine-tuning", "ResFiT, second stage: a small correction of a base policy's actions",
+                "residual", "2509.19301", 2025, "56-residual-rl"},
           residual_fine_tuning},
+    Entry{Facts{"snapshot-td3", "SnapshotRL: TD3 whose episodes begin at a teacher's states for a while", "snapshots",
+                "2403.00673", 2024, "59-snapshot-rl"},
+          snapshot_td3},
+    Entry{Facts{"snapshot-sac", "SnapshotRL: SAC from a teacher's states", "snapshots", "2403.00673", 2024,
+                "59-snapshot-rl"},
+          snapshot_sac},
     Entry{Facts{"sac", "SAC: soft actor-critic, a learned temperature", "control", "1812.05905", 2018, "00-peers"},
           sac},
     Entry{Facts{"td3", "TD3: twin critics, a smoothed target, a delayed policy", "control", "1802.09477", 2018,
@@ -337,6 +344,9 @@ inline constexpr List staged{
     Entry{Facts{"tscac", "TSCAC: a policy for each auxiliary response, then the main one near them", "constrained",
                 "2302.01680", 2023, "35-tscac"},
           tscac},
+    Entry{Facts{"resfit", "ResFiT: critics alone first, then a small correction of a base policy's actions", "residual",
+                "2509.19301", 2025, "56-residual-rl"},
+          resfit},
 };
 
 /// Calls visit(entry) for each method, in order: those of one algorithm, then the staged ones. What a program does for

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
 #include "roars/advantage/action_critics.hpp"
 #include "roars/algorithm.hpp"
 #include "roars/optimizer/policy_gradient.hpp"
@@ -43,18 +46,19 @@ inline constexpr ResidualFineTuning residual_fine_tuning{
     .regularizer = {.coefficient = 0.0},
     .optimizer = {.step = {.base = {.learning_rate = 5e-6}, .max_norm = 1.0}, .every = 4}};
 
-/// Critics alone, then with their policy: what was learnt and what was seen goes on.
-using ResidualStages =
-    Stages<Stage<ResidualFineTuning>,
-           Stage<ResidualFineTuning, take::Sampler, take::Advantage, take::Regularizer, take::Optimizer>>;
+/// The whole paper: base and noise fill the memory, critics learn alone from it and the demonstrations, and then with
+/// their policy and new steps. What was learnt and what was seen goes on.
+using Resfit = Stages<Stage<ResidualFineTuning>,
+                      Stage<ResidualFineTuning, take::Sampler, take::Advantage, take::Regularizer, take::Optimizer>>;
 
-/// `critics_alone` updates of the critics first. In that stage the policy's learning rate is 0.
-inline ResidualStages residual_stages(const ResidualFineTuning& method, std::int64_t critics_alone,
-                                      std::int64_t iterations) {
-    auto first = method;
-    first.optimizer.step.base.learning_rate = 0.0;
-    using Whole = Stage<ResidualFineTuning, take::Sampler, take::Advantage, take::Regularizer, take::Optimizer>;
-    return {Stage<ResidualFineTuning>{first, critics_alone}, Whole{method, iterations}};
+/// The first stage: an iteration for each step of the warm-up and `updates` of the critics, in which neither the policy
+/// learns nor a step is taken.
+constexpr Stage<ResidualFineTuning> critics_alone(ResidualFineTuning method, std::int64_t updates) {
+    const std::int64_t iterations = method.sampler.base.warm_up + updates;
+    method.sampler.base.every = std::numeric_limits<std::int64_t>::max();
+    method.optimizer.every = std::numeric_limits<int>::max();
+    return {method, iterations};
 }
+inline constexpr Resfit resfit{critics_alone(residual_fine_tuning, 10000), {residual_fine_tuning, 1200000}};
 
 }  // namespace roars::methods

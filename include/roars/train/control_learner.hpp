@@ -24,6 +24,7 @@
 #include "roars/sampler/balance.hpp"
 #include "roars/sampler/standardise.hpp"
 #include "roars/train/returns.hpp"
+#include "roars/train/saved_shape.hpp"
 #include "roars/train/trainer.hpp"
 
 namespace roars::train {
@@ -471,6 +472,8 @@ public:
 
     void write(Tensors& file) const {
         parameters_.write(file);
+        if constexpr (acts_by_itself)
+            SavedShape{policy_.settings(), head_.width, detail::is_squashed<Head>}.write(file);
         file.put<Real>("target_policy", {std::ssize(target_)}, target_);
         auto words = words_of_episodes();
         file.put<std::int64_t>("episodes", {std::ssize(words)}, words);
@@ -495,6 +498,8 @@ private:
     using Original = env::OriginalOf<Environment>;
     using World = env::Episode<Environment>;
     static_assert(std::is_trivially_copyable_v<typename Environment::State>);
+    /// What the policy's network says of a state is an action, whatever the advantage has learnt.
+    static constexpr bool acts_by_itself = continuous && !detail::is_carried<Head> && !detail::reads_balance<Head>;
     /// State, position of the random stream, steps, return. The stream itself is that of seed and copy.
     static constexpr std::size_t state_words = (sizeof(typename Environment::State) + 7) / 8;
     static constexpr std::size_t words_an_episode = state_words + 3;
@@ -925,7 +930,7 @@ private:
                 return episode.step(environment_, tokens_[static_cast<std::size_t>(e)]);
             }
         }();
-        const bool ended = result.terminated || (sizes_.limit > 0 && episode.steps >= sizes_.limit);
+        const bool ended = result.ended() || (sizes_.limit > 0 && episode.steps >= sizes_.limit);
         if constexpr (BatchType::template has<col::step_reward>) batch[col::step_reward{}][t] = Real(result.reward);
         if constexpr (BatchType::template has<col::terminated>) batch[col::terminated{}][t] = Real(result.terminated);
         if constexpr (BatchType::template has<col::done>) batch[col::done{}][t] = Real(ended);

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "roars/environments/environment.hpp"
+#include "roars/environments/policy.hpp"
 #include "roars/sampler/snapshots.hpp"
+#include "roars/stages.hpp"
 
 /// SnapshotRL (arXiv 2403.00673): for a while a student's episodes begin at states of a teacher's episodes, whole
 /// simulator states, and are cut early. The algorithm is any, and knows nothing of it.
@@ -30,27 +32,26 @@ SnapshotStore<E> collect_snapshots(const E& environment, std::int64_t episodes, 
                                    Value&& value, const sampler::SnapshotRows& rows, const Classes& classes) {
     auto episode = env::Episode<E>::of(seed);
     RandomStream random{Random(seed, Purpose::sample)};
-    std::array<double, std::size_t(E::observation_size)> seen{};
+    const env::WorldSizes sizes = env::world_sizes(environment);
+    std::array<double, std::size_t(E::observation_size)> memory{};
+    auto seen = std::span<double>(memory).first(static_cast<std::size_t>(sizes.observation));
     std::vector<typename E::State> states;
     std::vector<std::int64_t> offsets{0};
     std::vector<double> returns;
     auto act = [&] {
-        if constexpr (env::DiscreteEnvironment<E>) {
-            std::array<double, 1> action{};
-            policy(environment, std::span<const double>(seen), std::span<double>(action), random);
-            return episode.step(environment, static_cast<std::int32_t>(action[0]));
-        } else {
-            std::array<double, std::size_t(E::action_size)> action{};
-            policy(environment, std::span<const double>(seen), std::span<double>(action), random);
-            return episode.step(environment, std::span<const double>(action));
-        }
+        std::array<double, env::action_numbers<E>()> numbers{};
+        auto action = std::span<double>(numbers);
+        if constexpr (env::ContinuousEnvironment<E>) action = action.first(static_cast<std::size_t>(sizes.action));
+        policy(environment, std::span<const double>(seen), action, random);
+        return env::take(environment, episode, std::span<const double>(action)).ended() ||
+               (sizes.limit > 0 && episode.steps >= sizes.limit);
     };
     for (std::int64_t e = 0; e < episodes; ++e) {
         episode.reset(environment);
         for (bool ended = false; !ended;) {
             states.push_back(episode.state);
-            environment.observe(episode.state, std::span<double>(seen));
-            ended = act().ended();
+            environment.observe(episode.state, seen);
+            ended = act();
         }
         offsets.push_back(std::ssize(states));
         returns.push_back(episode.episode_return);
@@ -58,7 +59,7 @@ SnapshotStore<E> collect_snapshots(const E& environment, std::int64_t episodes, 
     SnapshotStore<E> store;
     for (std::int64_t row : rows.of(offsets, returns)) {
         store.states.push_back(states[static_cast<std::size_t>(row)]);
-        environment.observe(store.states.back(), std::span<double>(seen));
+        environment.observe(store.states.back(), seen);
         store.value.push_back(double(value(environment, std::span<const double>(seen))));
     }
     store.sorted = classes.sorted(store.value);
@@ -95,6 +96,10 @@ struct SnapshotStarts : detail::SameActions<E> {
 
     static constexpr int observation_size = E::observation_size;
     static constexpr int max_steps = 0;  // phases.horizon, which counts from wherever an episode begins
+    env::WorldSizes sizes() const {
+        const auto own = env::world_sizes(base);
+        return {own.observation, own.action, 0};
+    }
 
     struct State {
         typename E::State world{};
@@ -131,5 +136,13 @@ struct SnapshotStarts : detail::SameActions<E> {
     double action_high() const requires env::ContinuousEnvironment<E> { return base.action_high(); }
     const E& original() const { return base; }
 };
+
+/// A method whose sampler takes episodes from snapshots needs a teacher, and learns in SnapshotStarts.
+template <class A>
+inline constexpr bool needs_teacher = requires {
+    typename A::Sampler::needs_teacher;
+};
+template <class... S>
+inline constexpr bool needs_teacher<Stages<S...>> = (needs_teacher<typename S::Algorithm> || ...);
 
 }  // namespace roars::train

@@ -3,8 +3,9 @@
 namespace roars::program {
 
 void add_replay_methods(Programs& programs) {
-    add_control<actor::SquashedGaussian, false, methods::SoftActorCritic, methods::RandomEnsemble>(programs);
-    add_control<actor::DeterministicAction, false, methods::TwinDelayed>(programs);
+    add_control<actor::SquashedGaussian, false, methods::SoftActorCritic, methods::RandomEnsemble,
+                methods::SnapshotSoftActorCritic>(programs);
+    add_control<actor::DeterministicAction, false, methods::TwinDelayed, methods::SnapshotTwinDelayed>(programs);
 }
 
 }  // namespace roars::program
