@@ -315,6 +315,16 @@ TEST(Control, OfflineMethodsLearnFromData) {
     awac.advantage.critics.step.learning_rate = 2e-3;
     awac.advantage.weight.temperature = 5;
     EXPECT_GT(train(actor::DiagonalGaussian<true>{}, awac), 0.2);
+    using CriticRegularised =
+        Algorithm<sampler::DataRows, reward::StepReward,
+                  advantage::CriticWeightOf<advantage::BinaryWeight, advantage::state_value::MeanOfActions,
+                                            critic::PolicyValue::mean>,
+                  regularizer::None,
+                  optimizer::PolicyGradient<surrogate::PolicyGradient, aggregate::TokenMean, step::AdamW>>;
+    CriticRegularised crr{
+        .sampler = awac.sampler, .advantage = {.critics = awac.advantage.critics}, .optimizer = awac.optimizer};
+    EXPECT_GT(train(actor::DiagonalGaussian<true>{}, crr), 0.2);
+    EXPECT_GT(train(actor::SquashedGaussian{}, crr), 0.2);
     auto td3_bc = methods::td3_bc;
     td3_bc.advantage.network = {.width = 16, .layers = 2};
     td3_bc.advantage.step.learning_rate = 2e-3;
