@@ -68,8 +68,8 @@ refuses "full/metrics.jsonl: cannot write: No space left on device" "${bandit[@]
 refuses "holds a run already" "${bandit[@]}" --out "$folder/run"
 refuses "was begun with /seed = 0" "${bandit[@]}" --out "$folder/run" --resume --seed 1
 refuses "was begun with /settings/task/prompts = 40" "${bandit[@]}" --out "$folder/run" --resume --task.prompts 41
-resfit=(train --method resfit --task pendulum --sampler.demonstrations 0 --out "$folder/a")
-refuses "run/checkpoint.safetensors: holds no policy that acts by itself" "${resfit[@]}" --base "$folder/run"
+resfit=(train --method resfit --sampler.demonstrations 0 --out "$folder/a")
+refuses "run/checkpoint.safetensors: holds no policy that acts by itself" "${resfit[@]}" --task pendulum --base "$folder/run"
 short=(--iterations 1 --updates 3 --control.evaluation_episodes 1)
 for method in td3 a2c; do
     "$roars" train --method $method --task pendulum "${short[@]}" --out "$folder/$method" >/dev/null 2>&1 ||
