@@ -157,10 +157,7 @@ TEST(Demonstrations, ComeAsStepsThatFollowedEachOther) {
     EXPECT_THROW(learner.draw_rows(run, batch, 4), Error) << "there are demonstrations, and no other rows";
 }
 
-TEST(Demonstrations, AResidualBeginsAsTheBaseAndEveryBatchIsMixed) {
-    World world;
-    Learner learner(world, {.width = 16, .output_gain = 0.0, .evaluation_episodes = 20}, 1);
-    learner.learn_from_demonstrations(numbered_rows());
+methods::ResidualFineTuning small_residual() {
     auto method = methods::residual_fine_tuning;
     method.sampler.base = {
         .capacity = 500, .batch_size = 6, .random_steps = 20, .warm_up = 40, .every = 2, .horizon = 3};
@@ -169,6 +166,13 @@ TEST(Demonstrations, AResidualBeginsAsTheBaseAndEveryBatchIsMixed) {
     method.advantage.critics = 3;
     method.optimizer.every = 2;
     method.optimizer.step.base.learning_rate = 1e-3;
+    return method;
+}
+TEST(Demonstrations, AResidualBeginsAsTheBaseAndEveryBatchIsMixed) {
+    World world;
+    Learner learner(world, {.width = 16, .output_gain = 0.0, .evaluation_episodes = 20}, 1);
+    learner.learn_from_demonstrations(numbered_rows());
+    const auto method = small_residual();
     train::Trainer<methods::ResidualFineTuning, Learner> trainer(method, learner);
     backend::Host host;
     auto run = [&](int i) { return roars::Run{host, Random(1).at(std::uint32_t(i)), Progress{i, 100}}; };
@@ -201,14 +205,7 @@ TEST(Demonstrations, AResidualBeginsAsTheBaseAndEveryBatchIsMixed) {
 TEST(Demonstrations, CriticsLearnAloneBeforeTheirPolicy) {
     Learner learner(World{}, {.width = 16, .output_gain = 0.0}, 1);
     learner.learn_from_demonstrations(numbered_rows());
-    auto method = methods::residual_fine_tuning;
-    method.sampler.base = {
-        .capacity = 500, .batch_size = 6, .random_steps = 20, .warm_up = 40, .every = 2, .horizon = 3};
-    method.sampler.demonstrations = 5;
-    method.advantage.network = {.width = 16, .layers = 1, .layer_norm = true};
-    method.advantage.critics = 3;
-    method.optimizer.every = 2;
-    method.optimizer.step.base.learning_rate = 1e-3;
+    const auto method = small_residual();
     train::StagedTrainer<methods::Resfit, Learner> trainer({methods::critics_alone(method, 30), {method, 20}}, learner);
     backend::Host host;
     auto values = [&] {

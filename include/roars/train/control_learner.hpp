@@ -180,14 +180,14 @@ public:
         if constexpr (!detail::is_told<Head>) {
             policy_ =
                 network::Perceptron<Real>(shape(policy_inputs(), head_.outputs(), Head::output, settings.output_gain));
-            add_tensors("policy.", policy_);
+            add_network(parameters_, policy_, "policy.");
         }
         free_at_ = parameters_.size();
         if (head_.free_parameters() > 0) parameters_.add("policy.log_deviation", {head_.free_parameters()});
         if constexpr (value_head) {
             value_at_ = parameters_.size();
             value_ = network::Perceptron<Real>(shape(observation_size_, 1, network::Activation::identity, 1.0));
-            add_tensors("value.", value_);
+            add_network(parameters_, value_, "value.");
             value_.initialise(part(parameters_.values(), value_at_, value_), seed, 1);
         }
         if constexpr (!detail::is_told<Head>) policy_.initialise(part(parameters_.values(), 0, policy_), seed, 0);
@@ -477,9 +477,7 @@ public:
         file.put<Real>("target_policy", {std::ssize(target_)}, target_);
         auto words = words_of_episodes();
         file.put<std::int64_t>("episodes", {std::ssize(words)}, words);
-        if (moments_.mean.empty()) return;
-        file.put<double>("state_mean", {observation_size_}, moments_.mean);
-        file.put<double>("state_spread", {observation_size_}, moments_.spread);
+        write_moments(file, moments_);
     }
     void read(const Tensors& file) {
         parameters_.read(file);
@@ -488,10 +486,7 @@ public:
         file.get<std::int64_t>("episodes", {std::ssize(words)}, std::span<std::int64_t>(words));
         for (std::size_t e = 0; e < episodes_.size(); ++e)
             take_words(episodes_[e], words.data() + e * words_an_episode);
-        if (!file.contains("state_mean")) return;
-        for (auto* each : {&moments_.mean, &moments_.spread}) each->resize(static_cast<std::size_t>(observation_size_));
-        file.get<double>("state_mean", {observation_size_}, std::span<double>(moments_.mean));
-        file.get<double>("state_spread", {observation_size_}, std::span<double>(moments_.spread));
+        read_moments(file, observation_size_, moments_);
     }
 
 private:
@@ -577,9 +572,6 @@ private:
             sampler::encode_balance(balance_of(r), settings_.balance_base, to.subspan(own));
         }
         return read_;
-    }
-    void add_tensors(const std::string& prefix, const network::Perceptron<Real>& network) {
-        for (const network::Tensor& tensor : network.tensors()) parameters_.add(prefix + tensor.name, tensor.shape);
     }
     template <class Element>
     static std::span<Element> part(std::span<Element> all, std::int64_t at, const network::Perceptron<Real>& network) {

@@ -32,7 +32,7 @@ public:
 
     /// Its action without exploration, in [-1, 1], for an observation in the world's own units.
     void act(std::span<const double> seen, std::span<double> action) {
-        auto out = policy_.forward(values_, state_of(seen));
+        auto out = policy_.forward(parameters_.values(), state_of(seen));
         for (std::size_t j = 0; j < action.size(); ++j) {
             const double said = double(out[j]);
             action[j] = std::clamp(shape_.squashed ? std::tanh(said) : said, -1.0, 1.0);
@@ -63,19 +63,9 @@ private:
             return path + ": an action of " + std::to_string(shape_.actions) + " numbers of a network's " +
                    std::to_string(policy_.outputs());
         });
-        values_.resize(static_cast<std::size_t>(policy_.parameters()));
-        std::size_t at = 0;
-        for (const network::Tensor& tensor : policy_.tensors()) {
-            std::size_t count = 1;
-            for (std::int64_t extent : tensor.shape) count *= static_cast<std::size_t>(extent);
-            file.get<float>("policy." + tensor.name, tensor.shape, std::span(values_).subspan(at, count));
-            at += count;
-        }
-        for (auto [name, to] : {std::pair("state_mean", &moments_.mean), std::pair("state_spread", &moments_.spread)})
-            if (file.contains(name)) {
-                to->resize(static_cast<std::size_t>(observation_size()));
-                file.get<double>(name, {observation_size()}, std::span<double>(*to));
-            }
+        add_network(parameters_, policy_, "policy.");
+        parameters_.read(file);
+        read_moments(file, observation_size(), moments_);
         read_critic(file);
     }
     static std::string checkpoint_of(const std::string& path) {
@@ -117,7 +107,8 @@ private:
     std::string path_;
     SavedShape shape_;
     network::Perceptron<float> policy_, critic_;
-    std::vector<float> values_, critic_values_, state_;
+    actor::Parameters<float> parameters_;
+    std::vector<float> critic_values_, state_;
     sampler::StateMoments moments_;
 };
 

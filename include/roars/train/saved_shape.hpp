@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "roars/actors/parameters.hpp"
 #include "roars/actors/tensors.hpp"
 #include "roars/networks/perceptron.hpp"
+#include "roars/sampler/standardise.hpp"
 
 namespace roars::train {
 
@@ -48,5 +50,25 @@ private:
     static constexpr const char* widths_name = "policy_shape.widths";
     static constexpr const char* rest_name = "policy_shape.rest";  ///< activations, layer norm, actions, squashed
 };
+
+/// The tensors of a network, under prefix + name; behind what is there.
+template <class Real>
+void add_network(actor::Parameters<Real>& parameters, const network::Perceptron<Real>& network,
+                 const std::string& prefix) {
+    for (const network::Tensor& tensor : network.tensors()) parameters.add(prefix + tensor.name, tensor.shape);
+}
+
+/// How states were standardised: nothing where they were not.
+inline void write_moments(Tensors& file, const sampler::StateMoments& moments) {
+    if (moments.mean.empty()) return;
+    file.put<double>("state_mean", {std::ssize(moments.mean)}, moments.mean);
+    file.put<double>("state_spread", {std::ssize(moments.spread)}, moments.spread);
+}
+inline void read_moments(const Tensors& file, std::int64_t observation_size, sampler::StateMoments& moments) {
+    if (!file.contains("state_mean")) return;
+    for (auto* each : {&moments.mean, &moments.spread}) each->resize(static_cast<std::size_t>(observation_size));
+    file.get<double>("state_mean", {observation_size}, std::span<double>(moments.mean));
+    file.get<double>("state_spread", {observation_size}, std::span<double>(moments.spread));
+}
 
 }  // namespace roars::train
