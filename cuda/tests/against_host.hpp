@@ -48,6 +48,17 @@ template <class HostBatch, class... Column>
 void expect_columns(const HostBatch& is, const HostBatch& should, double tolerance, columns<Column...>) {
     (expect_column<Column>(is, should, tolerance), ...);
 }
+/// The loss of a batch that comes in two pieces.
+template <class Objective, class RunType, class State, class BatchType>
+double loss_in_two(Objective& objective, RunType& run, State& state, BatchType& first, BatchType& second) {
+    objective.begin();
+    objective.add(run, state, first);
+    objective.add(run, state, second);
+    objective(run, state, first);
+    double loss = objective.read(first).loss();
+    objective(run, state, second);
+    return loss + objective.read(second).loss();
+}
 /// Tokens of any number in sequences of any number, a turn for each of them; groups as they are given.
 template <class Real, class Set>
 roars::Batch<Real, Set> random_batch(const std::vector<std::int64_t>& groups = group_offsets) {

@@ -120,13 +120,7 @@ void expect_micro_batches_are_the_batch(const A& algorithm) {
     objective.count(run, state, all);
     objective(run, state, all);
     double whole_loss = objective.read(all).loss();
-    objective.begin();
-    objective.add(run, state, left);
-    objective.add(run, state, right);
-    objective(run, state, left);
-    double loss = objective.read(left).loss();
-    objective(run, state, right);
-    loss += objective.read(right).loss();
+    const double loss = loss_in_two(objective, run, state, left, right);
     EXPECT_NEAR(loss, whole_loss, 1e-12 * (1 + std::abs(whole_loss)));
 }
 TYPED_TEST(AlgorithmOnDevice, MicroBatchesAreTheBatch) {
