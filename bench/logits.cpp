@@ -1,6 +1,8 @@
 /// The objective from logits, and what the actor's logits say of its tokens, against a copy of the logits.
 #include "roars/methods/dapo.hpp"
 #include "roars/objective_logits.hpp"
+#include "roars/regularizer/full_distribution.hpp"
+#include "roars/sampler/geometric_mixture.hpp"
 #include "rollouts.hpp"
 
 namespace {
@@ -56,6 +58,33 @@ void forward(benchmark::State& state) {
     });
 }
 
+/// Reads the logits of both and writes the gradient of the policy's.
+template <class Divergence>
+void divergence_of(benchmark::State& state) {
+    std::int64_t vocabulary = state.range(0), rows = rows_for(vocabulary);
+    auto logits = logits_of(rows, vocabulary), teacher = logits, gradient = logits;
+    bench::fill_normal(std::span(teacher), 22, 0.0, 2.0);
+    std::vector<float> weight(static_cast<std::size_t>(rows), 1.0f), value(weight.size());
+    backend::Host backend;
+    std::int64_t bytes = rows * vocabulary * std::int64_t(sizeof(float));
+    bench::against_copy(state, {2 * bytes, bytes}, rows * vocabulary, [&] {
+        full_divergence(backend, Divergence{}, std::span<const float>(logits), std::span<const float>(teacher),
+                        vocabulary, 1.0, std::span<const float>(weight), std::span(value), std::span(gradient));
+    });
+}
+/// Reads the logits of two policies and writes those of the one between them.
+void mixture(benchmark::State& state) {
+    std::int64_t vocabulary = state.range(0), rows = rows_for(vocabulary);
+    auto policy = logits_of(rows, vocabulary), reference = policy, mixed = policy;
+    bench::fill_normal(std::span(reference), 22, 0.0, 2.0);
+    backend::Host backend;
+    std::int64_t bytes = rows * vocabulary * std::int64_t(sizeof(float));
+    bench::against_copy(state, {2 * bytes, bytes}, rows * vocabulary, [&] {
+        sampler::GeometricMixture{}.mix(backend, std::span<const float>(policy), std::span<const float>(reference),
+                                        vocabulary, std::span(mixed));
+    });
+}
+
 void vocabularies(benchmark::internal::Benchmark* benchmark) {
     for (std::int64_t vocabulary : {32000, 151936}) benchmark->Arg(vocabulary);
     benchmark->UseManualTime()->Unit(benchmark::kMillisecond);
@@ -63,6 +92,12 @@ void vocabularies(benchmark::internal::Benchmark* benchmark) {
 BENCHMARK(objective)->Name("logits/objective and gradient (DAPO)")->Apply(vocabularies);
 BENCHMARK(forward<false>)->Name("logits/logp")->Apply(vocabularies);
 BENCHMARK(forward<true>)->Name("logits/logp and entropy")->Apply(vocabularies);
+BENCHMARK(divergence_of<divergence::ReverseKl>)->Name("logits/ReverseKl and gradient")->Apply(vocabularies);
+BENCHMARK(divergence_of<divergence::ForwardKl>)->Name("logits/ForwardKl and gradient")->Apply(vocabularies);
+BENCHMARK(divergence_of<divergence::JensenShannon>)->Name("logits/JensenShannon and gradient")->Apply(vocabularies);
+BENCHMARK(divergence_of<divergence::TotalVariation>)->Name("logits/TotalVariation and gradient")->Apply(vocabularies);
+BENCHMARK(divergence_of<divergence::Cosine>)->Name("logits/Cosine and gradient")->Apply(vocabularies);
+BENCHMARK(mixture)->Name("logits/GeometricMixture")->Apply(vocabularies);
 
 }  // namespace
 

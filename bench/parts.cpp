@@ -5,8 +5,11 @@
 #include "roars/advantage/across_prompts.hpp"
 #include "roars/advantage/best_minus_second.hpp"
 #include "roars/advantage/best_of_group.hpp"
+#include "roars/advantage/decoupled_components.hpp"
+#include "roars/advantage/exponential_weight.hpp"
 #include "roars/advantage/gae.hpp"
 #include "roars/advantage/gae_tokens.hpp"
+#include "roars/advantage/maximum_a_posteriori.hpp"
 #include "roars/advantage/normalise.hpp"
 #include "roars/advantage/one_step_target.hpp"
 #include "roars/advantage/optimal_token_baseline.hpp"
@@ -15,6 +18,7 @@
 #include "roars/advantage/v_trace.hpp"
 #include "roars/advantage/whiten.hpp"
 #include "roars/critic/multistep.hpp"
+#include "roars/critic/success_probability.hpp"
 #include "roars/critic/value_loss.hpp"
 #include "roars/methods/copo.hpp"
 #include "roars/methods/direct_advantage.hpp"
@@ -49,8 +53,10 @@
 #include "roars/optimizer/surrogates/weighted.hpp"
 #include "roars/optimizer/surrogates/weighted_likelihood.hpp"
 #include "roars/primitives/sampling.hpp"
+#include "roars/regularizer/adaptive.hpp"
 #include "roars/regularizer/kl.hpp"
 #include "roars/regularizer/kl_hinge.hpp"
+#include "roars/regularizer/tuned_weight.hpp"
 #include "roars/reward/combine.hpp"
 #include "roars/reward/format.hpp"
 #include "roars/reward/length.hpp"
@@ -58,11 +64,15 @@
 #include "roars/reward/on_last_token.hpp"
 #include "roars/reward/outcome.hpp"
 #include "roars/reward/repetition.hpp"
+#include "roars/reward/running.hpp"
 #include "roars/reward/truncated.hpp"
 #include "roars/run.hpp"
 #include "roars/sampler/curriculum.hpp"
 #include "roars/sampler/groups.hpp"
 #include "roars/sampler/replay.hpp"
+#include "roars/sampler/resample.hpp"
+#include "roars/sampler/stop_sequences.hpp"
+#include "roars/sampler/then.hpp"
 #include "roars/type_name.hpp"
 #include "rollouts.hpp"
 
@@ -77,14 +87,11 @@ std::int64_t bytes_of(columns<Column...>) {
     return ((Column::extent == Extent::sequence ? sequences : tokens) + ... + 0) * std::int64_t(sizeof(float));
 }
 
-template <class... Column>
-columns<col::grad<Column>...> gradients(columns<Column...>);
-
 /// The objective of some terms: loss, gradient and metrics in one pass.
 template <class... Term>
 void objective(benchmark::State& state, const Term&... weighed) {
     using Wanted = detail::columns_of_terms<typename Term::Term...>;
-    using Gradients = decltype(gradients(unite_t<typename Term::Term::differentiates...>{}));
+    using Gradients = decltype(bench::gradients(unite_t<typename Term::Term::differentiates...>{}));
     auto batch = bench::rollouts<Batch<float, unite_t<Wanted, Gradients>>>(sequences, length);
     backend::Host backend;
     Run run{backend};
@@ -184,6 +191,14 @@ void correction_of(benchmark::State& state) {
                         [&] { part.shape(run, batch); });
 }
 
+void sample_size(benchmark::State& state) {
+    auto batch = bench::rollouts<Batch<float, columns<col::importance_weight, col::mask>>>(sequences, length);
+    backend::Host backend;
+    Run run{backend};
+    bench::against_copy(state, {bytes_of(columns<col::importance_weight, col::mask>{}), 0}, tokens,
+                        [&] { benchmark::DoNotOptimize(correction::effective_sample_size(run, batch)); });
+}
+
 /// The objective of a whole method with its sums over sequences, pairs or the batch, in groups of `group`. Counted is
 /// what comes from outside and the gradient, not what lies between.
 template <class Method>
@@ -205,9 +220,11 @@ void whole_objective(benchmark::State& state, const Method& method, std::int64_t
         benchmark::DoNotOptimize(method.objective(run, memory, batch, method.totals(run, memory, batch)).loss());
     });
 }
-using PairLosses = std::tuple<pair::Hinge, pair::Robust, pair::ExactPair, pair::NoiseContrastive,
-                              pair::BinaryClassifier, pair::SelfPlay, pair::AnchoredZero, pair::AnchoredDown,
-                              pair::LogRatioModulated, pair::FDivergence<pair::link::JensenShannon>>;
+using PairLosses =
+    std::tuple<pair::Hinge, pair::Robust, pair::ExactPair, pair::NoiseContrastive, pair::BinaryClassifier,
+               pair::SelfPlay, pair::AnchoredZero, pair::AnchoredDown, pair::LogRatioModulated,
+               pair::PerToken<pair::Logistic>, pair::FDivergence<pair::link::ForwardKl>,
+               pair::FDivergence<pair::link::JensenShannon>, pair::FDivergence<pair::link::AlphaDivergence>>;
 template <class Surrogate>
 using OfGroups = Algorithm<sampler::Groups, reward::Verified, advantage::GroupZScore, regularizer::None,
                            optimizer::PolicyGradient<Surrogate, aggregate::TokenMean, step::AdamW>>;
@@ -280,6 +297,19 @@ void curriculum(benchmark::State& state) {
     bench::against_copy(state, {16 * source.prompt_count(), 0}, source.prompt_count(),
                         [&] { part.collect(run, memory, source, batch, [](BatchType&) {}); });
 }
+/// Where an answer should have stopped, asked after each of its tokens.
+void stop_sequences(benchmark::State& state) {
+    std::vector<std::int32_t> generated(tokens);
+    bench::fill(std::span(generated), 30, [](const Random& random, std::uint32_t s, std::uint32_t t) {
+        return 4 + random.uniform(s, t) * 1000.0;
+    });
+    const StopSequences stops({{2}, {1, 2, 3}, {3, 3}});
+    bench::against_copy(state, {tokens * std::int64_t(sizeof(std::int32_t)), 0}, tokens, [&] {
+        for (std::int64_t i = 0; i < sequences; ++i)
+            benchmark::DoNotOptimize(stops.cut(std::span<const std::int32_t>(generated).subspan(
+                static_cast<std::size_t>(i * length), static_cast<std::size_t>(length))));
+    });
+}
 /// Draws from a memory of 2^20 items. Of a uniform draw nothing is read but its number; by priority all are.
 template <class Draw>
 void draw_of(benchmark::State& state, const Draw& part, std::int64_t draws) {
@@ -298,18 +328,22 @@ void for_types(std::tuple<T...>, Visit&& visit) {
     (visit(T{}), ...);
 }
 
-using Surrogates =
-    std::tuple<surrogate::PolicyGradient, surrogate::Likelihood, surrogate::Clip, surrogate::DualClip,
-               surrogate::TwoSidedClip, surrogate::SoftGate, surrogate::SquaredLogRatio, surrogate::ClippedWeight,
-               surrogate::VariationalWeight, surrogate::TaperedWeight, surrogate::DivergenceGate<>,
-               surrogate::SequenceClip, surrogate::GeometricMean, surrogate::ImportanceRatio,
-               surrogate::MultipleImportance<behaviour::Known>, surrogate::Weighted<surrogate::Clip>>;
+using Surrogates = std::tuple<surrogate::PolicyGradient, surrogate::Likelihood, surrogate::Clip, surrogate::DualClip,
+                              surrogate::TwoSidedClip, surrogate::SoftGate, surrogate::SquaredLogRatio,
+                              surrogate::ClippedWeight, surrogate::VariationalWeight, surrogate::TaperedWeight,
+                              surrogate::DivergenceGate<>, surrogate::DivergenceGate<surrogate::trust::BinaryKl>,
+                              surrogate::SequenceClip, surrogate::GeometricMean, surrogate::ImportanceRatio,
+                              surrogate::MultipleImportance<behaviour::Known>, surrogate::Weighted<surrogate::Clip>>;
 using Aggregates = std::tuple<aggregate::TokenMean, aggregate::TokenSum, aggregate::SequenceMean,
                               aggregate::SequenceMeanOfAll, aggregate::SequenceSum, aggregate::SequenceSumOverLength,
                               aggregate::ConstantLength, aggregate::Constant>;
 using Penalties =
     std::tuple<regularizer::Kl<kl::K1>, regularizer::Kl<kl::K2>, regularizer::Kl<kl::K3>, regularizer::Kl<kl::Absolute>,
-               regularizer::Kl<kl::StraightThrough<>>, regularizer::ImportanceKl<>, regularizer::EntropyBonus>;
+               regularizer::Kl<kl::StraightThrough<>>, regularizer::Kl<kl::FromReference<>>,
+               regularizer::ImportanceKl<>, regularizer::EntropyBonus>;
+/// Penalties whose coefficient follows what they regulate: the term that is in force at the start.
+using Tuned = std::tuple<regularizer::AdaptiveKl<>, regularizer::AdaptiveEntropy,
+                         regularizer::LearnedMultiplier<regularizer::Kl<kl::FromReference<>, col::logp_old>>>;
 using Advantages =
     std::tuple<advantage::Gae<>, advantage::GaeTokens<>, advantage::VTrace<>, advantage::LeakyVTrace<>,
                advantage::RewardToGo, advantage::ReinforcePlusPlus, advantage::GroupZScore, advantage::GroupMean,
@@ -317,11 +351,17 @@ using Advantages =
                advantage::GroupMeanBatchSpread, advantage::LeaveOneOutZScore, advantage::ScaledMeanBaseline,
                advantage::ReinforcePlusPlusBaseline, advantage::LengthAdaptiveGae<>, advantage::OneStepTarget,
                advantage::Remax, advantage::BestOfGroup, advantage::BestMinusSecond, advantage::OptimalTokenBaseline<>,
-               advantage::LocalAndGlobal<>,
+               advantage::LocalAndGlobal<>, advantage::Whiten<advantage::GaeTokens<>>, advantage::Gdpo,
+               advantage::ConstantBaseline, advantage::ExponentialWeight<>, advantage::MaximumAPosteriori,
+               advantage::OnPolicyMaximumAPosteriori<advantage::Gae<>>,
                advantage::Times<advantage::GroupZScore, weight::Column<col::importance_weight>>>;
-using Critics = std::tuple<critic::SquaredError, critic::ClippedValue, critic::Huber, critic::Expectile>;
+using Critics = std::tuple<critic::SquaredError, critic::ClippedValue, critic::Huber, critic::Expectile,
+                           critic::SuccessProbability>;
 using Corrections = std::tuple<correction::TruncatedToken, correction::IcePop, correction::TruncatedSequence,
-                               correction::IcePopSequence, correction::GeometricMask, correction::Normalised>;
+                               correction::IcePopSequence, correction::GeometricMask, correction::Normalised,
+                               correction::Reject<>, correction::Reject<correction::over::Sum>,
+                               correction::Reject<correction::over::Mean, correction::within::K3>,
+                               correction::Reject<correction::over::Largest, correction::within::K2>>;
 using TwoPhase = std::tuple<surrogate::ClipCov<>, surrogate::KlCov, surrogate::TopEntropy<surrogate::Clip>,
                             surrogate::OffPolicySequenceMask<surrogate::Clip>>;
 
@@ -356,11 +396,17 @@ void add_all() {
     for_types(Penalties{}, [=]<class T>(T term) {
         add("penalty/" + name_of<T>(), [=](benchmark::State& state) { objective(state, Weighed{term, mean}); });
     });
+    for_types(Tuned{}, [=]<class T>(T part) {
+        auto term = std::get<0>(part.terms(state_of<T>{}));
+        add("penalty/" + name_of<T>(), [=](benchmark::State& state) { objective(state, Weighed{term, mean}); });
+    });
     for_types(Advantages{}, []<class T>(T) { add("advantage/" + name_of<T>(), advantage<T>); });
     for_types(Critics{}, [=]<class T>(T term) {
         add("critic/" + name_of<T>(), [=](benchmark::State& state) { objective(state, Weighed{term, mean}); });
     });
     for_types(Corrections{}, []<class T>(T) { add("correction/" + name_of<T>(), correction_of<T>); });
+    add("correction/effective_sample_size", sample_size);
+    add("penalty/KlInReward", correction_of<regularizer::KlInReward>);
     for_types(TwoPhase{}, []<class T>(T) {
         add("surrogate/" + name_of<T>(), [](benchmark::State& state) { whole_objective(state, OfGroups<T>{}, 8); });
     });
@@ -369,6 +415,8 @@ void add_all() {
     };
     method("preference/DPO", methods::dpo, 2);
     method("preference/IPO", methods::ipo, 2);
+    method("preference/IPO, per token", methods::IpoPerToken{}, 2);
+    method("preference/RewardModel", methods::RewardModel{}, 2);
     method("preference/KTO", methods::kto, 2);
     method("preference/SimPO", methods::simpo, 2);
     method("preference/CPO", methods::cpo, 2);
@@ -417,6 +465,8 @@ void add_all() {
     reward("Clip<Verified>", reward::Clip<reward::Verified>{});
     reward("Gate<Format, Verified>", reward::Gate<reward::Format, reward::Verified>{});
     reward("ReplaceTruncated<Verified>", reward::ReplaceTruncated<reward::Verified>{});
+    reward("ScaleTruncated<Verified>", reward::ScaleTruncated<reward::Verified>{});
+    reward("Then<Verified, RunningNormalise>", reward::Then<reward::Verified, reward::RunningNormalise>{});
     reward("Then<Verified, Repetition>", reward::Then<reward::Verified, reward::Repetition>{});
     add("target/NStep", [](benchmark::State& state) { target_of(state, critic::NStep{}); });
     add("target/LambdaReturn", [](benchmark::State& state) { target_of(state, critic::LambdaReturn{}); });
@@ -432,6 +482,15 @@ void add_all() {
     add("collect/DynamicGroups", [](benchmark::State& state) {
         collect(state, sampler::DynamicGroups{.prompts = sequences / 8, .max_draws = 1});
     });
+    add("collect/Then<Groups, FilterGroups<Band>>", [](benchmark::State& state) {
+        collect(state, sampler::Then<sampler::Groups, sampler::FilterGroups<sampler::keep::Band>>{});
+    });
+    add("collect/Then<Groups, MaskTruncated>",
+        [](benchmark::State& state) { collect(state, sampler::Then<sampler::Groups, sampler::MaskTruncated>{}); });
+    add("collect/Then<Groups, ScoreResampling<Power>>", [](benchmark::State& state) {
+        collect(state, sampler::Then<sampler::Groups, sampler::ScoreResampling<sampler::weight::Power>>{});
+    });
+    add("collect/StopSequences", stop_sequences);
     add("collect/Replay<Groups, Uniform>", [](benchmark::State& state) {
         collect(state, sampler::Replay<sampler::Groups, sampler::draw::Uniform>{.capacity = sequences / 8});
     });

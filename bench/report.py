@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes docs/benchmarks/cpu.md from what the benchmarks measured.
 
-Usage: report.py FOLDER COMPILER FLAGS PAGE; FOLDER holds parts.json, logits.json, linear.json, composition.json (Google Benchmark) and,
-where PyTorch was there, pytorch.json.
+Usage: report.py FOLDER COMPILER FLAGS PAGE; FOLDER holds parts.json, critics.json, logits.json, linear.json, composition.json (Google
+Benchmark) and, where PyTorch was there, pytorch.json.
 """
 import json
 import os
@@ -49,13 +49,15 @@ def instructions():
 def main():
     folder, compiler, flags, page = Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4])
     parts, logits = runs(measured(folder, "parts")), runs(measured(folder, "logits"))
+    critics = runs(measured(folder, "critics"))
     composition = runs(measured(folder, "composition"))
     linear = runs(measured(folder, "linear"))
     context = measured(folder, "parts")["context"]
     pytorch = measured(folder, "pytorch")
     samplers = {name: run for name, run in parts.items() if name.startswith("sampler/")}
-    products = {name: run for name, run in parts.items() if name.startswith("products/")}
+    products = {name: run for name, run in (parts | critics).items() if name.startswith("products/")}
     others = {name: run for name, run in parts.items() if name not in samplers and name not in products}
+    rules = {name: run for name, run in critics.items() if name not in products}
 
     text = f"""# Speed on the CPU
 
@@ -87,7 +89,13 @@ that works in place, or that only writes, can be faster than a copy to another p
 among all tokens of a batch and so look at it several times. `collect/` is what a sampler does beside rolling out, against a copy of the rollouts.
 
 """ + shares(others) + """
-From logits, by the size of the vocabulary. The objective's copy reads the logits and writes as many gradients:
+Targets and losses of critics, and losses of whole rows, 131,072 rows (a batch of control has some hundreds: what counts there is the
+networks, below). 8 actions of which one is taken, or actions of 6 numbers, 10 samples, 51 atoms, 32 quantiles; two rows of quantiles are 1,024
+pairs:
+
+""" + shares(rules) + """
+From logits, by the size of the vocabulary. The objective's copy reads the logits and writes as many gradients; that of a
+divergence reads those of both policies:
 
 """ + shares(logits) + """
 Over a fused last linear layer, 2,048 tokens: against its three matrix products alone, which hold all logits; and the
@@ -96,9 +104,10 @@ memory that the objective holds beside its inputs and gradients, as a share of t
 """ + table(["objective", "share of the products", "memory over logits"],
             [[f"`{name}`", f"{run['share_of_products']:.2f}", f"{run['extra_over_logits']:.3f}"]
              for name, run in linear.items()]) + """
-A step rule that is made of matrix products, against those products alone (512 x 1,024):
+What is made of matrix products, against those products alone by Eigen: Muon of a matrix of 512 x 1,024; a step of two critics of 2 x 256
+units at 256 rows, and what CriticWeight asks them. Above 1 it is our product that is the faster one:
 
-""" + table(["rule", "share of the products"],
+""" + table(["part", "share of the products"],
             [[f"`{name.removeprefix('products/')}`", f"{run['share_of_products']:.2f}"]
              for name, run in products.items()]) + """
 ## Samplers

@@ -7,6 +7,10 @@
 
 namespace bench {
 
+/// The columns of their gradients.
+template <class... Column>
+roars::columns<roars::col::grad<Column>...> gradients(roars::columns<Column...>);
+
 /// A batch as a language model's training step has it: `sequences` answers of `length` tokens in groups of 8, nine
 /// tokens of ten trainable, a policy a little away from the one that drew the tokens and from the reference. Every
 /// column that the batch has and a term reads is filled.
@@ -41,6 +45,10 @@ BatchType rollouts(std::int64_t sequences, std::int64_t length) {
     normal(col::step_reward{}, 21, 0.0, 1.0);
     normal(col::model_score{}, 22, 0.0, 1.0);
     normal(col::greedy_outcome{}, 23, 0.0, 1.0);
+    if constexpr (BatchType::template has<col::component_reward>) {
+        batch.set_width(col::component_reward{}, 4);
+        fill_normal(batch[col::component_reward{}], 31, 0.0, 1.0);
+    }
     normal(col::token{}, 30, 0.0, 1000.0);
     flags(col::external{}, 24, 0.1);
     flags(col::planning{}, 25, 0.1);

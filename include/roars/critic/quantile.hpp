@@ -1,14 +1,15 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "roars/critic/rows.hpp"
 #include "roars/fields.hpp"
+#include "roars/simd.hpp"
 
 namespace roars::critic {
 
@@ -36,24 +37,46 @@ struct QuantileHuber {
     /// The same for quantiles at tau_i = tau_of(i).
     template <class Real, class TauOf, class Set>
     double row_loss(std::span<Real> theta, std::span<Real> y, TauOf&& tau_of, Set&& set) const {
+        using Value = std::remove_const_t<Real>;
+        using V = math::Lanes<Value>;
+        constexpr std::size_t width = static_cast<std::size_t>(math::lanes<V>);
+        const std::size_t whole = y.size() / width * width;
+        const double targets = double(std::max<std::size_t>(y.size(), 1));
         double loss = 0.0;
         for (std::size_t i = 0; i < theta.size(); ++i) {
-            double tau = tau_of(i), slope = 0.0;
-            for (Real target : y) {
-                double u = double(target) - double(theta[i]), held = slope_of(u);
-                double weight = std::abs(tau - double(u < 0.0)) / double(y.size());
-                loss += weight * (kappa > 0.0 ? held * (u - 0.5 * kappa * held) : std::abs(u));
-                slope -= weight * held;
-            }
-            set(i, slope);
+            const double tau = tau_of(i);
+            Pair<V> lanes{V(Value(0)), V(Value(0))};
+            for (std::size_t j = 0; j < whole; j += width) add(lanes, V(math::load<V>(&y[j]) - V(theta[i])), tau);
+            Pair<double> sum{double(math::sum(lanes.loss)), double(math::sum(lanes.slope))};
+            for (std::size_t j = whole; j < y.size(); ++j) add(sum, double(y[j]) - double(theta[i]), tau);
+            loss += sum.loss / targets;
+            set(i, sum.slope / targets);
         }
         return loss;
     }
 
 private:
-    /// d (huber(u) / kappa) / du
-    double slope_of(double u) const {
-        return kappa > 0.0 ? std::clamp(u / kappa, -1.0, 1.0) : double(u > 0.0) - double(u < 0.0);
+    /// Of pairs (theta_i, y_j): the loss, and its derivative by theta_i.
+    template <class V>
+    struct Pair {
+        V loss, slope;
+    };
+    /// Adds those of u = y_j - theta_i.
+    template <class V>
+    void add(Pair<V>& sum, const V& u, double tau) const {
+        using Real = math::Scalar<V>;
+        const V nothing(Real(0)), one(Real(1));
+        V weight = math::select(u < nothing, V(static_cast<Real>(1.0 - tau)), V(static_cast<Real>(tau)));
+        if (kappa > 0.0) {
+            const V half(static_cast<Real>(0.5 * kappa)), size(static_cast<Real>(kappa));
+            V held = math::select(u != u, u, math::clamp(V(u / size), -one, one));
+            sum.loss = sum.loss + weight * held * (u - half * held);
+            sum.slope = sum.slope - weight * held;
+        } else {
+            V sign = math::select(u > nothing, one, math::select(u < nothing, -one, nothing));
+            sum.loss = sum.loss + weight * math::abs(u);
+            sum.slope = sum.slope - weight * sign;
+        }
     }
 };
 ROARS_FIELDS(QuantileHuber, kappa)

@@ -11,7 +11,8 @@ namespace roars::critic {
 
 /// r + gamma (1 - terminated) next, the target of one step: nothing is looked at behind a termination, not even a NaN.
 ROARS_FN inline double one_step_target(double reward, double gamma, bool terminated, double next) {
-    return terminated ? reward : reward + gamma * next;
+    double follows = reward + gamma * next;
+    return terminated ? reward : follows;
 }
 
 /// Steps of an environment as streams, one after another: stream i owns the steps [offsets[i], offsets[i + 1]). After a

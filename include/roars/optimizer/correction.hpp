@@ -222,6 +222,10 @@ struct Largest {};
 
 /// Which divergences are let pass. d = logp_behaviour - logp_old held within +-20 samples KL(behaviour || trainer).
 namespace within {
+struct Limits {
+    double low, high;
+    ROARS_FN bool hold(double k) const { return low <= k && k <= high; }
+};
 /// ln low <= d <= ln high.
 struct K1 {
     double low = 0.5;
@@ -230,7 +234,7 @@ struct K1 {
     ROARS_FN V divergence(const V& d) const {
         return d;
     }
-    ROARS_FN bool passes(double k) const { return std::log(low) <= k && k <= std::log(high); }
+    Limits limits() const { return {std::log(low), std::log(high)}; }
 };
 /// d^2 / 2 <= high.
 struct K2 {
@@ -239,7 +243,7 @@ struct K2 {
     ROARS_FN V divergence(const V& d) const {
         return kl::K2::of(d).value;
     }
-    ROARS_FN bool passes(double k) const { return k <= high; }
+    Limits limits() const { return {-std::numeric_limits<double>::infinity(), high}; }
 };
 /// e^{-d} - 1 + d <= high.
 struct K3 {
@@ -248,7 +252,7 @@ struct K3 {
     ROARS_FN V divergence(const V& d) const {
         return kl::K3::unbounded(d);
     }
-    ROARS_FN bool passes(double k) const { return k <= high; }
+    Limits limits() const { return {-std::numeric_limits<double>::infinity(), high}; }
 };
 ROARS_FIELDS(K1, low, high)
 ROARS_FIELDS(K2, high)
@@ -270,6 +274,7 @@ struct Reject {
     struct Divergence {
         using needs = Read;
         Within within;
+        within::Limits limits;
         template <class X>
         ROARS_FN value_t<X> operator()(const X& x) const {
             return within.divergence(detail::held(value_t<X>(x[col::logp_behaviour{}] - x[col::logp_old{}])));
@@ -287,7 +292,7 @@ struct Reject {
                 k = at(i, t);
             else
                 k = Over::of(x.of(i));
-            if (!divergence.within.passes(k)) x[col::mask{}][t] = 0;
+            if (!divergence.limits.hold(k)) x[col::mask{}][t] = 0;
         }
     };
     /// A thread walks a sequence.
@@ -299,14 +304,14 @@ struct Reject {
             double largest = -std::numeric_limits<double>::infinity();
             for (std::int64_t t = x.token_offsets[i]; t < x.token_offsets[i + 1]; ++t)
                 if (x.trainable(t)) largest = math::max(largest, token.at(i, t));
-            if (token.divergence.within.passes(largest)) return;
+            if (token.divergence.limits.hold(largest)) return;
             for (std::int64_t t = x.token_offsets[i]; t < x.token_offsets[i + 1]; ++t) x[col::mask{}][t] = 0;
         }
     };
     template <class RunType, BatchWith<col::mask, col::logp_old, col::logp_behaviour> BatchType>
     void shape(RunType& run, BatchType& batch) const {
         using Here = roars::detail::EverywhereOf<RunType>;
-        Divergence divergence{within};
+        Divergence divergence{within, within.limits()};
         if constexpr (std::is_same_v<Over, over::Token>) {
             auto x = view_of<needs>(run, batch);
             Here::for_each_token(run.backend, batch, OfToken<decltype(x)>{divergence, x});
