@@ -1,4 +1,7 @@
 #include "cuda_device.cuh"
 
 #include "algorithm_test.hpp"
-#include "graph_test.cuh"  // of what the other has made already: kernels are dear to compile
+#include "objective_test.hpp"
+#include "step_test.hpp"
+
+#include "graph_test.cuh"  // of what the others have made already: kernels are dear to compile

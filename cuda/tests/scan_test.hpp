@@ -24,9 +24,9 @@ const std::vector<std::vector<std::int64_t>> shapes{
     {0, 1023, 1026, 5000, 20000},
 };
 
-struct Data {
+struct Maps {
     std::vector<double> a, b;
-    explicit Data(std::int64_t count) {
+    explicit Maps(std::int64_t count) {
         std::mt19937 engine(5);
         std::uniform_real_distribution<double> uniform(-1.0, 1.0);
         for (std::int64_t i = 0; i < count; ++i) {
@@ -44,7 +44,7 @@ void expect_equal(const Buffer<double, D>& is, const std::vector<double>& should
 TYPED_TEST(ScanOnDevice, RecursionsAreThoseOfTheHost) {
     backend::Host host;
     for (const auto& offsets : shapes) {
-        Data data(offsets.back());
+        Maps data(offsets.back());
         TypeParam device;
         std::vector<double> expected(data.a.size());
         std::span<const double> a(data.a), b(data.b);
@@ -63,7 +63,7 @@ TYPED_TEST(ScanOnDevice, RecursionsAreThoseOfTheHost) {
 TYPED_TEST(ScanOnDevice, SumsAreThoseOfTheHost) {
     backend::Host host;
     for (const auto& offsets : shapes) {
-        Data data(offsets.back());
+        Maps data(offsets.back());
         TypeParam device;
         std::vector<double> expected(data.a.size());
         std::span<const double> b(data.b);
@@ -101,7 +101,7 @@ TYPED_TEST(ScanOnDevice, ACutIsNotLookedThrough) {
     EXPECT_EQ(y[2001], 999.0);
 }
 TYPED_TEST(ScanOnDevice, TheSameRunGivesTheSameBits) {
-    Data data(300000);
+    Maps data(300000);
     TypeParam device;
     auto offsets = put(device, std::vector<std::int64_t>{0, 5, 299000, 300000});
     auto a = put(device, data.a), b = put(device, data.b);

@@ -28,10 +28,10 @@ template <class D>
 struct SegmentsOnDevice : OnDevice<D> {};
 TYPED_TEST_SUITE(SegmentsOnDevice, Devices);
 
-struct Data {
+struct Segmented {
     std::vector<std::int64_t> offsets{0};
     std::vector<float> x, mask;
-    explicit Data(const std::vector<std::int64_t>& sizes) {
+    explicit Segmented(const std::vector<std::int64_t>& sizes) {
         for (auto size : sizes) offsets.push_back(offsets.back() + size);
         std::mt19937 engine(7);
         std::normal_distribution<float> normal(3.0f, 2.0f);
@@ -47,7 +47,7 @@ struct Data {
 
 TYPED_TEST(SegmentsOnDevice, ReductionsAreThoseOfTheHost) {
     for (const auto& sizes : ragged) {
-        Data data(sizes);
+        Segmented data(sizes);
         TypeParam device;
         backend::Host host;
         std::span<const float> x(data.x), mask(data.mask);
@@ -92,7 +92,7 @@ TYPED_TEST(SegmentsOnDevice, ReductionsAreThoseOfTheHost) {
 }
 
 TYPED_TEST(SegmentsOnDevice, ASegmentDoesNotDependOnItsNeighbours) {
-    Data data({700, 9000, 30});
+    Segmented data({700, 9000, 30});
     TypeParam device;
     for (auto& x : data.x) x = std::isnan(x) ? 0.1f : x;
     auto offsets = put(device, data.offsets);
@@ -110,7 +110,7 @@ TYPED_TEST(SegmentsOnDevice, ASegmentDoesNotDependOnItsNeighbours) {
 
 TYPED_TEST(SegmentsOnDevice, BroadcastFindsTheOwner) {
     for (const auto& sizes : ragged) {
-        Data data(sizes);
+        Segmented data(sizes);
         TypeParam device;
         std::vector<std::int64_t> number(data.count());
         std::iota(number.begin(), number.end(), 0);

@@ -1,5 +1,0 @@
-#include "../cuda_device.cuh"
-
-#include "roars/cuda/blas.cuh"
-
-#include "../text_actor_test.hpp"

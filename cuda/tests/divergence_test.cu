@@ -1,3 +1,0 @@
-#include "cuda_device.cuh"
-
-#include "divergence_test.hpp"

@@ -1,3 +1,0 @@
-#include "cuda_device.cuh"
-
-#include "objective_test.hpp"
