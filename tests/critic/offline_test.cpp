@@ -161,6 +161,45 @@ TEST(QuantileHuber, TheQuantilesOfTheTargetsCannotBeImproved) {
                 1e-8);
 }
 
+TEST(QuantileHuber, AsManyTargetsAsAreThereAreAPlainLoop) {
+    backend::Host host;
+    for (double kappa : {0.0, 0.7})
+        for (std::size_t targets : {0, 1, 2, 7, 8, 9, 33}) {
+            Values theta{-0.4, 0.1, 0.9}, target(targets), gradient(3, 1.0);
+            for (std::size_t j = 0; j < targets; ++j) target[j] = 3.0 * std::sin(2.0 * double(j));
+            double should = 0.0;
+            Values slope(3, 0.0);
+            for (std::size_t i = 0; i < 3; ++i)
+                for (double y : target) {
+                    double u = y - theta[i], tau = (double(i) + 0.5) / 3.0;
+                    double weight = std::abs(tau - double(u < 0.0)) / double(targets);
+                    double held = kappa > 0.0 ? std::clamp(u / kappa, -1.0, 1.0) : double(u > 0.0) - double(u < 0.0);
+                    should += weight * held * (u - 0.5 * kappa * held);
+                    slope[i] -= weight * held;
+                }
+            auto stride = static_cast<std::int64_t>(targets);
+            EXPECT_NEAR(
+                critic::QuantileHuber{kappa}.loss(host, Read{theta, 3}, Read{target, stride}, Write{gradient, 3}),
+                should, 1e-14);
+            for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(gradient[i], slope[i], 1e-14) << targets;
+        }
+}
+
+TEST(QuantileHuber, WhatIsNoNumberIsSeenAndWhatIsInfiniteHasASlope) {
+    backend::Host host;
+    for (std::size_t at : {0, 10}) {
+        Values theta{0.0}, target(11, 0.5), gradient(1);
+        target[at] = minus_infinity;
+        EXPECT_EQ(critic::QuantileHuber{}.loss(host, Read{theta, 1}, Read{target, 11}, Write{gradient, 1}),
+                  -minus_infinity);
+        EXPECT_NEAR(gradient[0], (0.5 - 10 * 0.25) / 11, 1e-14);
+        target[at] = std::nan("");
+        EXPECT_TRUE(
+            std::isnan(critic::QuantileHuber{}.loss(host, Read{theta, 1}, Read{target, 11}, Write{gradient, 1})));
+        EXPECT_TRUE(std::isnan(gradient[0]));
+    }
+}
+
 TEST(OfflineTargets, OfNoRowsAreZero) {
     backend::Host host;
     Values none;
