@@ -116,6 +116,13 @@ auto& innermost(Sampler& sampler) {
         return sampler;
 }
 
+/// A rate that falls to 0 at the end of the run, which fit_to_the_run says.
+template <class Method>
+void fall_to_zero(Method& method) {
+    set_everywhere(method, ".decay.last", 0);
+    set_everywhere(method, ".total_steps", 0);
+}
+
 /// The papers' settings are for millions of steps. These are for worlds of a few numbers, and networks of 64 units. A
 /// network of action values has more of them, normalised, at a rate that falls to 0: what one step of Q-learning takes
 /// to keep what it has found (docs/methods/dqn.md).
@@ -151,14 +158,14 @@ void control_settings(Method& method, ControlFlags<typename Learner::Settings>& 
         const bool many = method.optimizer.epochs > 1;
         flags.run.updates = many ? 5 : 200;
         if (many) method.sampler.steps = 256;
+        if (many) fall_to_zero(method);
     }
     if constexpr (std::is_same_v<typename Learner::PolicyHead, actor::ActionValues>) {
         flags.run.iterations = 50;
         flags.control.width = 128;
         flags.control.layer_norm = true;
         set_everywhere(method, ".max_norm", 1e4);
-        set_everywhere(method, ".decay.last", 0);
-        set_everywhere(method, ".total_steps", 0);
+        fall_to_zero(method);
         if constexpr (requires { method.optimizer.surrogate.rule; }) flags.control.quantiles = 11;
     }
 }
@@ -173,7 +180,7 @@ void fit_to_the_run(Method& method, ControlRun& run) {
     for_each_algorithm(method, [&](auto& algorithm) {
         if constexpr (requires { algorithm.optimizer.step.schedule.total_steps; })
             if (auto& total = algorithm.optimizer.step.schedule.total_steps; total == 0)
-                total = run.iterations * run.updates;
+                total = run.iterations * run.updates * algorithm.optimizer.epochs * algorithm.optimizer.minibatches;
     });
 }
 

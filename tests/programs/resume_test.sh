@@ -56,6 +56,8 @@ compare priorities 5 14 --method prioritised-dqn --task cartpole --seed 7 --iter
     --checkpoint_every 3 --control.evaluation_episodes 2
 compare rollouts 6 20 --method ppo-control --task cartpole --seed 8 --iterations 30 --updates 1 --checkpoint_every 4 \
     --control.evaluation_episodes 2 --sampler.steps 64
+grep -q '"total_steps": 9600' "$folder/rollouts-whole/settings.json" ||
+    fail "rollouts: the rate is to fall over 30 iterations of 10 epochs of 32 minibatches"
 compare stages 130 900 --method tscac --task sessions --seed 9 --stage.iterations 100 --stage_2.iterations 100 \
     --stage_3.iterations 100 --stage_4.iterations 100 --stage_5.iterations 800 --checkpoint_every 70 --evaluate_every 500
 
