@@ -5,7 +5,7 @@
 namespace roars::actor {
 
 using matrix::add_product;
-using matrix::AlignedVector;
+using matrix::Aligned;
 using matrix::Buffer;
 using matrix::ConstMatrixMap;
 using matrix::ConstVectorMap;

@@ -2,15 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "roars/actors/matrix.hpp"
 #include "roars/actors/tensors.hpp"
 #include "roars/error.hpp"
+#include "roars/primitives/aligned.hpp"
 
 namespace roars::actor {
 
@@ -23,7 +22,7 @@ struct TensorEntry {
 };
 
 /// What is trained: one flat buffer of values, one of gradients, and the table of the tensors in them. A step rule sees
-/// two spans; a snapshot is a copy; an actor sees matrices.
+/// two spans; a snapshot is a copy.
 template <class Real>
 class Parameters {
 public:
@@ -58,14 +57,6 @@ public:
     std::span<const Real> values(const std::string& name) const { return part(values(), tensor(name)); }
     std::span<Real> gradients(const std::string& name) { return part(gradients(), tensor(name)); }
 
-    /// Views from an offset that add() returned; neighbours in the buffer may be read as one matrix.
-    ConstWeightMap<Real> weight(std::int64_t offset, std::int64_t rows, std::int64_t columns) const {
-        return {values_.data() + offset, rows, columns};
-    }
-    ConstVectorMap<Real> vector(std::int64_t offset, std::int64_t count) const {
-        return {values_.data() + offset, count};
-    }
-
     /// Copies every tensor into `file`, under prefix + name.
     void write(Tensors& file, const std::string& prefix = "") const {
         for (const TensorEntry& entry : tensors_)
@@ -74,7 +65,7 @@ public:
     /// Takes every tensor of the table from `file`; others in the file are left alone. Throws before it changes
     /// anything.
     void read(const Tensors& file, const std::string& prefix = "") {
-        AlignedVector<Real> loaded(values_.size());
+        matrix::Aligned<Real> loaded(values_.size());
         for (const TensorEntry& entry : tensors_) {
             std::span<Real> target = part(std::span<Real>(loaded), entry);
             file.get<Real>(prefix + entry.name, entry.shape, target);
@@ -89,7 +80,7 @@ private:
     }
 
     std::vector<TensorEntry> tensors_;
-    AlignedVector<Real> values_, gradients_;
+    matrix::Aligned<Real> values_, gradients_;
 };
 
 }  // namespace roars::actor

@@ -235,7 +235,7 @@ private:
     /// A lane sums gradients in a fixed order; lanes are added in a fixed order. Their number depends on the size
     /// alone.
     struct Lane {
-        AlignedVector<Real> gradients;
+        Aligned<Real> gradients;
         Buffer<Real> gate, wide, narrow, projected;
     };
     struct Workspace {
@@ -300,22 +300,29 @@ private:
         }
     }
 
+    /// Views of the parameters; neighbours in the buffer may be read as one matrix.
+    ConstWeightMap<Real> matrix_at(std::int64_t offset, std::int64_t rows, std::int64_t columns) const {
+        return {parameters_.values().data() + offset, rows, columns};
+    }
+    ConstVectorMap<Real> vector_at(std::int64_t offset, std::int64_t count) const {
+        return {parameters_.values().data() + offset, count};
+    }
     Real attention_scale() const { return static_cast<Real>(settings_.attention_scale()); }
-    ConstVectorMap<Real> gain(std::int64_t place) const { return parameters_.vector(place, settings_.width); }
+    ConstVectorMap<Real> gain(std::int64_t place) const { return vector_at(place, settings_.width); }
     ConstWeightMap<Real> embedding() const {
-        return parameters_.weight(places_.embedding, settings_.vocabulary, settings_.width);
+        return matrix_at(places_.embedding, settings_.vocabulary, settings_.width);
     }
     ConstWeightMap<Real> projection(const LayerPlaces& place) const {
-        return parameters_.weight(place.query, 3 * settings_.width, settings_.width);
+        return matrix_at(place.query, 3 * settings_.width, settings_.width);
     }
     ConstWeightMap<Real> output(const LayerPlaces& place) const {
-        return parameters_.weight(place.output, settings_.width, settings_.width);
+        return matrix_at(place.output, settings_.width, settings_.width);
     }
     ConstWeightMap<Real> up(const LayerPlaces& place) const {
-        return parameters_.weight(place.up, settings_.hidden, settings_.width);
+        return matrix_at(place.up, settings_.hidden, settings_.width);
     }
     ConstWeightMap<Real> down(const LayerPlaces& place) const {
-        return parameters_.weight(place.down, settings_.width, settings_.hidden);
+        return matrix_at(place.down, settings_.width, settings_.hidden);
     }
 
     // Forward.
@@ -445,7 +452,7 @@ private:
                                 w.inverse_root.data() + begin, normed);
         set_product(w.logits.columns(begin, count), embedding(), normed);
         if (!settings_.value_head) return;
-        auto weight = parameters_.vector(places_.value_weight, settings_.width);
+        auto weight = vector_at(places_.value_weight, settings_.width);
         Real bias = parameters_.values()[static_cast<std::size_t>(places_.value_bias)];
         for (std::int64_t i = 0; i < count; ++i) w.values.data()[begin + i] = weight.dot(normed.col(i)) + bias;
     }
@@ -492,7 +499,7 @@ private:
         add_product(weight_gradient(lane, places_.embedding, vocabulary, width), normed, grad.transpose());
         if (!grad_values.empty()) {
             ConstVectorMap<Real> grad_value(grad_values.data() + begin, count);
-            grad_normed += parameters_.vector(places_.value_weight, width) * grad_value.transpose();
+            grad_normed += vector_at(places_.value_weight, width) * grad_value.transpose();
             VectorMap<Real>(lane.gradients.data() + places_.value_weight, width) += normed * grad_value;
             lane.gradients[static_cast<std::size_t>(places_.value_bias)] += grad_value.sum();
         }
@@ -786,7 +793,7 @@ private:
     typename Transformer<Real>::Workspace prefill_, work_;
     LiveRollouts rows_;
     std::vector<std::int64_t> last_tokens_;
-    AlignedVector<Real> turned_;
+    Aligned<Real> turned_;
     Buffer<Real> cache_, normed_, mixed_, projected_, raised_;
     std::int64_t capacity_ = 0;
     backend::Host backend_;

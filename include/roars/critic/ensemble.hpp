@@ -45,8 +45,9 @@ struct Ensemble {
         expect(widths.empty() || widths == wanted, [&] {
             return "critic: rows of " + std::to_string(inputs) + " numbers, expected " + std::to_string(widths.front());
         });
-        networks_.assign(static_cast<std::size_t>(members),
-                         network::Perceptron<Real>({.widths = wanted, .layer_norm = settings.layer_norm}));
+        networks_.clear();
+        for (std::int64_t k = 0; k < members; ++k)
+            networks_.emplace_back(network::PerceptronSettings{.widths = wanted, .layer_norm = settings.layer_norm});
         const std::int64_t count = networks_.front().parameters();
         if (widths.empty()) {
             widths = wanted;

@@ -3,7 +3,8 @@
 #include <Eigen/Core>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+
+#include "roars/primitives/aligned.hpp"
 
 namespace roars::matrix {
 
@@ -26,11 +27,6 @@ template <class Real>
 using VectorMap = Eigen::Map<Eigen::Matrix<Real, Eigen::Dynamic, 1>>;
 template <class Real>
 using ConstVectorMap = Eigen::Map<const Eigen::Matrix<Real, Eigen::Dynamic, 1>>;
-
-/// Aligned to Eigen's packets: where a vectorised loop begins decides how its sum is rounded, and a run must not depend
-/// on what malloc returns.
-template <class Real>
-using AlignedVector = std::vector<Real, Eigen::aligned_allocator<Real>>;
 
 /// An activation that keeps its memory when the batch shrinks: steady state allocates nothing.
 template <class Real>
@@ -56,7 +52,7 @@ public:
     std::int64_t size() const { return rows_ * columns_; }
 
 private:
-    AlignedVector<Real> storage_;
+    Aligned<Real> storage_;
     std::int64_t rows_ = 0, columns_ = 0;
 };
 

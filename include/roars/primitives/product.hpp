@@ -4,31 +4,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <utility>
-#include <vector>
 
+#include "roars/primitives/aligned.hpp"
 #include "roars/simd.hpp"
 
 /// Products of small matrices on the calling thread, for networks of a few thousand weights, where what a library
 /// spends on packing and threads is more than the product.
 namespace roars::matrix {
-
-/// Memory on the bounds of lanes, the same to a compiler that has none.
-template <class Real>
-struct LaneAllocator {
-    using value_type = Real;
-    static constexpr std::align_val_t alignment{64};
-
-    LaneAllocator() = default;
-    template <class Other>
-    LaneAllocator(const LaneAllocator<Other>&) {}
-    Real* allocate(std::size_t count) { return static_cast<Real*>(::operator new(count * sizeof(Real), alignment)); }
-    void deallocate(Real* memory, std::size_t) { ::operator delete(memory, alignment); }
-    bool operator==(const LaneAllocator&) const = default;
-};
-template <class Real>
-using Aligned = std::vector<Real, LaneAllocator<Real>>;
 
 /// Widths are filled up with zeros to whole lanes.
 template <class Real>
