@@ -212,7 +212,7 @@ void check_widths(const BatchType& batch, columns<Column...>) {
 
 /// Errors: settings by which not even the only token of a batch has a finite weight (a length of 0).
 template <class Aggregate>
-void check_aggregate(const Aggregate& aggregate) {
+void check_aggregate(Aggregate aggregate) {
     expect(std::isfinite(aggregate.weight(Counts{1, 1, 1, 1}, 1)),
            "aggregate: the weight of a token is not finite, expected max_length or normalizer other than 0");
 }

@@ -373,7 +373,7 @@ constexpr Option options[] = {
 #undef FUNCTION
 
 /// A bar would end a cell of the table.
-std::string cell(std::string_view text) { return "`" + std::string(text) + "`"; }
+std::string cell(std::string_view text) { return std::string("`").append(text).append("`"); }
 
 }  // namespace
 
