@@ -146,6 +146,7 @@ ROARS_COLUMN(return_to_go, token, task, real);      ///< the sum of rewards from
 ROARS_COLUMN(step_number, token, task, real);       ///< of its episode, from 0
 ROARS_COLUMN(policy_action, token, actor, real);    ///< a row: the policy's own action in that state, now
 ROARS_COLUMN(balance, token, actor, real);          ///< improvement against constraint: an input of the policy
+ROARS_COLUMN(task, token, actor, real);             ///< a row: what is wanted there, an input of policy and critic
 ROARS_COLUMN(balanced_action, token, actor, real);  ///< a row: the policy's action by the balance chosen for the state
 ROARS_COLUMN(action_by_balance, token, actor, real);  ///< a row: how that action moves with that balance
 ROARS_COLUMN(turn_outcome, turn, task, real);         ///< raw score of a turn

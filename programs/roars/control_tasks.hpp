@@ -8,6 +8,7 @@
 #include "roars/environments/any_world.hpp"
 #include "roars/environments/cart_pole.hpp"
 #include "roars/environments/continuous_bandit.hpp"
+#include "roars/environments/flickering.hpp"
 #include "roars/environments/grid_world.hpp"
 #include "roars/environments/mountain_car.hpp"
 #include "roars/environments/mujoco.hpp"
@@ -21,6 +22,7 @@ using LargeLake = std::remove_cvref_t<decltype(env::frozen_lake_8x8())>;
 using Cliff = std::remove_cvref_t<decltype(env::cliff_walking())>;
 
 struct ContinuousWorld : env::AnyWorld<env::Pendulum, env::MountainCarContinuous, env::PointReach, env::CliffBandit,
+                                       env::Flickering<env::Pendulum>,
 #if defined(ROARS_MUJOCO)
                                        env::Hopper<>, env::Walker2d<>, env::HalfCheetah, env::Ant<>,
 #endif
@@ -32,7 +34,8 @@ struct ContinuousWorld : env::AnyWorld<env::Pendulum, env::MountainCarContinuous
     double action_high() const { return high; }
     double low = -1, high = 1;
 };
-struct DiscreteWorld : env::AnyWorld<env::CartPole, env::Acrobot, env::MountainCar, SmallLake, LargeLake, Cliff> {
+struct DiscreteWorld : env::AnyWorld<env::CartPole, env::Acrobot, env::MountainCar, SmallLake, LargeLake, Cliff,
+                                     env::Flickering<env::CartPole>> {
     using AnyWorld::AnyWorld;
     static constexpr int action_count = 4;
 };
@@ -45,6 +48,7 @@ void for_each_continuous(Visit&& visit) {
     visit("point-reach", env::PointReach{});
     visit("cliff-bandit", env::CliffBandit{});
     visit("target-bandit", env::TargetBandit<1>{});
+    visit("pendulum-flickering", env::Flickering<env::Pendulum>{});
 #if defined(ROARS_MUJOCO)
     visit("hopper", env::Hopper<>{});
     visit("walker2d", env::Walker2d<>{});
@@ -60,6 +64,7 @@ void for_each_discrete(Visit&& visit) {
     visit("frozen-lake", env::frozen_lake());
     visit("frozen-lake-8x8", env::frozen_lake_8x8());
     visit("cliff-walking", env::cliff_walking());
+    visit("cartpole-flickering", env::Flickering<env::CartPole>{});
 }
 
 template <bool continuous>

@@ -19,6 +19,7 @@ Programs all_programs() {
     add_rollout_methods(programs);
     add_offline_methods(programs);
     add_data_constraint_methods(programs);
+    add_zero_shot_methods(programs);
     add_behaviour_model_methods(programs);
     add_sequence_models(programs);
     add_session_methods(programs);

@@ -71,6 +71,7 @@ void add_action_value_methods(Programs& programs);
 void add_rollout_methods(Programs& programs);
 void add_offline_methods(Programs& programs);
 void add_data_constraint_methods(Programs& programs);
+void add_zero_shot_methods(Programs& programs);
 void add_behaviour_model_methods(Programs& programs);
 void add_sequence_models(Programs& programs);
 void add_session_methods(Programs& programs);

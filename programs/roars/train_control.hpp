@@ -131,6 +131,12 @@ void control_settings(Method& method, ControlFlags<typename Learner::Settings>& 
     set_everywhere(method, ".learning_rate", 1e-3);
     set_everywhere(method, "network.width", 64);
     set_everywhere(method, "model.width", 64);
+    if constexpr (requires { method.advantage.tasks; }) {
+        method.advantage.forward.width = 128, method.advantage.backward.width = 64;
+        method.sampler.base.batch_size = 128;
+        set_everywhere(method, "memory.units", 64);
+        set_everywhere(method, "memory.length", 8);
+    }
     if constexpr (requires { method.advantage.model_batches; }) {
         method.advantage.model_batches = std::min<std::int64_t>(method.advantage.model_batches, 2000);
         method.advantage.critics_after = std::min<std::int64_t>(method.advantage.critics_after, 2000);
@@ -286,8 +292,12 @@ int train_control(const methods::Facts& facts, const Request& request) {
     expect_run(corrects, flags.base, request.method, "base", "base policy");
     expect_run(taught, flags.teacher, request.method, "teacher", "teacher");
     for_each_algorithm(method, [&](auto& algorithm) {
-        if constexpr (requires { algorithm.advantage.actions; })
-            algorithm.advantage.actions = env::world_sizes(world).action;
+        if constexpr (requires { algorithm.advantage.acts.count; })
+            algorithm.advantage.acts.count = env::world_sizes(world).action;
+        if constexpr (requires { algorithm.advantage.tasks; })
+            flags.control.task_dimensions = algorithm.advantage.dimensions;
+        if constexpr (requires { algorithm.advantage.memory.length; })
+            flags.control.context = algorithm.advantage.memory.length;
     });
     train::SnapshotStore<ContinuousWorld> snapshots;  // outlives the learner's world
     const auto dressed = [&] {

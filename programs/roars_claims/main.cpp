@@ -44,6 +44,8 @@ std::vector<Experiment> all_experiments() {
                      add_dataset_perspective,
                      add_guided_policy,
                      add_zero_shot,
+                     add_zero_shot_memory,
+                     add_zero_shot_continuous,
                      add_dataset_constraint,
                      add_demonstrations,
                      add_dual_rl,

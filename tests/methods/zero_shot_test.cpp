@@ -363,13 +363,13 @@ RC_GTEST_PROP(Sphere, TheGradientIsTheFiniteDifferenceAndHasNoPartAlongTheVector
 }
 
 /// A corridor of four cells; action 0 goes left, action 1 right, 2 stays.
-using Steps = Batch<double, columns<col::state, col::token, col::next_state, col::terminated>>;
+using Steps = Batch<double, columns<col::state, col::token, col::next_state, col::terminated, col::task>>;
 std::int64_t step_in_corridor(std::int64_t cell, std::int64_t action) {
     return std::clamp<std::int64_t>(cell + (action == 0 ? -1 : action == 1 ? 1 : 0), 0, 3);
 }
 Steps corridor(Draw& draw, std::int64_t rows) {
     Steps batch{Offsets(std::vector<std::int64_t>{0, rows})};
-    batch.set_width(col::state{}, 4), batch.set_width(col::next_state{}, 4);
+    batch.set_width(col::state{}, 4), batch.set_width(col::next_state{}, 4), batch.set_width(col::task{}, 4);
     for (std::int64_t i = 0; i < rows; ++i) {
         std::int64_t cell = draw.whole(0, 3), action = draw.whole(0, 2);
         batch.row(col::state{}, i)[std::size_t(cell)] = 1;
@@ -380,12 +380,11 @@ Steps corridor(Draw& draw, std::int64_t rows) {
 }
 template <class Doubt>
 critic::ForwardBackwardModel<Doubt> small_model() {
-    return {.actions = 3,
-            .dimensions = 4,
+    return {.dimensions = 4,
             .forward = {.width = 32, .layers = 1},
             .backward = {.layers = 0},
             .loss = {.gamma = 0.8},
-            .doubt = {},
+            .acts = {.count = 3},
             .step = {.learning_rate = 3e-3},
             .polyak = {.tau = 0.05}};
 }
@@ -397,7 +396,9 @@ auto learn_corridor(std::uint32_t iterations) {
     critic::ForwardBackwardState<double> state;
     for (std::uint32_t i = 0; i < iterations; ++i) {
         roars::Run run{host, Random(3).at(i)};
-        model.learn(run, state, corridor(draw, 32));
+        auto steps = corridor(draw, 32);
+        model.draw(run, state, std::as_const(steps)[col::state{}], 4, steps[col::task{}]);
+        model.learn(run, state, steps);
     }
     return state;
 }
@@ -440,6 +441,151 @@ TEST(ForwardBackwardModel, IsAFunctionOfTheSeedAndDoubtChangesIt) {
     critic::ForwardBackwardState<double> state;
     EXPECT_THROW(small_model<critic::doubt::None>().learn(run, state, wrong), Error);
     EXPECT_NO_THROW(small_model<critic::doubt::None>().learn(run, state, Steps()));
+}
+
+/// Rows of a model in double, tasks on the sphere; the policy says any actions.
+template <class Acts>
+struct AnyRows {
+    using Model = critic::ForwardBackwardModel<critic::doubt::OfMeasures, Acts>;
+    using BatchType = Batch<double, unite_t<columns<col::mask>, needs_of<Model>, gives_of<Model>>>;
+    Model model{
+        .dimensions = 3, .members = 2, .forward = {.width = 8, .layers = 1}, .backward = {.width = 8, .layers = 1}};
+    typename Model::template StateOf<double> own;
+    BatchType batch;
+
+    explicit AnyRows(Draw& draw, std::int64_t rows = 5) {
+        const std::vector<std::int64_t> whole{0, rows};
+        batch.reshape(whole);
+        auto fill = [&]<class Column>(Column column, std::int64_t width) {
+            if constexpr (BatchType::template has<Column>) {
+                batch.set_width(column, width);
+                for (auto& each : batch[column]) each = draw.real(-1, 1);
+            }
+        };
+        fill(col::state{}, 2), fill(col::next_state{}, 2), fill(col::task{}, 3);
+        fill(col::action{}, 2), fill(col::policy_action{}, 2), fill(col::next_policy_action{}, 2);
+        for (double& each : batch[col::terminated{}]) each = draw.chance(0.3);
+        if constexpr (BatchType::template has<col::token>)
+            for (auto& each : batch[col::token{}]) each = std::int32_t(draw.whole(0, 1));
+    }
+    void train(int steps) {
+        backend::Host host;
+        for (int i = 0; i < steps; ++i) {
+            roars::Run run{host, Random(1).at(std::uint32_t(i))};
+            model.learn(run, own, batch);
+        }
+    }
+};
+
+TEST(ContinuousForwardBackward, TheSlopeIsThatOfTheLeastValue) {
+    Draw draw(3);
+    AnyRows<critic::acts::Continuous> rows(draw);
+    rows.train(1);
+    backend::Host host;
+    roars::Run run{host, Random(1)};
+    auto values = [&] {
+        rows.model.estimate(run, rows.own, rows.batch);
+        return Values(rows.batch[col::q{}].begin(), rows.batch[col::q{}].end());
+    };
+    values();
+    const Values slope(rows.batch[col::q_gradient{}].begin(), rows.batch[col::q_gradient{}].end());
+    for (std::size_t i = 0; i < slope.size(); ++i) {
+        double& at = rows.batch[col::policy_action{}][i];
+        const double before = at, step = 1e-6;
+        at = before + step;
+        const double above = values()[i / 2];
+        at = before - step;
+        const double below = values()[i / 2];
+        at = before;
+        EXPECT_NEAR(slope[i], (above - below) / (2 * step), 1e-7) << i;
+    }
+}
+
+TEST(ContinuousForwardBackward, CandidatesStandBehindTheRowsOfTheData) {
+    Draw draw(5);
+    AnyRows<critic::acts::Continuous> rows(draw, 4);
+    auto& acts = rows.model.acts;
+    acts.uniform = 1, acts.policy = 2, acts.next_policy = 1, acts.data = 1;
+    acts.rule.sigma = 0;  // the policy's own actions
+    backend::Host host;
+    roars::Run run{host, Random(1)};
+    const auto& batch = std::as_const(rows.batch);
+    const Read shown{acts.rows(run, rows.own, batch, true), 2 + 2 + 3};
+    ASSERT_EQ(shown.count(), 4 * (1 + acts.candidates()));
+    using Given = std::span<const double>;
+    auto expect_rows = [&](std::int64_t block, Given states, Given actions) {
+        for (std::int64_t i = 0; i < 4; ++i) {
+            auto row = shown[4 * block + i];
+            for (std::int64_t j = 0; j < 2; ++j) {
+                EXPECT_EQ(row[std::size_t(j)], states[std::size_t(2 * i + j)]) << block << " " << i;
+                if (!actions.empty()) EXPECT_EQ(row[std::size_t(2 + j)], actions[std::size_t(2 * i + j)]) << block;
+            }
+            for (std::size_t j = 0; j < 3; ++j) EXPECT_EQ(row[4 + j], batch[col::task{}][std::size_t(3 * i) + j]);
+        }
+    };
+    expect_rows(0, batch[col::state{}], batch[col::action{}]);
+    expect_rows(1, batch[col::state{}], {});
+    expect_rows(2, batch[col::state{}], batch[col::policy_action{}]);
+    expect_rows(3, batch[col::state{}], batch[col::policy_action{}]);
+    expect_rows(4, batch[col::next_state{}], batch[col::next_policy_action{}]);
+    expect_rows(5, batch[col::state{}], batch[col::action{}]);
+    EXPECT_EQ(acts.rows(run, rows.own, batch, false).size(), std::size_t(4 * 7));
+}
+
+/// Of one step: the loss that `learn` measures is that of networks asked one by one.
+template <class Acts>
+double measured_loss(std::uint64_t seed, double weight) {
+    Draw draw(seed);
+    AnyRows<Acts> rows(draw);
+    rows.model.doubt.weight = weight;
+    rows.train(1);
+    return rows.own.loss;
+}
+TEST(ContinuousForwardBackward, DoubtWeighsInTheLossAndIsLearntAway) {
+    const double none = measured_loss<critic::acts::Continuous>(7, 0),
+                 one = measured_loss<critic::acts::Continuous>(7, 1),
+                 three = measured_loss<critic::acts::Continuous>(7, 3);
+    EXPECT_GT(one, none) << "log-sum-exp over 12 candidates, two of them the data's, is above the data's measure";
+    EXPECT_NEAR(three - none, 3 * (one - none), 1e-9);
+    // Finite actions as Finite has them are the same candidates, in every order of magnitude of the loss.
+    EXPECT_GT(measured_loss<critic::acts::Finite>(7, 1), measured_loss<critic::acts::Finite>(7, 0));
+    auto penalty_after = [](double weight) {
+        Draw draw(9);
+        AnyRows<critic::acts::Continuous> rows(draw);
+        rows.model.step.learning_rate = 3e-3;
+        rows.model.doubt.weight = weight;
+        rows.train(300);
+        auto before = rows.own;
+        rows.model.doubt.weight = 1, rows.train(1);
+        const double with = rows.own.loss;
+        rows.own = before, rows.model.doubt.weight = 0, rows.train(1);
+        return with - rows.own.loss;
+    };
+    EXPECT_LT(penalty_after(1), penalty_after(0) - 0.1);
+}
+
+RC_GTEST_PROP(Past, IsTheContextOfTheStepAsItIsDone, ()) {
+    Draw draw = any_draw();
+    backend::Host host;
+    const std::int64_t length = draw.whole(1, 5), first = draw.whole(1, 6), steps = first + draw.whole(1, 6);
+    const std::vector<std::int64_t> episodes{0, first, steps};
+    Values observation = numbers(draw, 2 * steps), action = numbers(draw, steps),
+           context(std::size_t(steps * length * 3));
+    auto check = [&](auto padding, bool repeats) {
+        sampler::Contexts<decltype(padding)>{length}.template fill<double>(host, episodes, {observation, 2},
+                                                                           {action, 1}, {context, length * 3});
+        sampler::Past<double> past(length, 2, 1, repeats);
+        for (std::int64_t t = 0; t < steps; ++t) {
+            const auto seen = std::span<const double>(observation).subspan(std::size_t(2 * t), 2);
+            t == 0 || t == first ? past.begin(seen) : past.see(seen);
+            RC_ASSERT(std::ranges::equal(past.observation(), seen));
+            RC_ASSERT(past.context().back() == 0.0);  // not done yet
+            past.act(std::span<const double>(action).subspan(std::size_t(t), 1));
+            RC_ASSERT(std::ranges::equal(past.context(), Read{context, length * 3}[t]));
+        }
+    };
+    check(sampler::padding::Repeat{}, true);
+    check(sampler::padding::Zero{}, false);
 }
 
 }  // namespace

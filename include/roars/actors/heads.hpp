@@ -225,6 +225,15 @@ struct ChosenCode : DeterministicAction {
 template <class Head>
 struct Balanced : Head {};
 
+/// The same policy for every task z: its network reads z beside the state. Source: zero-shot RL, arXiv 2508.16496.
+template <class Head>
+struct ForTask : Head {};
+
+/// A policy for states that are seen in part: what it is shown of a state is its context, the last steps of the episode
+/// (sampler::Past), and its network reads it through a recurrent one. Source: arXiv 2506.15446.
+template <class Head>
+struct Remembering : Head {};
+
 /// softmax of the network's logits, `width` actions; in the reals' own precision around the largest logit.
 struct Categorical {
     std::int64_t width = 2;

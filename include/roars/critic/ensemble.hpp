@@ -21,12 +21,19 @@ struct NetworkSettings {
     std::int64_t width = 256;
     std::int64_t layers = 2;
     bool layer_norm = false;
+
+    network::PerceptronSettings shape(std::int64_t inputs, std::int64_t outputs) const {
+        network::PerceptronSettings shape{.widths = {inputs}, .layer_norm = layer_norm};
+        shape.widths.insert(shape.widths.end(), static_cast<std::size_t>(layers), width);
+        shape.widths.push_back(outputs);
+        return shape;
+    }
 };
 ROARS_FIELDS(NetworkSettings, width, layers, layer_norm)
 
 /// Networks of one shape with their targets and moments, the State of a critic. The first batch says how wide they are.
 /// Shapes: online, target [members x parameters], member by member.
-template <class Real>
+template <class Real, class Network = network::Perceptron<Real>>
 struct Ensemble {
     std::vector<std::int64_t> widths;
     std::vector<Real> online, target;
@@ -38,22 +45,24 @@ struct Ensemble {
     /// before.
     void open(const NetworkSettings& settings, std::int64_t members, std::int64_t inputs, std::int64_t outputs,
               std::uint64_t seed, std::uint32_t first) {
+        open(members, inputs, seed, first, [&] { return Network(settings.shape(inputs, outputs)); });
+    }
+    /// The same of networks that `make()` makes.
+    template <class Make>
+    void open(std::int64_t members, std::int64_t inputs, std::uint64_t seed, std::uint32_t first, Make&& make) {
         if (!networks_.empty() && inputs == networks_.front().inputs()) return;
-        std::vector<std::int64_t> wanted{inputs};
-        wanted.insert(wanted.end(), static_cast<std::size_t>(settings.layers), settings.width);
-        wanted.push_back(outputs);
-        expect(widths.empty() || widths == wanted, [&] {
+        const Network one = make();
+        expect(widths.empty() || widths == one.widths(), [&] {
             return "critic: rows of " + std::to_string(inputs) + " numbers, expected " + std::to_string(widths.front());
         });
         networks_.clear();
-        for (std::int64_t k = 0; k < members; ++k)
-            networks_.emplace_back(network::PerceptronSettings{.widths = wanted, .layer_norm = settings.layer_norm});
-        const std::int64_t count = networks_.front().parameters();
+        for (std::int64_t k = 0; k < members; ++k) networks_.push_back(make());
+        const std::int64_t count = one.parameters();
         if (widths.empty()) {
-            widths = wanted;
+            widths = one.widths();
             online.resize(static_cast<std::size_t>(members * count));
             for (std::int64_t k = 0; k < members; ++k)
-                networks_.front().initialise(part(std::span(online), k), seed, first + static_cast<std::uint32_t>(k));
+                one.initialise(part(std::span(online), k), seed, first + static_cast<std::uint32_t>(k));
             target = online;
         }
         expect(std::ssize(online) == members * count && online.size() == target.size(), [&] {
@@ -91,14 +100,14 @@ struct Ensemble {
     }
 
 private:
-    network::Perceptron<Real>& of(std::int64_t member) { return networks_[static_cast<std::size_t>(member)]; }
+    Network& of(std::int64_t member) { return networks_[static_cast<std::size_t>(member)]; }
     template <class Values>
     Values part(Values all, std::int64_t member) const {
         auto count = static_cast<std::size_t>(networks_.front().parameters());
         return all.subspan(static_cast<std::size_t>(member) * count, count);
     }
 
-    std::vector<network::Perceptron<Real>> networks_;
+    std::vector<Network> networks_;
     std::vector<Real> gradients_;
 };
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "roars/critic/rows.hpp"
@@ -117,17 +118,23 @@ struct ForwardBackward {
             roars::detail::expect_matrix("gradient of forward", grad_forward[k], task.count(), task.width);
         }
         return -mean_of(backend, task.count(), [&](std::int64_t i) {
-            std::size_t least = 0;
-            double value = 0.0;
-            for (std::size_t k = 0; k < forward.size(); ++k) {
-                double own = roars::detail::dot_product(forward[k][i], task[i]);
-                if (k == 0 || own < value) value = own, least = k;
-            }
+            const auto [least, value] = least_value(forward, task, i);
             for (std::size_t k = 0; k < forward.size(); ++k)
                 for (std::size_t j = 0; j < task[i].size(); ++j)
                     grad_forward[k][i][j] = k == least ? static_cast<Real>(-double(task[i][j]) / rows) : Real(0);
             return value;
         });
+    }
+    /// Which of the networks says least of row i, of equal ones the first, and what it says: F_k(s_i, a_i, z_i)^T z_i.
+    template <class Real>
+    static std::pair<std::size_t, double> least_value(std::span<const Rows<const Real>> forward, Rows<const Real> task,
+                                                      std::int64_t i) {
+        std::pair<std::size_t, double> least{0, 0.0};
+        for (std::size_t k = 0; k < forward.size(); ++k) {
+            const double own = roars::detail::dot_product(forward[k][i], task[i]);
+            if (k == 0 || own < least.second) least = {k, own};
+        }
+        return least;
     }
 
 private:

@@ -6,6 +6,7 @@
 #include "roars/environments/acrobot.hpp"
 #include "roars/environments/cart_pole.hpp"
 #include "roars/environments/continuous_bandit.hpp"
+#include "roars/environments/flickering.hpp"
 #include "roars/environments/grid_world.hpp"
 #include "roars/environments/mountain_car.hpp"
 #include "roars/environments/mujoco.hpp"
@@ -39,6 +40,8 @@ void for_each_environment(Visit&& visit) {
     visit("point-reach", PointReach{});
     visit("cliff-bandit", CliffBandit{});
     visit("target-bandit", TargetBandit<1>{});
+    visit("pendulum-flickering", Flickering<Pendulum>{});
+    visit("cartpole-flickering", Flickering<CartPole>{});
 }
 
 /// Calls use(environment) for the world of this name. Errors: none has it; the message lists those that there are.

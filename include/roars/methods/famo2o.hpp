@@ -15,6 +15,7 @@
 #include "roars/regularizer/none.hpp"
 #include "roars/reward/step_reward.hpp"
 #include "roars/sampler/balance.hpp"
+#include "roars/sampler/chosen.hpp"
 #include "roars/sampler/data_rows.hpp"
 #include "roars/sampler/step_replay.hpp"
 #include "roars/sampler/then.hpp"
@@ -40,7 +41,7 @@ using Famo2oOffline =
               optimizer::PolicyGradient<surrogate::PolicyGradient, aggregate::TokenMean, step::AdamW>>;
 /// Own steps, and rows of the data that stay, each with what the balance policy draws for its state.
 using BalancedReplay =
-    sampler::ChosenBalance<sampler::Then<sampler::StepReplay<sampler::places::Uniform>, sampler::DataRows>>;
+    sampler::Chosen<sampler::Then<sampler::StepReplay<sampler::places::Uniform>, sampler::DataRows>, col::balance>;
 /// Online.
 using Famo2oOnline = Algorithm<BalancedReplay, reward::StepReward, StateBalancedQ, regularizer::None,
                                optimizer::PolicyGradient<surrogate::PolicyGradient, aggregate::TokenMean, step::AdamW>>;

@@ -151,6 +151,7 @@ public:
     }
 
     const PerceptronSettings& settings() const { return settings_; }
+    const std::vector<std::int64_t>& widths() const { return settings_.widths; }
     std::int64_t inputs() const { return settings_.widths.front(); }
     std::int64_t outputs() const { return settings_.widths.back(); }
     /// How many parameters there are, and the tensors they are.

@@ -66,35 +66,4 @@ struct UniformBalance {
 };
 ROARS_FIELDS(UniformBalance, range)
 
-/// What Base collects, each row with the balance that the balance policy draws for its state, a constant from there on:
-/// the source asks the advantage (choose_balance).
-template <SamplerPart Base>
-struct ChosenBalance {
-    Base base{};
-
-    using needs = needs_of<Base>;
-    using gives = unite_t<gives_of<Base>, columns<col::balance>>;
-    using State = state_of<Base>;
-    template <class RunType, class Source, class BatchType>
-    static constexpr bool draws_from = requires(Source& source, BatchType& batch) {
-        source.choose_balance(batch);
-    };
-
-    template <class Source>
-    void prepare(Source& source) const {
-        prepare_source(base, source);
-    }
-    template <class RunType, class Source, class BatchType, class Score>
-    void collect(RunType& run, State& state, Source& source, BatchType& batch, Score&& score) const {
-        base.collect(run, state, source, batch, score);
-        if (batch.tokens() > 0) source.choose_balance(batch);
-    }
-    template <class RunType, class BatchType>
-    void observe(RunType& run, State& state, const BatchType& batch) const {
-        if constexpr (requires { base.observe(run, state, batch); }) base.observe(run, state, batch);
-    }
-};
-template <class Base>
-ROARS_FIELDS_OF((ChosenBalance<Base>), base)
-
 }  // namespace roars::sampler

@@ -20,8 +20,10 @@
 #include "roars/critic/target_network.hpp"
 #include "roars/environments/environment.hpp"
 #include "roars/networks/perceptron.hpp"
+#include "roars/networks/recurrent.hpp"
 #include "roars/reward/task_inference.hpp"
 #include "roars/sampler/balance.hpp"
+#include "roars/sampler/contexts.hpp"
 #include "roars/sampler/standardise.hpp"
 #include "roars/train/returns.hpp"
 #include "roars/train/saved_shape.hpp"
@@ -53,13 +55,17 @@ struct ControlSettings {
     double balance = 11.0;                 ///< state, where it does; else by this one
     std::int64_t balance_dimensions = 6;   ///< of its encoding, an even number
     double balance_base = 10000.0;         ///< of the encoding's wave lengths
-    std::int64_t labelled_states = 10000;  ///< rows of the data whose rewards say what the task is, for TaskValues
+    std::int64_t labelled_states = 10000;  ///< rows of the data whose rewards say what the task is, where one is given
+    std::int64_t task_dimensions = 50;     ///< of a task that the policy reads
+    std::int64_t context = 32;             ///< steps that a policy with a memory is shown,
+    bool repeat_first = true;              ///< before the episode its first one; false: zeros
+    std::int64_t memory_units = 64;        ///< of its recurrent network
     std::int64_t evaluation_episodes = 10;
 };
 ROARS_FIELDS(ControlSettings, environments, width, layers, layer_norm, tanh, output_gain, noise, epsilon_start,
              epsilon_end, epsilon_steps, quantiles, dueling, target_tau, target_every, sampled_actions, matched_actions,
              candidates, random_range, balance_by_state, balance, balance_dimensions, balance_base, labelled_states,
-             evaluation_episodes)
+             task_dimensions, context, repeat_first, memory_units, evaluation_episodes)
 
 namespace detail {
 
@@ -84,6 +90,10 @@ template <class Head>
 struct head_columns<actor::Balanced<Head>> {
     using type = unite_t<typename head_columns<Head>::type, columns<col::balanced_action, col::action_by_balance>>;
 };
+template <class Head>
+struct head_columns<actor::ForTask<Head>> : head_columns<Head> {};
+template <class Head>
+struct head_columns<actor::Remembering<Head>> : head_columns<Head> {};
 template <>
 struct head_columns<actor::BestOfDraws> {
     using type = columns<col::policy_action, col::policy_samples, col::next_target_action>;
@@ -114,7 +124,22 @@ template <class Head>
 inline constexpr bool is_action_values = std::is_base_of_v<actor::ActionValues, Head>;
 /// A policy without a network: the advantage says what it does.
 template <class Head>
-inline constexpr bool is_told = std::is_same_v<Head, actor::TaskValues>;
+inline constexpr bool is_told = std::is_base_of_v<actor::TaskValues, Head>;
+/// Its network reads the task beside the state.
+template <class Head>
+inline constexpr bool reads_task = false;
+template <class Head>
+inline constexpr bool reads_task<actor::ForTask<Head>> = true;
+template <class Head>
+inline constexpr bool reads_task<actor::Remembering<Head>> = reads_task<Head>;
+/// A policy for any task that is given.
+template <class Head>
+inline constexpr bool pursues_task = is_told<Head> || reads_task<Head>;
+/// What it is shown of a state is a context.
+template <class Head>
+inline constexpr bool remembers = false;
+template <class Head>
+inline constexpr bool remembers<actor::Remembering<Head>> = true;
 template <class Head>
 inline constexpr bool is_diagonal = false;
 template <bool bounded>
@@ -125,6 +150,13 @@ template <class Head>
 inline constexpr bool reads_balance = false;
 template <class Head>
 inline constexpr bool reads_balance<actor::Balanced<Head>> = true;
+/// What the advantage may draw for a row of this policy.
+template <class Column, class Head>
+inline constexpr bool is_chosen = false;
+template <class Head>
+inline constexpr bool is_chosen<col::balance, Head> = reads_balance<Head>;
+template <class Head>
+inline constexpr bool is_chosen<col::task, Head> = pursues_task<Head>;
 template <class Head>
 inline constexpr bool is_squashed = std::is_base_of_v<actor::SquashedGaussian, Head>;
 template <class Head>
@@ -146,7 +178,10 @@ inline constexpr bool reads_proposal = std::is_same_v<Head, actor::MovedProposal
 /// actor::Balanced head reads the balance of each row beside the state; it acts and is measured by the balance that the
 /// advantage chooses for the state, or by settings.balance. Of a head that is `carried` the advantage makes actions,
 /// and chooses the best of several; before the first iteration it does nothing, the middle of the range. An
-/// actor::TaskValues head has no network: the greedy action of the advantage's values for a task is taken.
+/// actor::TaskValues head has no network: the greedy action of the advantage's values for a task is taken. An
+/// actor::ForTask head reads the task of each row beside the state, and acts for the one that is pursued. To an
+/// actor::Remembering head, and to the advantage with it, a state is the context of its step (sampler::Past), discrete
+/// actions one-hot; those of a data set are held in memory.
 template <env::Environment Environment, class Head, bool value_head = false>
 class ControlLearner {
 public:
@@ -163,12 +198,14 @@ public:
     using minibatches_of_tokens = void;
 
     using PolicyHead = Head;
+    using PolicyNetwork =
+        std::conditional_t<detail::remembers<Head>, network::Recurrent<Real>, network::Perceptron<Real>>;
     using Settings = ControlSettings;
     ControlLearner(const Environment& environment, const ControlSettings& settings, std::uint64_t seed)
         : environment_(environment),
           settings_(settings),
           sizes_(env::world_sizes(environment)),
-          observation_size_(sizes_.observation),
+          observation_size_(shown_size()),
           head_(make_head()) {
         expect(settings.environments > 0 && settings.layers >= 0 && settings.width > 0 && settings.quantiles > 0,
                "control settings: environments, width and quantiles are 1 or more, layers 0 or more");
@@ -178,8 +215,7 @@ public:
                    "control settings: balance_dimensions is an even number, 2 or more, balance_base above 0, balance "
                    "finite");
         if constexpr (!detail::is_told<Head>) {
-            policy_ =
-                network::Perceptron<Real>(shape(policy_inputs(), head_.outputs(), Head::output, settings.output_gain));
+            policy_ = make_policy();
             add_network(parameters_, policy_, "policy.");
         }
         free_at_ = parameters_.size();
@@ -196,6 +232,8 @@ public:
         for (std::int64_t e = 0; e < settings.environments; ++e) {
             episodes_.push_back(env::Episode<Environment>::of(seed, static_cast<std::uint32_t>(e)));
             episodes_.back().reset(environment_);
+            pasts_.push_back(no_past());
+            look(environment_, episodes_.back(), pasts_.back(), true);
         }
     }
 
@@ -217,18 +255,32 @@ public:
     void guided_by([[maybe_unused]] RunType& run, [[maybe_unused]] const Advantage& advantage,
                    [[maybe_unused]] State& state) {
         [[maybe_unused]] const std::uint64_t seed = run.random.seed();
+        if constexpr (detail::remembers<Head>)
+            expect(advantage.memory.length == settings_.context, [&] {
+                return "control: the advantage reads contexts of " + std::to_string(advantage.memory.length) +
+                       " steps, expected control.context, " + std::to_string(settings_.context);
+            });
         if constexpr (detail::is_told<Head>) {
-            expect(advantage.actions == head_.width, [&] {
-                return "control: the advantage values " + std::to_string(advantage.actions) +
+            expect(advantage.acts.count == head_.width, [&] {
+                return "control: the advantage values " + std::to_string(advantage.acts.count) +
                        " actions, expected the world's " + std::to_string(head_.width);
             });
             values_of_ = [&, seed, width = observation_size_](std::span<const Real> states, std::span<const Real> task,
                                                               std::span<Real> q) {
-                advantage.template values<Real>(state, seed, {states, width}, task, {q, advantage.actions});
+                advantage.template values<Real>(state, seed, {states, width}, task, {q, advantage.acts.count});
             };
+        }
+        if constexpr (detail::reads_task<Head>)
+            expect(advantage.dimensions == settings_.task_dimensions, [&] {
+                return "control: tasks of " + std::to_string(advantage.dimensions) +
+                       " numbers, expected control.task_dimensions, " + std::to_string(settings_.task_dimensions);
+            });
+        if constexpr (detail::pursues_task<Head>) {
+            task_width_ = advantage.dimensions;
             represent_ = [&, seed, width = observation_size_](std::span<const Real> states) {
                 return advantage.template representations<Real>(state, seed, {states, width});
             };
+            drawn_by(run, advantage, state);
         } else if constexpr (detail::is_carried<Head>) {
             propose_ = [&, width = observation_size_](const Random& random, std::uint32_t which,
                                                       std::span<const Real> states, std::int64_t samples,
@@ -248,29 +300,34 @@ public:
                                                                        std::span<Real> to) {
                     advantage.guide(state, seed, states, width, to);
                 };
-                balance_to_learn_ = [&, random = run.random, progress = run.progress, host = &run.backend,
-                                     width = observation_size_](std::span<const Real> states, std::span<Real> to) {
-                    Run again{*host, random, progress};
-                    advantage.draw(again, state, states, width, to);
-                };
+                drawn_by(run, advantage, state);
             }
         }
     }
 
-    /// The task from now on, a vector of norm sqrt(d); that of a goal to be reached, by its observation; that of the
-    /// data's rewards, each at the state that was reached. Before the first iteration there is nothing to ask.
-    void pursue(std::span<const Real> task) requires detail::is_told<Head> { task_.assign(task.begin(), task.end()); }
-    void pursue_goal(std::span<const Real> observation) requires detail::is_told<Head> {
+    /// The task from now on, a vector of norm sqrt(d); that of a goal to be reached, by its observation; that of
+    /// rewards of the data's rows, the data's own or others, each at the state that was reached. Before the first
+    /// iteration there is nothing to ask.
+    void pursue(std::span<const Real> task) requires detail::pursues_task<Head> {
+        task_.assign(task.begin(), task.end());
+    }
+    void pursue_goal(std::span<const Real> observation) requires detail::pursues_task<Head> {
         std::vector<Real> goal(observation.begin(), observation.end());
+        if constexpr (detail::remembers<Head>) {
+            auto past = no_past();
+            past.begin(observation);
+            goal.assign(past.context().begin(), past.context().end());
+        }
         show(goal);
         pursue(reward::task_of_goal(representations(goal)[0]));
     }
-    void pursue_rewards() requires detail::is_told<Head> {
+    void pursue_rewards() requires detail::pursues_task<Head> { pursue_rewards(data_.reward); }
+    void pursue_rewards(std::span<const Real> reward) requires detail::pursues_task<Head> {
         const auto rows =
-            static_cast<std::size_t>(std::min<std::int64_t>(settings_.labelled_states, std::ssize(data_.reward)));
+            static_cast<std::size_t>(std::min<std::int64_t>(settings_.labelled_states, std::ssize(reward)));
         auto states = std::span<const Real>(data_.next_state).first(rows * std::size_t(observation_size_));
         backend::Host host;
-        pursue(reward::task_of_rewards(host, representations(states), std::span<const Real>(data_.reward).first(rows)));
+        pursue(reward::task_of_rewards(host, representations(states), reward.first(rows)));
     }
     /// What the advantage says of every action for the task, of states as the batch has them.
     /// Shapes: states [rows x observation] -> [rows x actions].
@@ -352,10 +409,10 @@ public:
     void demonstrate(RunType& run, BatchType& batch, std::int64_t count, std::int64_t horizon = 1) {
         draw_from(demonstrations_, 1, run, batch, count, horizon);
     }
-    /// Gives every row of a batch the balance that the advantage draws for its state.
-    template <class BatchType>
-    void choose_balance(BatchType& batch) requires detail::reads_balance<Head> {
-        draw_balance(std::as_const(batch)[col::state{}], batch[col::balance{}]);
+    /// Gives every row of a batch what the advantage draws for its state: a balance, a task.
+    template <class BatchType, class Column>
+    void choose(BatchType& batch, Column column) requires detail::is_chosen<Column, Head> {
+        ask_for_draws(std::as_const(batch)[col::state{}], batch[column]);
     }
     /// All rows of the data, in their order, as one sequence.
     template <class BatchType>
@@ -436,7 +493,7 @@ public:
     /// Whole episodes in worlds of their own, without exploration: the same ones whenever it is asked.
     template <class RunType>
     Returns evaluate(RunType& run) {
-        if constexpr (detail::is_told<Head>)
+        if constexpr (detail::pursues_task<Head>)
             if (task_.empty() && represent_ != nullptr) {
                 pursue_rewards();
                 auto returns = evaluate(run);
@@ -447,10 +504,13 @@ public:
         auto worlds = evaluation_worlds(world, run.random.seed(), settings_.evaluation_episodes);
         std::vector<char> living(worlds.size(), 1);
         std::vector<Real> seen(worlds.size() * observation_size_), action(std::size_t(head_.width));
+        std::vector<sampler::Past<Real>> pasts(worlds.size(), no_past());
         const std::int64_t longest = longest_episode(world);
         for (std::int64_t t = 0; t < longest; ++t) {
-            for (std::size_t e = 0; e < worlds.size(); ++e)
-                world.observe(worlds[e].state, std::span<Real>(seen).subspan(e * observation_size_, observation_size_));
+            for (std::size_t e = 0; e < worlds.size(); ++e) {
+                if (living[e]) look(world, worlds[e], pasts[e], t == 0);
+                see(world, worlds[e], pasts[e], row(seen, std::int64_t(e), observation_size_));
+            }
             show(seen);
             std::span<const Real> out;
             if constexpr (detail::is_carried<Head>)
@@ -461,7 +521,7 @@ public:
             bool any = false;
             for (std::size_t e = 0; e < worlds.size(); ++e) {
                 if (!living[e]) continue;
-                living[e] = !act_best(out, e, action, worlds[e]).terminated;
+                living[e] = !act_best(out, e, action, worlds[e], pasts[e]).terminated;
                 any = any || living[e];
             }
             if (!any) break;
@@ -477,6 +537,8 @@ public:
         file.put<Real>("target_policy", {std::ssize(target_)}, target_);
         auto words = words_of_episodes();
         file.put<std::int64_t>("episodes", {std::ssize(words)}, words);
+        if constexpr (detail::remembers<Head>)
+            for (std::size_t e = 0; e < pasts_.size(); ++e) pasts_[e].write(file, "past." + std::to_string(e));
         write_moments(file, moments_);
     }
     void read(const Tensors& file) {
@@ -486,6 +548,8 @@ public:
         file.get<std::int64_t>("episodes", {std::ssize(words)}, std::span<std::int64_t>(words));
         for (std::size_t e = 0; e < episodes_.size(); ++e)
             take_words(episodes_[e], words.data() + e * words_an_episode);
+        if constexpr (detail::remembers<Head>)
+            for (std::size_t e = 0; e < pasts_.size(); ++e) pasts_[e].read(file, "past." + std::to_string(e));
         read_moments(file, observation_size_, moments_);
     }
 
@@ -494,7 +558,8 @@ private:
     using World = env::Episode<Environment>;
     static_assert(std::is_trivially_copyable_v<typename Environment::State>);
     /// What the policy's network says of a state is an action, whatever the advantage has learnt.
-    static constexpr bool acts_by_itself = continuous && !detail::is_carried<Head> && !detail::reads_balance<Head>;
+    static constexpr bool acts_by_itself = continuous && !detail::is_carried<Head> && !detail::reads_balance<Head> &&
+                                           !detail::reads_task<Head> && !detail::remembers<Head>;
     /// State, position of the random stream, steps, return. The stream itself is that of seed and copy.
     static constexpr std::size_t state_words = (sizeof(typename Environment::State) + 7) / 8;
     static constexpr std::size_t words_an_episode = state_words + 3;
@@ -522,10 +587,79 @@ private:
         shape.output_gain = detail::is_action_values<Head> ? 1.0 : gain;
         return shape;
     }
+    PolicyNetwork make_policy() const {
+        auto rest = [&](std::int64_t inputs) {
+            return shape(inputs, head_.outputs(), Head::output, settings_.output_gain);
+        };
+        if constexpr (detail::remembers<Head>)
+            return PolicyNetwork({.step_width = step_size(),
+                                  .shown = settings_.context,
+                                  .read = settings_.context,
+                                  .units = settings_.memory_units,
+                                  .rest = rest(settings_.memory_units + policy_inputs() - observation_size_)});
+        else
+            return PolicyNetwork(rest(policy_inputs()));
+    }
     std::int64_t policy_inputs() const {
         return observation_size_ + (detail::reads_balance<Head>    ? settings_.balance_dimensions
+                                    : detail::reads_task<Head>     ? settings_.task_dimensions
                                     : detail::reads_proposal<Head> ? head_.width
                                                                    : 0);
+    }
+    /// Of one step of a context: what is observed, what is done.
+    std::int64_t step_size() const { return sizes_.observation + sizes_.action; }
+    std::int64_t shown_size() const {
+        return detail::remembers<Head> ? settings_.context * step_size() : sizes_.observation;
+    }
+    sampler::Past<Real> no_past() const {
+        if constexpr (detail::remembers<Head>)
+            return {settings_.context, sizes_.observation, sizes_.action, settings_.repeat_first};
+        else
+            return {};
+    }
+    /// A world's newest observation into its past, where there is one: behind a reset, or behind a step.
+    template <class Any, class AnyEpisode>
+    void look([[maybe_unused]] const Any& world, [[maybe_unused]] const AnyEpisode& episode,
+              [[maybe_unused]] sampler::Past<Real>& past, [[maybe_unused]] bool first) const {
+        if constexpr (detail::remembers<Head>) {
+            std::vector<Real> newest(static_cast<std::size_t>(sizes_.observation));
+            world.observe(episode.state, std::span<Real>(newest));
+            if (first)
+                past.begin(newest);
+            else
+                past.see(newest);
+        }
+    }
+    /// What is seen of a world: its observation, or its context.
+    template <class Any, class AnyEpisode>
+    static void see(const Any& world, const AnyEpisode& episode, [[maybe_unused]] const sampler::Past<Real>& past,
+                    std::span<Real> to) {
+        if constexpr (detail::remembers<Head>)
+            std::copy(past.context().begin(), past.context().end(), to.begin());
+        else
+            world.observe(episode.state, to);
+    }
+    /// What is done, an action in [-1, 1] or its number, into a past, where there is one.
+    void remember([[maybe_unused]] sampler::Past<Real>& past, [[maybe_unused]] std::span<const Real> action) const {
+        if constexpr (detail::remembers<Head> && continuous) {
+            past.act(action);
+        } else if constexpr (detail::remembers<Head>) {
+            std::vector<Real> one_hot(static_cast<std::size_t>(sizes_.action));
+            one_hot[static_cast<std::size_t>(action[0])] = Real(1);
+            past.act(one_hot);
+        }
+    }
+    void remember(sampler::Past<Real>& past, std::int32_t action) const {
+        const Real number = static_cast<Real>(action);
+        remember(past, std::span(&number, 1));
+    }
+    template <class RunType, class Advantage, class State>
+    void drawn_by(RunType& run, const Advantage& advantage, State& state) {
+        draw_ = [&, random = run.random, progress = run.progress, host = &run.backend, width = observation_size_](
+                    std::span<const Real> states, std::span<Real> to) {
+            Run again{*host, random, progress};
+            advantage.draw(again, state, states, width, to);
+        };
     }
     /// What the policy reads: the states of the batch, each with its row's balance where the head reads one. Valid
     /// until it is asked again.
@@ -535,6 +669,8 @@ private:
         if constexpr (detail::reads_balance<Head>) {
             std::span<const Real> balance = batch[col::balance{}];
             return with_balance(batch[col::state{}], [&](std::size_t r) { return double(balance[r]); });
+        } else if constexpr (detail::reads_task<Head>) {
+            return with_tasks(batch[col::state{}], batch[col::task{}]);
         } else if constexpr (detail::reads_proposal<Head>) {
             return critic::join_rows<Real>(batch[col::state{}], observation_size_, batch[col::proposed_action{}],
                                            head_.width, read_);
@@ -542,7 +678,15 @@ private:
             return batch[col::state{}];
         }
     }
-    /// The same of states to act in, or that come next.
+    /// The same of the states that come next: by the row's task, or by the balance of the next state.
+    template <class BatchType>
+    std::span<const Real> reads_next(const BatchType& batch) {
+        if constexpr (detail::reads_task<Head>)
+            return with_tasks(batch[col::next_state{}], batch[col::task{}]);
+        else
+            return policy_reads(batch[col::next_state{}]);
+    }
+    /// The same of states to act in.
     std::span<const Real> policy_reads(std::span<const Real> states) {
         if constexpr (detail::reads_balance<Head>) {
             if (!settings_.balance_by_state || balance_to_act_ == nullptr)
@@ -550,9 +694,17 @@ private:
             chosen_.resize(states.size() / static_cast<std::size_t>(observation_size_));
             balance_to_act_(states, chosen_);
             return with_balance(states, [&](std::size_t r) { return double(chosen_[r]); });
+        } else if constexpr (detail::reads_task<Head>) {
+            chosen_ = task_;
+            chosen_.resize(static_cast<std::size_t>(settings_.task_dimensions));
+            const std::int64_t rows = std::ssize(states) / observation_size_;
+            return with_tasks(states, critic::repeat_rows<Real>(chosen_, settings_.task_dimensions, rows, repeated_));
         } else {
             return states;
         }
+    }
+    std::span<const Real> with_tasks(std::span<const Real> states, std::span<const Real> tasks) {
+        return critic::join_rows<Real>(states, observation_size_, tasks, settings_.task_dimensions, read_);
     }
     /// What the policy's network says of states to act in, or the advantage in its place.
     std::span<const Real> says(std::span<const Real> states) {
@@ -573,8 +725,8 @@ private:
         }
         return read_;
     }
-    template <class Element>
-    static std::span<Element> part(std::span<Element> all, std::int64_t at, const network::Perceptron<Real>& network) {
+    template <class Element, class Network>
+    static std::span<Element> part(std::span<Element> all, std::int64_t at, const Network& network) {
         return all.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(network.parameters()));
     }
     std::span<const Real> policy_values() const { return part(parameters_.values(), 0, policy_); }
@@ -598,6 +750,7 @@ private:
         };
         set(col::state{}, observation_size_);
         set(col::next_state{}, observation_size_);
+        if constexpr (detail::pursues_task<Head>) set(col::task{}, task_width_);
         if constexpr (continuous) {
             set(col::action{}, head_.width);
             const std::int64_t said = said_width(), candidates = detail::is_carried<Head> ? candidates_of_next() : 1;
@@ -678,7 +831,8 @@ private:
     }
 
     void observe(std::int64_t copy, std::span<Real> to) const {
-        environment_.observe(episodes_[static_cast<std::size_t>(copy)].state, to);
+        const auto e = static_cast<std::size_t>(copy);
+        see(environment_, episodes_[e], pasts_[e], to);
         show(to);
     }
     /// States in the units of the policy.
@@ -767,10 +921,11 @@ private:
         if constexpr (continuous) to_environment(environment_, action, to);
     }
 
-    void draw_balance(std::span<const Real> states, std::span<Real> to) const {
-        expect(balance_to_learn_ != nullptr,
-               "control: no advantage chooses a balance, expected advantage::StateBalance");
-        balance_to_learn_(states, to);
+    void ask_for_draws(std::span<const Real> states, std::span<Real> to) const {
+        expect(draw_ != nullptr,
+               "control: no advantage draws a balance or a task, expected advantage::StateBalance or "
+               "critic::ForwardBackwardModel");
+        draw_(states, to);
     }
     critic::Rows<const Real> representations(std::span<const Real> states) const {
         expect(represent_ != nullptr, "control: a task is asked for before the first iteration");
@@ -784,7 +939,7 @@ private:
                    own = static_cast<std::size_t>(observation_size_),
                    encoded = static_cast<std::size_t>(settings_.balance_dimensions);
         drawn_balance_.resize(rows);
-        draw_balance(read[col::state{}], drawn_balance_);
+        ask_for_draws(read[col::state{}], drawn_balance_);
         auto said =
             policy_.forward(policy_values(),
                             with_balance(read[col::state{}], [&](std::size_t r) { return double(drawn_balance_[r]); }));
@@ -829,18 +984,35 @@ private:
     template <class Transitions>
     Rows rows_of(const Transitions& data) const {
         const auto count = static_cast<std::size_t>(data.rows());
-        expect_rows_of(data, observation_size_, continuous ? head_.width : 1);
+        expect_rows_of(data, sizes_.observation, continuous ? head_.width : 1);
         Rows rows;
         rows.state.assign(data.state.begin(), data.state.end());
         rows.next_state.assign(data.next_state.begin(), data.next_state.end());
-        show(rows.state), show(rows.next_state);
         rows.reward.assign(data.reward.begin(), data.reward.end());
         rows.action.resize(data.action.size());
         for (std::size_t i = 0; i < data.action.size(); ++i) rows.action[i] = unscaled(Real(data.action[i]));
         rows.terminated.assign(data.terminated.begin(), data.terminated.end());
         rows.done.resize(count);
         for (std::size_t i = 0; i < count; ++i) rows.done[i] = Real(data.terminated[i] || data.truncated[i]);
+        if constexpr (detail::remembers<Head>) show_contexts(rows);
+        show(rows.state), show(rows.next_state);
         return rows;
+    }
+    /// Observations become contexts. A row that does not begin where the one before it ended begins an episode.
+    void show_contexts(Rows& rows) const {
+        const std::vector<Real> state = std::exchange(rows.state, {}), next_state = std::exchange(rows.next_state, {});
+        const auto width = static_cast<std::size_t>(sizes_.observation),
+                   actions = rows.action.size() / rows.done.size();
+        auto past = no_past();
+        for (std::size_t i = 0; i < rows.done.size(); ++i) {
+            const auto seen = std::span(state).subspan(i * width, width);
+            if (i == 0 || rows.done[i - 1] != Real(0) || !std::ranges::equal(past.observation(), seen))
+                past.begin(seen);
+            rows.state.insert(rows.state.end(), past.context().begin(), past.context().end());
+            remember(past, std::span<const Real>(rows.action).subspan(i * actions, actions));
+            past.see(std::span(next_state).subspan(i * width, width));
+            rows.next_state.insert(rows.next_state.end(), past.context().begin(), past.context().end());
+        }
     }
     /// A row drawn is a sequence. Two sets of one iteration are drawn from by different numbers: `which`.
     template <class RunType, class BatchType>
@@ -908,6 +1080,7 @@ private:
     void step_one(BatchType& batch, std::int64_t e, std::int64_t token) {
         auto t = static_cast<std::size_t>(token);
         auto& episode = episodes_[static_cast<std::size_t>(e)];
+        auto& past = pasts_[static_cast<std::size_t>(e)];
         auto seen = row(seen_, e, observation_size_);
         std::copy(seen.begin(), seen.end(), batch.row(col::state{}, token).begin());
         auto result = [&] {
@@ -916,13 +1089,16 @@ private:
                 std::copy(action.begin(), action.end(), batch.row(col::action{}, token).begin());
                 scaled_.resize(action.size());
                 scale(action, scaled_);
+                remember(past, action);
                 return episode.step(environment_, std::span<const Real>(scaled_));
             } else {
+                remember(past, tokens_[static_cast<std::size_t>(e)]);
                 batch[col::token{}][t] = tokens_[static_cast<std::size_t>(e)];
                 return episode.step(environment_, tokens_[static_cast<std::size_t>(e)]);
             }
         }();
         const bool ended = result.ended() || (sizes_.limit > 0 && episode.steps >= sizes_.limit);
+        look(environment_, episode, past, false);
         if constexpr (BatchType::template has<col::step_reward>) batch[col::step_reward{}][t] = Real(result.reward);
         if constexpr (BatchType::template has<col::terminated>) batch[col::terminated{}][t] = Real(result.terminated);
         if constexpr (BatchType::template has<col::done>) batch[col::done{}][t] = Real(ended);
@@ -934,6 +1110,7 @@ private:
         ++position.recent_episodes;
         position.recent_returns += episode.episode_return;
         episode.reset(environment_);
+        look(environment_, episode, past, true);
     }
 
     template <class BatchType>
@@ -977,7 +1154,7 @@ private:
         [[maybe_unused]] const auto& read = std::as_const(batch);
         learnt_ = true;
         if constexpr (BatchType::template has<col::next_policy_action>) {
-            auto out = std::span<const Real>(says(read[col::next_state{}]));
+            auto out = std::span<const Real>(policy_.forward(policy_values(), reads_next(read)));
             auto action = batch[col::next_policy_action{}];
             if constexpr (detail::is_deterministic<Head>) {
                 head_.mode(out, action);
@@ -999,7 +1176,7 @@ private:
             say_several(target_, run.random, 7, read[col::next_state{}], candidates_of_next(), proposed,
                         batch[col::next_target_action{}]);
         } else if constexpr (BatchType::template has<col::next_target_action>) {
-            auto out = std::span<const Real>(policy_.forward(target_, read[col::next_state{}]));
+            auto out = std::span<const Real>(policy_.forward(target_, reads_next(read)));
             head_.mode(out, batch[col::next_target_action{}]);
         }
         if constexpr (BatchType::template has<col::next_action_values>)
@@ -1164,7 +1341,8 @@ private:
         }
     }
 
-    auto act_best(std::span<const Real> out, std::size_t e, std::vector<Real>& action, env::Episode<Original>& world) {
+    auto act_best(std::span<const Real> out, std::size_t e, std::vector<Real>& action, env::Episode<Original>& world,
+                  sampler::Past<Real>& past) {
         const auto width = static_cast<std::size_t>(detail::is_carried<Head> ? head_.width : head_.outputs());
         auto own = out.subspan(e * width, width);
         if constexpr (continuous) {
@@ -1172,10 +1350,13 @@ private:
                 std::copy(own.begin(), own.end(), action.begin());
             else
                 head_.mode(own, std::span<Real>(action));
+            remember(past, action);
             scale(action, action);
             return world.step(env::original(environment_), std::span<const Real>(action));
         } else {
-            return world.step(env::original(environment_), best_of(own));
+            const std::int32_t best = best_of(own);
+            remember(past, best);
+            return world.step(env::original(environment_), best);
         }
     }
     std::vector<std::int64_t> words_of_episodes() const {
@@ -1201,13 +1382,16 @@ private:
     env::WorldSizes sizes_;
     std::int64_t observation_size_;
     Head head_;
-    network::Perceptron<Real> policy_, value_;
+    PolicyNetwork policy_;
+    network::Perceptron<Real> value_;
     actor::Parameters<Real> parameters_;
     std::int64_t free_at_ = 0, value_at_ = 0;
     std::vector<Real> target_;
     std::vector<env::Episode<Environment>> episodes_;
-    const void* fresh_ = nullptr;  ///< the batch for which out_ is what the policy says, while it is so
-    bool learnt_ = false;          ///< there was a batch to learn from
+    std::vector<sampler::Past<Real>> pasts_;  ///< of the copies, where they are remembered
+    std::int64_t task_width_ = 0;             ///< of the advantage
+    const void* fresh_ = nullptr;             ///< the batch for which out_ is what the policy says, while it is so
+    bool learnt_ = false;                     ///< there was a batch to learn from
 
     Rows data_, demonstrations_;
     bool standardises_ = false;
@@ -1217,7 +1401,7 @@ private:
     std::array<std::vector<Real>, 4> balanced_;  ///< one action, what it moves, and the encoding's slope
     std::function<void(std::span<const Real>, std::span<const Real>, std::span<Real>)> values_of_;
     std::function<critic::Rows<const Real>(std::span<const Real>)> represent_;
-    std::function<void(std::span<const Real>, std::span<Real>)> balance_to_act_, balance_to_learn_;
+    std::function<void(std::span<const Real>, std::span<Real>)> balance_to_act_, draw_;
     std::function<void(const Random&, std::uint32_t, std::span<const Real>, std::int64_t, std::span<Real>)> propose_;
     std::function<void(std::span<const Real>, std::int64_t, std::span<const Real>, std::span<const Real>,
                        std::span<Real>)>

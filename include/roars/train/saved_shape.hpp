@@ -52,9 +52,8 @@ private:
 };
 
 /// The tensors of a network, under prefix + name; behind what is there.
-template <class Real>
-void add_network(actor::Parameters<Real>& parameters, const network::Perceptron<Real>& network,
-                 const std::string& prefix) {
+template <class Real, class Network>
+void add_network(actor::Parameters<Real>& parameters, const Network& network, const std::string& prefix) {
     for (const network::Tensor& tensor : network.tensors()) parameters.add(prefix + tensor.name, tensor.shape);
 }
 

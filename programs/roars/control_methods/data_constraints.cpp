@@ -4,8 +4,6 @@ namespace roars::program {
 
 void add_data_constraint_methods(Programs& programs) {
     add_control<actor::DeterministicAction, false, methods::DatasetConstrained, methods::AdvantageGuided>(programs);
-    add_control<actor::TaskValues, false, methods::ForwardBackward, methods::ValueConservative,
-                methods::MeasureConservative>(programs);
 }
 
 }  // namespace roars::program
