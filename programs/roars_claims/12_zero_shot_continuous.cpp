@@ -127,10 +127,11 @@ void add_zero_shot_continuous(std::vector<Experiment>& all) {
         {.name = "zero-shot-continuous",
          .paper = "2508.16496, zero-shot RL",
          .page = "zero-shot-rl",
-         .setup = "A square, steps of up to 0.3 of 2. Low data: 1,000 steps, in each of 16 tiles along two of the four "
-                  "directions; full: 5,000 steps of any. d = 25, F with two layers of 128, B and the policy with two of 64, "
-                  "gamma 0.9, batch 128, Adam 2e-3 (policy 1e-3), 3,000 updates. Measured: the share of 25 goals "
-                  "times 25 starts that the policy of the goal's task reaches in 25 steps.",
+         .setup =
+             "A square, steps of up to 0.3 of 2. Low data: 1,000 steps, in each of 16 tiles along two of the four "
+             "directions; full: 5,000 steps of any. d = 25, F with two layers of 128, B and the policy with two of 64, "
+             "gamma 0.9, batch 128, Adam 2e-3 (policy 1e-3), 3,000 updates. Measured: the share of 25 goals "
+             "times 25 starts that the policy of the goal's task reaches in 25 steps.",
          .updates = 3000,
          .arms = {arm("FB", critic::doubt::None{}), arm("VC-FB", critic::doubt::OfValues{0.1}),
                   arm("MC-FB", critic::doubt::OfMeasures{1.0})},
