@@ -20,7 +20,6 @@
 #include "roars/critic/target_network.hpp"
 #include "roars/environments/environment.hpp"
 #include "roars/networks/perceptron.hpp"
-#include "roars/networks/recurrent.hpp"
 #include "roars/reward/task_inference.hpp"
 #include "roars/sampler/balance.hpp"
 #include "roars/sampler/contexts.hpp"
@@ -28,6 +27,12 @@
 #include "roars/train/returns.hpp"
 #include "roars/train/saved_shape.hpp"
 #include "roars/train/trainer.hpp"
+
+namespace roars::network {
+/// Of roars/networks/recurrent.hpp, which brings Eigen: for a policy with a memory, whose method includes it.
+template <class Real>
+class Recurrent;
+}  // namespace roars::network
 
 namespace roars::train {
 
