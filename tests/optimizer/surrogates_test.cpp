@@ -179,6 +179,9 @@ TEST(Surrogates, BoundsActWhereTheyShould) {
     EXPECT_EQ((DualClip{0.2, 0.2, 3.0}.token(x).slope[0]), 0.0);
     EXPECT_DOUBLE_EQ((TwoSidedClip{0.2, 0.2, 4.0}.token(x).loss), 4.0);
     EXPECT_EQ((TwoSidedClip{0.2, 0.2, 4.0}.token(x).slope[0]), 0.0);
+    // A cap of 4 within a clip at 9: the loss is 5, that of the clip's side, which is not held and follows the ratio.
+    EXPECT_DOUBLE_EQ((TwoSidedClip{0.2, 8.0, 4.0}.token(x).loss), 5.0);
+    EXPECT_DOUBLE_EQ((TwoSidedClip{0.2, 8.0, 4.0}.token(x).slope[0]), 5.0);
 }
 
 TEST(Surrogates, DropsOfClipCovDoNotFollowTheOrder) {

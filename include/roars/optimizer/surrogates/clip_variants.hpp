@@ -65,8 +65,10 @@ struct TwoSidedClip {
         V held = math::clamp(ratio, V(Real(1.0 - low)), V(Real(1.0 + high)));
         V plain = -advantage * math::min(ratio, cap), clipped = -advantage * held;
         auto clips = clipped > plain;
+        // Where the cap lies within the clip, the clipped side may be the larger one and not be held.
+        V limit = math::select(clips, V(Real(1.0 + high)), cap);
         return {math::select(clips, clipped, plain),
-                {math::select(clips || ratio > cap, zero, plain * inside)},
+                {math::select(ratio > limit || (clips && ratio < held), zero, -advantage * ratio * inside)},
                 {ratio, math::select(clips, one, zero), -l}};
     }
 };
