@@ -1,4 +1,5 @@
 #include "golden.hpp"
+#include "terms.hpp"
 
 #include "roars/algorithm.hpp"
 #include "roars/methods/lite_ppo.hpp"
@@ -48,8 +49,8 @@ Json compared(const Inputs& in) {
 
 template <class Aggregate>
 Json clipped(const Inputs& in, const Aggregate& aggregate) {
-    auto batch = batch_of<columns<col::logp, col::logp_old, col::advantage, col::mask, col::grad<col::logp>>>(in);
-    if (!in.has("mask")) std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), 1.0);
+    auto batch =
+        batch_with_mask<columns<col::logp, col::logp_old, col::advantage, col::mask, col::grad<col::logp>>>(in, "logp");
     backend::Host host;
     Weighed clip{surrogate::Clip{in.real("clip_low"), in.real("clip_high")}, aggregate};
     double loss = evaluate(host, batch, {count(host, batch)}, clip).loss();
@@ -63,7 +64,7 @@ Json loss(const Inputs& in) {
 
 /// Cut: as long as the limit and not ended.
 Json overlong_filter(const Inputs& in) {
-    auto batch = batch_of<columns<col::mask, col::truncated>>(in);
+    auto batch = batch_with_mask<columns<col::mask, col::truncated>>(in, "mask");
     auto ended = in.reals("ended");
     Offsets offsets = batch.token_offsets();
     for (std::size_t i = 0; i < ended.size(); ++i)
