@@ -36,12 +36,13 @@ using LargeLake = std::remove_cvref_t<decltype(env::frozen_lake_8x8())>;
 using Cliff = std::remove_cvref_t<decltype(env::cliff_walking())>;
 
 /// Any of the registry's worlds of one kind of action, so that a method is compiled once.
-struct Continuous : env::AnyWorld<env::Pendulum, env::MountainCarContinuous, env::PointReach, env::CliffBandit,
+struct Continuous
+    : env::AnyWorld<
+          env::Pendulum, env::MountainCarContinuous, env::PointReach, env::CliffBandit, env::Flickering<env::Pendulum>,
 #if defined(ROARS_MUJOCO)
-                                  env::Hopper<>, env::Hopper<4>, env::Walker2d<>, env::Walker2d<4>, env::HalfCheetah,
-                                  env::Ant<>, env::Ant<4>,
+          env::Hopper<>, env::Hopper<4>, env::Walker2d<>, env::Walker2d<4>, env::HalfCheetah, env::Ant<>, env::Ant<4>,
 #endif
-                                  env::TargetBandit<1>> {
+          env::TargetBandit<1>> {
     template <class World>
     explicit Continuous(const World& world) : AnyWorld(world), low(world.action_low()), high(world.action_high()) {}
     [[maybe_unused]] static constexpr int action_size = 1;  // the caller's, by sizes()
@@ -49,7 +50,8 @@ struct Continuous : env::AnyWorld<env::Pendulum, env::MountainCarContinuous, env
     double action_high() const { return high; }
     double low, high;
 };
-struct Discrete : env::AnyWorld<env::CartPole, env::Acrobot, env::MountainCar, SmallLake, LargeLake, Cliff> {
+struct Discrete : env::AnyWorld<env::CartPole, env::Acrobot, env::MountainCar, SmallLake, LargeLake, Cliff,
+                                env::Flickering<env::CartPole>> {
     using AnyWorld::AnyWorld;
     [[maybe_unused]] static constexpr int action_count = 1;  // the caller's, by sizes()
 };

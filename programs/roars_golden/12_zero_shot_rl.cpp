@@ -13,11 +13,12 @@ namespace {
 using Read = critic::Rows<const double>;
 using Write = critic::Rows<double>;
 
-/// Inputs name_1, name_2, ... of the forward networks, as many as there are.
+/// Inputs name_1, name_2, ... of the forward networks, as many as there are. Errors: none.
 std::vector<Table> networks(const Inputs& in, const std::string& name) {
     std::vector<Table> tables;
     for (int k = 1; in.has(name + '_' + std::to_string(k)); ++k)
         tables.emplace_back(in, name + '_' + std::to_string(k));
+    expect(!tables.empty(), [&] { return name + "_1 is missing"; });
     return tables;
 }
 std::vector<Read> read(const std::vector<Table>& tables) {
@@ -107,11 +108,14 @@ Json inference(const Inputs& in) {
     const Table backward(in, "backward");
     auto reward = in.reals("reward");
     auto forward = networks(in, "forward");
+    const std::int64_t goal = in.whole("goal");
+    expect(goal >= 0 && goal < backward.count(),
+           [&] { return "goal is row " + std::to_string(goal) + " of " + std::to_string(backward.count()); });
     auto by_reward = reward::task_of_rewards<double>(host, backward.rows(), reward);
     std::vector<double> q(static_cast<std::size_t>(forward.at(0).count()));
     critic::task_values<double>(read(forward), by_reward, q);
     return {{"z_reward", by_reward},
-            {"z_goal", reward::task_of_goal<double>(backward.rows()[in.whole("goal")])},
+            {"z_goal", reward::task_of_goal<double>(backward.rows()[goal])},
             {"q", q},
             {"action", critic::greedy_action(std::span(q))}};
 }

@@ -62,7 +62,8 @@ private:
     const Json& json_;
 };
 
-/// A batch in double with the columns of `Set`, each filled from the input of its own name where there is one.
+/// A batch in double with the columns of `Set`, each filled from the input of its own name where there is one. Errors:
+/// another number of values than the offsets say.
 template <class Set>
 auto batch_of(const Inputs& in) {
     Batch<double, Set> batch(in.has("token_offsets") ? in.wholes("token_offsets") : std::vector<std::int64_t>{0});
@@ -73,7 +74,8 @@ auto batch_of(const Inputs& in) {
             if (!in.has(name)) return;
             auto values = in.reals(name);
             auto to = batch[column];
-            for (std::size_t i = 0; i < to.size() && i < values.size(); ++i)
+            roars::detail::expect_size(name.c_str(), values.size(), std::ssize(to));
+            for (std::size_t i = 0; i < to.size(); ++i)
                 to[i] = static_cast<typename decltype(to)::value_type>(values[i]);
         }
     };

@@ -105,6 +105,7 @@ Json reinforce_plus_plus(const Inputs& in) {
 Json remax(const Inputs& in) {
     auto batch = batch_with_mask<columns<col::token_reward, col::greedy_outcome, col::advantage>>(in);
     Values greedy = in.reals("greedy_reward");
+    roars::detail::expect_size("greedy_reward", greedy.size(), batch.sequences());
     std::copy(greedy.begin(), greedy.end(), batch[col::greedy_outcome{}].begin());
     backend::Host host;
     Run run{host};

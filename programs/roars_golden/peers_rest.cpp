@@ -150,7 +150,7 @@ Json muon(const Inputs& in) {
     };
     auto parameter = flat("parameter"), gradient = flat("gradient"), buffer = flat("buffer");
     auto rows = std::ssize(in.rows("gradient"));
-    std::int64_t columns = std::ssize(gradient) / rows;
+    std::int64_t columns = rows > 0 ? std::ssize(gradient) / rows : 0;
     std::vector<step::Quintic> iterations;
     for (const auto& k : in.rows("coefficients")) iterations.push_back({k[0], k[1], k[2]});
     step::Muon<> rule{.learning_rate = in.real("learning_rate"),

@@ -15,7 +15,7 @@ refuses "no method is named 'nothing', expected one of:.* grpo" show nothing
 refuses "method is required" train --task bandit --out "$folder/a"
 refuses "out is required" train --method grpo
 refuses "no method is named 'nothing'" train --method nothing --task bandit --out "$folder/a"
-refuses "no task is named 'nothing', expected one of:.* bandit .*cartpole chain .*random-calculation .*stop-time" \
+refuses "no task is named 'nothing', expected one of:.* bandit .*cartpole .*chain .*random-calculation .*stop-time" \
     train --method grpo --task nothing --out "$folder/a"
 refuses "rlhf cannot be trained on bandit: it asks for model_score" train --method rlhf --task bandit --out "$folder/a"
 refuses "sac cannot be trained on bandit: it asks for done" train --method sac --task bandit --out "$folder/a"
