@@ -71,7 +71,7 @@ auto batch_of(const Inputs& in) {
     auto fill = [&]<class Column>(Column column) {
         if constexpr (Column::kind != Kind::offsets && !is_gradient_v<Column>) {
             std::string name(Column::name);
-            if (!in.has(name)) return;
+            if (!in.has(name) || !in.json().at(name).is_array()) return;  // a number is a setting of that name
             auto values = in.reals(name);
             auto to = batch[column];
             roars::detail::expect_size(name.c_str(), values.size(), std::ssize(to));
