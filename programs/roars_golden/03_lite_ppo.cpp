@@ -66,6 +66,7 @@ Json loss(const Inputs& in) {
 Json overlong_filter(const Inputs& in) {
     auto batch = batch_with_mask<columns<col::mask, col::truncated>>(in, "mask");
     auto ended = in.reals("ended");
+    roars::detail::expect_size("ended", ended.size(), batch.sequences());
     Offsets offsets = batch.token_offsets();
     for (std::size_t i = 0; i < ended.size(); ++i)
         batch[col::truncated{}][i] = ended[i] == 0 && double(offsets[i + 1] - offsets[i]) >= in.real("max_length");

@@ -56,6 +56,7 @@ Json loss(const Inputs& in) {
 Json penalties(const Inputs& in) {
     backend::Host host;
     const auto samples = networks(in, "forward_samples"), forward = networks(in, "forward");
+    roars::detail::expect_size("forward_samples", samples.size(), std::ssize(forward));
     const Table task(in, "z"), backward(in, "backward");
     double by_value = 0, by_measure = 0;
     Json json;

@@ -350,6 +350,9 @@ public:
             groups[k + 1] = groups[k] + 2;
             for (std::int64_t i : {chosen[k], rejected[k]}) {
                 Offsets from = source_.token_offsets();
+                expect(i >= 0 && i < source_.sequences(), [&] {
+                    return "a pair has answer " + std::to_string(i) + " of " + std::to_string(source_.sequences());
+                });
                 for (std::int64_t t = from[std::size_t(i)]; t < from[std::size_t(i) + 1]; ++t) place_.push_back(t);
                 offsets.push_back(std::ssize(place_));
             }
