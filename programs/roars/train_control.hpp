@@ -116,6 +116,13 @@ auto& innermost(Sampler& sampler) {
         return sampler;
 }
 
+/// A learner shows a model of tasks what that is made for: tasks of its width, contexts of its length.
+template <class Advantage, class Settings>
+void show_what_the_model_reads([[maybe_unused]] const Advantage& advantage, [[maybe_unused]] Settings& learner) {
+    if constexpr (requires { advantage.tasks; }) learner.task_dimensions = advantage.dimensions;
+    if constexpr (requires { advantage.memory.length; }) learner.context = advantage.memory.length;
+}
+
 /// A rate that falls to 0 at the end of the run, which fit_to_the_run says.
 template <class Method>
 void fall_to_zero(Method& method) {
@@ -294,10 +301,7 @@ int train_control(const methods::Facts& facts, const Request& request) {
     for_each_algorithm(method, [&](auto& algorithm) {
         if constexpr (requires { algorithm.advantage.acts.count; })
             algorithm.advantage.acts.count = env::world_sizes(world).action;
-        if constexpr (requires { algorithm.advantage.tasks; })
-            flags.control.task_dimensions = algorithm.advantage.dimensions;
-        if constexpr (requires { algorithm.advantage.memory.length; })
-            flags.control.context = algorithm.advantage.memory.length;
+        show_what_the_model_reads(algorithm.advantage, flags.control);
     });
     train::SnapshotStore<ContinuousWorld> snapshots;  // outlives the learner's world
     const auto dressed = [&] {
