@@ -95,6 +95,9 @@ TEST(Recurrent, BeginsAsAFunctionOfTheSeedAndRefusesWhatDoesNotFit) {
     EXPECT_THROW(net.forward(one, numbers(11, 1)), Error);
     EXPECT_THROW(net.forward(numbers(3, 1), numbers(10, 1)), Error);
     EXPECT_TRUE(net.forward(one, {}).empty());
+    std::vector<double> gradients(one.size(), 0.0);
+    net.backward(one, {}, gradients);
+    EXPECT_EQ(gradients, std::vector<double>(one.size(), 0.0));
     EXPECT_THROW(Network({.shown = 2, .read = 3, .units = 1, .rest = {.widths = {1, 1}}}), Error);
     EXPECT_THROW(Network({.units = 2, .rest = {.widths = {1, 1}}}), Error);
 }

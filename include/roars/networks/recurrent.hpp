@@ -149,8 +149,9 @@ private:
     template <class Element>
     auto step_of(Element* rows, std::int64_t t) const {
         using M = std::conditional_t<std::is_const_v<Element>, const Matrix, Matrix>;
-        return Strided<M>(rows + (settings_.shown - settings_.read + t) * settings_.step_width, rows_,
-                          settings_.step_width, Eigen::OuterStride<>(inputs()));
+        // Of no rows there is no memory to begin in.
+        const std::int64_t begin = rows_ > 0 ? (settings_.shown - settings_.read + t) * settings_.step_width : 0;
+        return Strided<M>(rows + begin, rows_, settings_.step_width, Eigen::OuterStride<>(inputs()));
     }
     static Matrix logistic(const Matrix& x) { return (Real(1) + (-x.array()).exp()).inverse().matrix(); }
 
