@@ -83,7 +83,7 @@ public:
         batch_.assign(batch.begin(), batch.end());
         steps_.resize(static_cast<std::size_t>(settings_.read));
         remembered_.setZero(rows_, settings_.units);
-        for (std::int64_t t = 0; t < settings_.read; ++t) step(values, t);
+        for (std::int64_t t = 0; rows_ > 0 && t < settings_.read; ++t) step(values, t);
         joined_.resize(static_cast<std::size_t>(rows_ * rest_.inputs()));
         for (std::int64_t i = 0; i < rows_; ++i) {
             auto to = std::copy_n(remembered_.data() + i * settings_.units, settings_.units,
@@ -149,9 +149,8 @@ private:
     template <class Element>
     auto step_of(Element* rows, std::int64_t t) const {
         using M = std::conditional_t<std::is_const_v<Element>, const Matrix, Matrix>;
-        // Of no rows there is no memory to begin in.
-        const std::int64_t begin = rows_ > 0 ? (settings_.shown - settings_.read + t) * settings_.step_width : 0;
-        return Strided<M>(rows + begin, rows_, settings_.step_width, Eigen::OuterStride<>(inputs()));
+        return Strided<M>(rows + (settings_.shown - settings_.read + t) * settings_.step_width, rows_,
+                          settings_.step_width, Eigen::OuterStride<>(inputs()));
     }
     static Matrix logistic(const Matrix& x) { return (Real(1) + (-x.array()).exp()).inverse().matrix(); }
 
@@ -171,6 +170,7 @@ private:
 
     /// From by_joined_. `gradients` may be empty.
     void back_through_steps(std::span<const Real> values, std::span<Real> gradients, std::span<Real> grad_inputs) {
+        if (rows_ == 0) return;
         const std::int64_t units = settings_.units;
         const Strided<const Matrix> by_remembered(by_joined_.data(), rows_, units,
                                                   Eigen::OuterStride<>(rest_.inputs()));
