@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "claim.hpp"
+#include "12_zero_shot.hpp"
 #include "roars/environments/flickering.hpp"
 #include "roars/methods/zero_shot.hpp"
 #include "roars/sampler/contexts.hpp"
@@ -143,16 +143,6 @@ Method small(const Method& paper) {
     model.loss.gamma = 0.9, model.acts.count = moves, model.step.learning_rate = 1e-3;
     return method;
 }
-template <class Method, class AnyLearner>
-void train_for(const Trial& trial, train::Trainer<Method, AnyLearner>& trainer) {
-    backend::Host host;
-    for (std::int64_t i = 0; i < trial.updates; ++i) {
-        stop_if_interrupted();
-        Run run{host, Random(trial.seed).at(static_cast<std::uint32_t>(i)), Progress{i, trial.updates}};
-        trainer.advance(run);
-    }
-}
-
 template <class Doubt>
 double learn(const Doubt& doubt, bool low, const Trial& trial) {
     using Method = methods::ZeroShot<Doubt>;
@@ -216,40 +206,16 @@ Arm remembering(std::string name, std::int64_t length, double dark) {
             }};
 }
 
-template <class Doubt>
-Arm arm(std::string name, const Doubt& doubt) {
-    return {std::move(name), [=](const Trial& trial) {
-                return Numbers{{"low data", learn(doubt, true, trial)}, {"full data", learn(doubt, false, trial)}};
-            }};
-}
-
 }  // namespace
 
-/// Doubt about actions that the data does not hold: better on little data, no worse on much.
 void add_zero_shot(std::vector<Experiment>& all) {
-    auto claim = [](std::string says, std::string method, std::string number, Expected expected, double least) {
-        return Claim{.says = std::move(says),
-                     .method = std::move(method),
-                     .baseline = "FB",
-                     .number = std::move(number),
-                     .expected = expected,
-                     .least = least};
-    };
     all.push_back(
-        {.name = "zero-shot",
-         .paper = "2508.16496, zero-shot RL",
-         .page = "zero-shot-rl",
-         .setup = "A 5 x 5 grid, 4 moves and staying. Low data: 1,000 steps with two moves in each cell; full: 5,000 "
-                  "steps of any. d = 25, F with one layer of 128, B linear, gamma 0.9, batch 128, Adam 1e-3, 3,000 "
-                  "updates. Measured: the share of (start, goal) pairs, connected in the data, that the policy of the "
-                  "goal's task walks in 25 steps.",
-         .updates = 3000,
-         .arms = {arm("FB", critic::doubt::None{}), arm("VC-FB", critic::doubt::OfValues{0.1}),
-                  arm("MC-FB", critic::doubt::OfMeasures{1.0})},
-         .claims = {claim("more goals on low data", "MC-FB", "low data", Expected::higher, 0.1),
-                    claim("also with doubt of values", "VC-FB", "low data", Expected::higher, 0.0),
-                    claim("as many on full data", "MC-FB", "full data", Expected::same, 0.05),
-                    claim("as many on full data", "VC-FB", "full data", Expected::same, 0.05)}});
+        of_doubt("zero-shot",
+                 "A 5 x 5 grid, 4 moves and staying. Low data: 1,000 steps with two moves in each cell; full: 5,000 "
+                 "steps of any. d = 25, F with one layer of 128, B linear, gamma 0.9, batch 128, Adam 1e-3, 3,000 "
+                 "updates. Measured: the share of (start, goal) pairs, connected in the data, that the policy of the "
+                 "goal's task walks in 25 steps.",
+                 0.1, [](const auto& doubt, bool low, const Trial& trial) { return learn(doubt, low, trial); }));
 }
 
 /// A memory of the steps before, where the state is not always seen.

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "claim.hpp"
+#include "12_zero_shot.hpp"
 #include "roars/data/transitions.hpp"
 #include "roars/methods/zero_shot.hpp"
 #include "roars/train/control_learner.hpp"
@@ -89,12 +89,8 @@ double learn(const Doubt& doubt, bool low, const Trial& trial) {
     Learner learner(Plane{&goal}, {.task_dimensions = 25, .evaluation_episodes = 25}, trial.seed);
     learner.learn_from(walks(low, trial.seed));
     train::Trainer<Method, Learner> trainer(method, learner);
+    train_for(trial, trainer);
     backend::Host host;
-    for (std::int64_t i = 0; i < trial.updates; ++i) {
-        stop_if_interrupted();
-        Run run{host, Random(trial.seed).at(static_cast<std::uint32_t>(i)), Progress{i, trial.updates}};
-        trainer.advance(run);
-    }
     double reached = 0;
     for (int place = 0; place < 25; ++place) {
         goal = {0.4 * (place / 5 - 2), 0.4 * (place % 5 - 2)};
@@ -104,41 +100,17 @@ double learn(const Doubt& doubt, bool low, const Trial& trial) {
     }
     return reached;
 }
-template <class Doubt>
-Arm arm(std::string name, const Doubt& doubt) {
-    return {std::move(name), [=](const Trial& trial) {
-                return Numbers{{"low data", learn(doubt, true, trial)}, {"full data", learn(doubt, false, trial)}};
-            }};
-}
-
 }  // namespace
 
 /// The same of continuous actions, by a policy that reads the task.
 void add_zero_shot_continuous(std::vector<Experiment>& all) {
-    auto claim = [](std::string says, std::string method, std::string number, Expected expected, double least) {
-        return Claim{.says = std::move(says),
-                     .method = std::move(method),
-                     .baseline = "FB",
-                     .number = std::move(number),
-                     .expected = expected,
-                     .least = least};
-    };
-    all.push_back(
-        {.name = "zero-shot-continuous",
-         .paper = "2508.16496, zero-shot RL",
-         .page = "zero-shot-rl",
-         .setup =
-             "A square, steps of up to 0.3 of 2. Low data: 1,000 steps, in each of 16 tiles along two of the four "
-             "directions; full: 5,000 steps of any. d = 25, F with two layers of 128, B and the policy with two of 64, "
-             "gamma 0.9, batch 128, Adam 2e-3 (policy 1e-3), 3,000 updates. Measured: the share of 25 goals "
-             "times 25 starts that the policy of the goal's task reaches in 25 steps.",
-         .updates = 3000,
-         .arms = {arm("FB", critic::doubt::None{}), arm("VC-FB", critic::doubt::OfValues{0.1}),
-                  arm("MC-FB", critic::doubt::OfMeasures{1.0})},
-         .claims = {claim("more goals on low data", "MC-FB", "low data", Expected::higher, 0.0),
-                    claim("also with doubt of values", "VC-FB", "low data", Expected::higher, 0.0),
-                    claim("as many on full data", "MC-FB", "full data", Expected::same, 0.05),
-                    claim("as many on full data", "VC-FB", "full data", Expected::same, 0.05)}});
+    all.push_back(of_doubt(
+        "zero-shot-continuous",
+        "A square, steps of up to 0.3 of 2. Low data: 1,000 steps, in each of 16 tiles along two of the four "
+        "directions; full: 5,000 steps of any. d = 25, F with two layers of 128, B and the policy with two of 64, "
+        "gamma 0.9, batch 128, Adam 2e-3 (policy 1e-3), 3,000 updates. Measured: the share of 25 goals "
+        "times 25 starts that the policy of the goal's task reaches in 25 steps.",
+        0.0, [](const auto& doubt, bool low, const Trial& trial) { return learn(doubt, low, trial); }));
 }
 
 }  // namespace roars::claims
