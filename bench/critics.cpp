@@ -35,6 +35,7 @@
 namespace {
 
 using namespace roars;
+using bench::add;
 using critic::Rows;
 
 constexpr std::int64_t rows = 1 << 17, actions = 8, samples = 10, width = 6, atoms = 51, quantiles = 32;
@@ -73,11 +74,6 @@ private:
     std::vector<float> values_;
     std::int64_t columns_;
 };
-
-template <class Work>
-void add(const std::string& name, Work work) {
-    benchmark::RegisterBenchmark(name.c_str(), work)->UseManualTime()->Unit(benchmark::kMillisecond);
-}
 
 /// part(backend, target, read...) reads what `read` makes and writes a matrix of `written` columns.
 template <class Part, class... Read>
@@ -416,7 +412,7 @@ void learn(benchmark::State& state) {
     Advantage part{};
     state_of<Advantage> memory;
     Products network(batch_rows, layers), sampled(conservative ? batch_rows * samples : 1, layers);
-    bench::Race race(
+    bench::against_products(
         state,
         [&] {
             for (int k = 0; k < 2; ++k) {
@@ -428,8 +424,7 @@ void learn(benchmark::State& state) {
                 sampled.backward();
             }
         },
-        [&] { part.learn(run, memory, batch); }, [] {});
-    state.counters["share_of_products"] = race.first() / race.second();
+        [&] { part.learn(run, memory, batch); });
 }
 /// What the same critics say of an action of the data and of one of the policy.
 void weigh(benchmark::State& state) {
@@ -440,13 +435,12 @@ void weigh(benchmark::State& state) {
     state_of<advantage::CriticWeight> memory;
     part.learn(run, memory, batch);
     Products network(batch_rows, layers);
-    bench::Race race(
+    bench::against_products(
         state,
         [&] {
             for (int k = 0; k < 4; ++k) network.forward();
         },
-        [&] { part.estimate(run, memory, batch); }, [] {});
-    state.counters["share_of_products"] = race.first() / race.second();
+        [&] { part.estimate(run, memory, batch); });
 }
 
 }  // namespace

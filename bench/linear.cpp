@@ -55,16 +55,14 @@ void objective(benchmark::State& state) {
     Method::State parts;
     auto totals = methods::dapo.totals(run, parts, batch);
     CountingMemory memory;
-    bench::Race race(
+    bench::against_products(
         state, [&] { products(backend, weight, hidden, logits, grad_weight, grad_hidden, width); },
         [&] {
             objective_from_hidden(methods::dapo, run, parts, batch, totals, std::span<const float>(hidden),
                                   LinearHead<float>{weight, width},
                                   LinearGradients<float>{.hidden = grad_hidden, .weight = grad_weight},
                                   {.resource = &memory});
-        },
-        [] {});
-    state.counters["share_of_products"] = race.first() / race.second();
+        });
     state.counters["extra_over_logits"] = double(memory.peak) / double(logits.size() * sizeof(float));
 }
 BENCHMARK(objective)

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "roars/simd.hpp"  // first: it silences what g++ 12 says of its own <immintrin.h>
@@ -97,6 +98,20 @@ void against_copy(benchmark::State& state, Bytes bytes, std::int64_t items, Part
 template <class Part>
 void against_copy(benchmark::State& state, Bytes bytes, std::int64_t items, Part&& part) {
     against_copy(state, bytes, items, part, [] {});
+}
+
+/// Races a part against the matrix products that it is made of. Counter: share_of_products = time of the products /
+/// time of the part.
+template <class Products, class Part>
+void against_products(benchmark::State& state, Products&& products, Part&& part) {
+    Race race(state, products, part, [] {});
+    state.counters["share_of_products"] = race.first() / race.second();
+}
+
+/// A benchmark by its name; work(state) races.
+template <class Work>
+void add(const std::string& name, Work work) {
+    benchmark::RegisterBenchmark(name.c_str(), work)->UseManualTime()->Unit(benchmark::kMillisecond);
 }
 
 /// Numbers for a column, the same in every run: value(random, i).

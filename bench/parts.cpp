@@ -79,6 +79,7 @@
 namespace {
 
 using namespace roars;
+using bench::add;
 
 constexpr std::int64_t sequences = 1024, length = 1024, tokens = sequences * length;
 
@@ -165,7 +166,7 @@ void muon(benchmark::State& state) {
     typename step::Muon<>::State memory;
     memory.matrices = {{0, rows, wide}};
     Matrix x = Eigen::Map<const Matrix>(gradient.data(), rows, wide);
-    bench::Race race(
+    bench::against_products(
         state,
         [&] {
             for (int k = 0; k < rule.iterations; ++k) {
@@ -174,8 +175,7 @@ void muon(benchmark::State& state) {
                 benchmark::DoNotOptimize(step::detail::product(square, x).data());
             }
         },
-        [&] { rule.step(memory, std::span(theta), std::span(gradient)); }, [] {});
-    state.counters["share_of_products"] = race.first() / race.second();
+        [&] { rule.step(memory, std::span(theta), std::span(gradient)); });
 }
 
 /// A weight for each token, before the update.
@@ -373,11 +373,6 @@ std::string name_of() {
           "scale::", "trust::", "correction::", "bound::", "col::", "pair::", "link::", "weight::"})
         for (std::size_t at; (at = name.find(scope)) != std::string::npos;) name.erase(at, scope.size());
     return name;
-}
-
-template <class Work>
-void add(const std::string& name, Work work) {
-    benchmark::RegisterBenchmark(name.c_str(), work)->UseManualTime()->Unit(benchmark::kMillisecond);
 }
 
 void add_all() {
