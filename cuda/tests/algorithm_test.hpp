@@ -6,6 +6,7 @@
 #include "roars/methods/copo.hpp"
 #include "roars/methods/dapo.hpp"
 #include "roars/methods/disco.hpp"
+#include "roars/methods/dqn.hpp"
 #include "roars/methods/gmpo.hpp"
 #include "roars/methods/grpo.hpp"
 #include "roars/methods/gspo.hpp"
@@ -13,7 +14,10 @@
 #include "roars/methods/preference.hpp"
 #include "roars/methods/reinforce_plus_plus.hpp"
 #include "roars/objective_logits.hpp"
+#include "roars/optimizer/surrogates/climb.hpp"
 #include "roars/optimizer/surrogates/weighted_likelihood.hpp"
+#include "roars/regularizer/near_action.hpp"
+#include "roars/reward/none.hpp"
 
 namespace roars::gpu {
 namespace {
@@ -52,6 +56,30 @@ TYPED_TEST(AlgorithmOnDevice, IsTheHosts) {
     expect_the_hosts<TypeParam>(methods::dpo, random_batch<double, WithMask<methods::Dpo>>(pair_offsets), 1e-11);
     expect_the_hosts<TypeParam, methods::Kto, double>(methods::kto, 1e-11);
     expect_the_hosts<TypeParam, methods::Copo, double>(methods::copo, 1e-11);
+}
+
+/// Rows of actions and of quantiles.
+template <class Real, class A>
+auto rows_batch(std::int64_t actions, std::int64_t quantiles) {
+    auto batch = random_batch<Real, WithMask<A>>();
+    std::mt19937 engine(4);
+    for_each_column(WithMask<A>{}, [&]<class C>(C column) {
+        using namespace col;
+        if constexpr (contains_v<C, columns<policy_action, action, q_gradient>>) batch.set_width(column, actions);
+        if constexpr (contains_v<C, columns<col::quantiles>>) batch.set_width(column, quantiles);
+        if constexpr (contains_v<C, columns<next_target_quantiles>>) batch.set_width(column, actions * quantiles);
+    });
+    fill(batch, engine, WithMask<A>{});
+    return batch;
+}
+TYPED_TEST(AlgorithmOnDevice, TermsOfRowsAreTheHosts) {
+    // TD3 + BC behind critics that somebody else trains; its climb needs a sum over the whole batch.
+    using Climbs = Algorithm<sampler::Groups, reward::None, advantage::None, regularizer::NearAction<>,
+                             optimizer::PolicyGradient<surrogate::NormalisedClimb, aggregate::TokenMean, step::AdamW>>;
+    static_assert(runs_on_device<Climbs> && runs_on_device<methods::QuantileDeepQ>);
+    expect_the_hosts<TypeParam>(Climbs{}, rows_batch<double, Climbs>(3, 1), 1e-11);
+    expect_the_hosts<TypeParam>(Climbs{}, rows_batch<float, Climbs>(3, 1), 3e-5);
+    expect_the_hosts<TypeParam>(methods::qr_dqn, rows_batch<double, methods::QuantileDeepQ>(3, 5), 1e-11);
 }
 
 TYPED_TEST(AlgorithmOnDevice, AdvantagesAreTheHosts) {

@@ -29,6 +29,7 @@ namespace detail {
 template <class Column, class Real>
 struct ColumnPointer {
     value_of<Column, Real>* to = nullptr;
+    std::int64_t width = 1;
 };
 }  // namespace detail
 
@@ -51,8 +52,19 @@ struct BatchView<Real_, columns<Column...>> : detail::ColumnPointer<Column, Real
         return static_cast<const detail::ColumnPointer<C, Real>&>(*this).to;
     }
     template <class C>
-    void point(C, value_of<C, Real>* values) {
-        static_cast<detail::ColumnPointer<C, Real>&>(*this).to = values;
+    ROARS_FN std::int64_t width(C) const {
+        return static_cast<const detail::ColumnPointer<C, Real>&>(*this).width;
+    }
+    /// Row i of a wide column.
+    template <class C>
+    ROARS_FN std::span<value_of<C, Real>> row(C column, std::int64_t i) const {
+        return {(*this)[column] + i * width(column), static_cast<std::size_t>(width(column))};
+    }
+    template <class C>
+    void point(C, value_of<C, Real>* values, std::int64_t width) {
+        auto& column = static_cast<detail::ColumnPointer<C, Real>&>(*this);
+        column.to = values;
+        column.width = width;
     }
 
     /// Whether token t counts; without the mask every one does.
@@ -166,13 +178,21 @@ struct Everywhere<backend::Host> {
         using Real = typename BatchType::Real;
         BatchView<Real, Set> view;
         [&]<class... Column>(columns<Column...>) {
-            (view.point(Column{}, const_cast<value_of<Column, Real>*>(batch[Column{}].data())), ...);
+            (view.point(Column{}, const_cast<value_of<Column, Real>*>(batch[Column{}].data()), width_in<Column>(batch)),
+             ...);
         }(Set{});
         view.token_offsets = batch.token_offsets().data();
         view.tokens = batch.tokens();
         view.sequences = batch.sequences();
         view.groups = batch.groups();
         return view;
+    }
+    template <class Column, class BatchType>
+    static std::int64_t width_in(const BatchType& batch) {
+        if constexpr (Column::kind == Kind::offsets)
+            return 1;
+        else
+            return batch.width(Column{});
     }
     template <class T>
     static void clear(backend::Host&, T* to, std::int64_t count) {

@@ -443,6 +443,7 @@ private:
                         for (std::size_t m = 0; m < metrics_of<T>.size(); ++m)
                             sum_.metric_sum[first_metric<k> + m] += said.metric[m];
                     if constexpr (k == 0) ++sum_.tokens;
+                    if constexpr (k > 0 && !same_mask_as_first<k>) ++sum_.own_tokens[k];
                     add_row_slopes(slope, first + i, weight, Differentiates{});
                 }
             }

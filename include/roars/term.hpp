@@ -134,7 +134,7 @@ template <class Real, class Rows, class... Column>
 struct TokenRow<Real, Rows, columns<Column...>> : detail::RowCell<Real, Column>... {
     using value_type = std::remove_const_t<Real>;
     template <class Asked>
-    decltype(auto) operator[](Asked) const {
+    ROARS_FN decltype(auto) operator[](Asked) const {
         static_assert(std::conditional_t<contains_v<Asked, columns<Column...>>, std::true_type,
                                          column_read_but_not_in_needs<Asked>>::value);
         const auto& cell = static_cast<const detail::RowCell<Real, Asked>&>(*this);
@@ -148,7 +148,8 @@ struct TokenRow<Real, Rows, columns<Column...>> : detail::RowCell<Real, Column>.
 /// A term of the loss that reads whole rows of wide columns (actions, gradients of a critic, quantiles), named in its
 /// `rows`. row(x, slope) returns the token's RowLoss and writes d loss / d column of what it `differentiates`: into a
 /// row's span, or into a number. Aggregation, mask, metrics, prepare and Sums are those of a token term, and both kinds
-/// stand in one objective. What it differentiates is among its `needs`.
+/// stand in one objective. What it differentiates is among its `needs`. row is a
+/// ROARS_FN function, as token is: it allocates nothing and throws nothing.
 template <class T>
 concept RowTerm = requires(const T& term, const TokenRow<const double, typename T::rows, needs_of<T>>& x,
                            const TokenRow<double, typename T::rows, typename T::differentiates>& slope) {

@@ -41,7 +41,8 @@ auto evaluate_all(const Surrogate& surrogate, const Aggregate& aggregate, Wide& 
     roars::Run run{host};
     auto counts = count(host, batch);
     auto bound = surrogate;
-    if constexpr (requires { bound.reduce(run, batch); }) bound = surrogate.with(surrogate.reduce(run, batch));
+    if constexpr (roars::detail::TwoPhase<Surrogate>)
+        bound = surrogate.with(roars::detail::reduce_base(surrogate, run, batch));
     return evaluate(host, batch, {counts, counts, counts}, Weighed<Surrogate, Aggregate>{bound, aggregate},
                     Weighed<regularizer::EntropyBonus, Aggregate>{regularizer::EntropyBonus{0.3}, aggregate},
                     Weighed<regularizer::NearAction<>, Aggregate>{regularizer::NearAction<>{0.7}, aggregate});

@@ -11,7 +11,7 @@
 #include "roars/methods/registry.hpp"
 #include "roars/type_name.hpp"
 
-/// Every method of the registry that runs on a device gives there, in loops on the host, what it gives on the host.
+/// Every method of the registry gives on a device, in loops on the host, what it gives on the host.
 namespace roars::gpu {
 namespace {
 
@@ -33,6 +33,67 @@ bool fits(const A& algorithm, BatchType batch) {
     }
     return true;
 }
+/// Rows of control: 3 numbers of a state, 2 of an action or of 3 actions, 4 quantiles.
+template <class Column>
+constexpr std::int64_t width_of() {
+    using namespace col;
+    if constexpr (contains_v<Column, columns<state, next_state, task, next_action_values, next_target_values, logits,
+                                             action_values, problem_shape>>)
+        return 3;
+    else if constexpr (contains_v<Column, columns<action, policy_action, next_policy_action, next_target_action,
+                                                  q_gradient, model_action, balanced_action, action_by_balance,
+                                                  proposed_action, next_proposed_action, neighbour_action>>)
+        return 2;
+    else if constexpr (contains_v<Column, columns<quantiles, target_quantiles>>)
+        return 4;
+    else if constexpr (contains_v<Column, columns<known_reward>>)
+        return 8;
+    else if constexpr (contains_v<Column, columns<next_target_quantiles>>)
+        return 12;
+    else if constexpr (contains_v<Column, columns<policy_samples, model_samples>>)
+        return 6;
+    else if constexpr (contains_v<Column, columns<sampled_action>>)
+        return 6;
+    else if constexpr (contains_v<Column, columns<sampled_logp>>)
+        return 3;
+    else
+        return 1;
+}
+template <class Real, class Set>
+auto control_batch() {
+    constexpr bool finite = contains_v<col::problem_shape, Set>;  // of 2 steps, 2 states, 2 actions
+    roars::Batch<Real, Set> batch(finite ? std::vector<std::int64_t>{0, 2, 4, 6}
+                                         : std::vector<std::int64_t>{0, 4, 4, 7, 24});
+    std::mt19937 engine(5);
+    for_each_column(Set{}, [&]<class C>(C column) {
+        constexpr std::int64_t width = finite && C::extent == Extent::token ? 1 : width_of<C>();
+        if constexpr (C::kind != Kind::offsets && width > 1) batch.set_width(column, width);
+    });
+    fill(batch, engine, Set{});
+    if constexpr (contains_v<col::token, Set>)
+        for (auto& action : batch[col::token{}]) action %= 2;
+    if constexpr (finite) {
+        for (auto& extent : batch[col::problem_shape{}]) extent = 2;
+        for (auto& state : batch[col::state{}]) state = state > Real(0) ? Real(1) : Real(0);
+    }
+    return batch;
+}
+
+/// Networks as small as the rows.
+template <class Critics>
+void make_small(Critics& critics) {
+    if constexpr (requires { critics.network.width; }) critics.network.width = 8;
+    if constexpr (requires { critics.value_network.width; }) critics.value_network.width = 8;
+    if constexpr (requires { critics.model.width; }) critics.model.width = 8;
+    if constexpr (requires { critics.critics.network; }) make_small(critics.critics);
+    if constexpr (requires { critics.base.network; }) make_small(critics.base);
+    if constexpr (requires { critics.forward.width; }) {
+        critics.forward.width = critics.backward.width = 8;
+        critics.dimensions = 3;
+    }
+    if constexpr (requires { critics.memory.units; }) critics.memory = {.length = 3, .backward_length = 2, .units = 4};
+}
+
 template <class A>
 auto batch_for(const A& algorithm) {
     using Set = WithMask<A>;
@@ -123,6 +184,19 @@ TEST(RegistryOnDevice, TheTableOfTheDocumentationIsCurrent) {
     ASSERT_TRUE(file);
     std::string page((std::istreambuf_iterator<char>(file)), {});
     EXPECT_NE(page.find(table()), std::string::npos) << "docs/cuda.md, expected:\n" << table();
+}
+
+/// Parts of such an algorithm work on the host, on copies; all its terms work on the device.
+TEST(RegistryOnDevice, ParsOnTheHostAreTheHosts) {
+    for_each_algorithm_of_the_registry([]<class E>(const E& entry) {
+        using A = typename E::Method;
+        if constexpr (!runs_on_device<A>) {
+            SCOPED_TRACE(std::string(entry.facts.name));
+            A algorithm = entry.method;
+            make_small(algorithm.advantage);
+            expect_the_hosts<D>(algorithm, control_batch<float, WithMask<A>>(), 2e-5);
+        }
+    });
 }
 
 TEST(RegistryOnDevice, IsTheHosts) {

@@ -220,9 +220,9 @@ double loss_of(const Rule& rule, Actions& batch) {
 /// The gradient, with the regrets of `constants` where a rule holds them constant.
 struct ConstantRegrets {
     std::vector<double> regret;
-    double of(std::span<const double> p, std::span<const double>, double, std::span<double>) const {
+    double of(const Probabilities<double>& p, std::span<const double>, double, std::span<double>) const {
         double sum = 0;
-        for (std::size_t a = 0; a < p.size(); ++a) sum -= p[a] * regret[a];
+        for (std::size_t a = 0; a < regret.size(); ++a) sum -= p[a] * regret[a];
         return sum;
     }
 };

@@ -24,9 +24,9 @@ namespace roars::gpu {
 
 namespace detail {
 
-/// Whether a term may stand in a kernel, and what stands before it too.
+/// Whether what stands before a term's own function runs on a device; that function always does.
 template <class Term>
-inline constexpr bool term_on_device = !RowTerm<Term> && roars::detail::term_runs_everywhere<Term>;
+inline constexpr bool term_on_device = roars::detail::term_runs_everywhere<Term>;
 
 template <class Term>
 concept IsRebuilt = requires(const Term& term, const typename roars::detail::sums<Term>::type& sums) {
@@ -45,6 +45,21 @@ struct Rebuilt {
     template <class X>
     ROARS_FN auto token(const X& x) const {
         return at->token(x);
+    }
+};
+template <RowTerm Term>
+struct Rebuilt<Term> {
+    const Term* at;
+
+    static constexpr std::string_view name = Term::name;
+    using rows = typename Term::rows;
+    using needs = needs_of<Term>;
+    using differentiates = typename Term::differentiates;
+    using mask = mask_of<Term>;
+    static constexpr auto metrics = metrics_of<Term>;
+    template <class X, class Slope>
+    ROARS_FN auto row(const X& x, const Slope& slope) const {
+        return at->row(x, slope);
     }
 };
 template <class Term>
@@ -104,7 +119,6 @@ struct TermList<std::tuple<Term...>> {
     using Indices = std::index_sequence_for<Term...>;
     using Masks = unite_t<columns<mask_of<Term>>...>;
     static constexpr std::size_t size = sizeof...(Term);
-    static constexpr bool by_rows = (RowTerm<Term> || ...);
     static constexpr bool on_device = (term_on_device<Term> && ...);
     template <class D>
     using Memory = std::tuple<Remembered<Term, D>...>;
@@ -145,9 +159,9 @@ void score(const A& algorithm, Run<D>& run, typename A::State& state, BatchType&
         });
 }
 
-/// The regularizer's shaping of the rewards, where it has one, then the advantage.
-template <WholeAlgorithm A, class D, class BatchType>
-void estimate(const A& algorithm, Run<D>& run, typename A::State& state, BatchType& batch) {
+namespace detail {
+template <class A, class D, class BatchType>
+void shape(const A& algorithm, Run<D>& run, typename A::State& state, BatchType& batch) {
     using Regularizer = typename A::Regularizer;
     if constexpr (ShapesReward<Regularizer> && detail::shapes_on_device<Regularizer>)
         roars::detail::call_shape(algorithm.regularizer, run, state.regularizer, batch);
@@ -155,7 +169,35 @@ void estimate(const A& algorithm, Run<D>& run, typename A::State& state, BatchTy
         detail::on_host<needs_of<Regularizer>, gives_of<Regularizer>>(run, batch, [&](auto& host_run, auto& host) {
             roars::detail::call_shape(algorithm.regularizer, host_run, state.regularizer, host);
         });
-    estimate(algorithm.advantage, run, state.advantage, batch);
+}
+/// Critics that take steps of their own learn on the host; work(run, batch) is done there on the same copy.
+template <class A, class D, class BatchType, class Work>
+void learn_and(const A& algorithm, Run<D>& run, typename A::State& state, BatchType& batch, Work&& work) {
+    using Advantage = typename A::Advantage;
+    on_host<needs_of<Advantage>, gives_of<Advantage>>(run, batch, [&](auto& host_run, auto& host) {
+        roars::detail::call_learn(algorithm.advantage, host_run, state.advantage, host);
+        work(host_run, host);
+    });
+}
+}  // namespace detail
+
+/// The regularizer's shaping of the rewards, the critics' own step where the advantage has such, then the advantage.
+template <WholeAlgorithm A, class D, class BatchType>
+void estimate(const A& algorithm, Run<D>& run, typename A::State& state, BatchType& batch) {
+    detail::shape(algorithm, run, state, batch);
+    if constexpr (roars::detail::Learns<typename A::Advantage>)
+        detail::learn_and(algorithm, run, state, batch, [&](auto& host_run, auto& host) {
+            roars::detail::call_estimate(algorithm.advantage, host_run, state.advantage, host);
+        });
+    else
+        estimate(algorithm.advantage, run, state.advantage, batch);
+}
+/// Its first half, for an iteration in which the critics learn and the policy does not.
+template <WholeAlgorithm A, class D, class BatchType>
+void learn(const A& algorithm, Run<D>& run, typename A::State& state, BatchType& batch) {
+    detail::shape(algorithm, run, state, batch);
+    if constexpr (roars::detail::Learns<typename A::Advantage>)
+        detail::learn_and(algorithm, run, state, batch, [](auto&, auto&) {});
 }
 
 /// The objective of an algorithm on a device: its counts and its outcome live there, the sums that the host prepares
@@ -164,7 +206,6 @@ template <class A, class D>
 class Objective {
     using List = detail::TermList<typename A::Terms>;
     static constexpr std::size_t terms = List::size;
-    static_assert(!List::by_rows, "roars: a term of whole rows (an action, quantiles) has no kernel");
 
 public:
     using Result = typename List::Result;

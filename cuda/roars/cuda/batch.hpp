@@ -186,7 +186,8 @@ public:
     template <class Wanted = Columns>
     View<Real, Wanted> view() const {
         View<Real, Wanted> view;
-        for_each_column(Wanted{}, [&]<class Column>(Column column) { view.point(column, (*this)[column]); });
+        for_each_column(Wanted{},
+                        [&]<class Column>(Column column) { view.point(column, (*this)[column], width(column)); });
         view.token_offsets = offsets_;
         view.tokens = tokens_;
         view.sequences = sequences_;

@@ -7,7 +7,7 @@
 #include "roars/cuda/algorithm.hpp"
 
 /// The objective from the hidden states before the last linear layer: logits = hidden weight^T exist for a chunk of
-/// tokens at a time. A device brings gemm, the column-major product of BLAS (cuBLAS in blas.cuh).
+/// tokens at a time. A device brings gemm, the column-major product of BLAS (cuBLASLt in blas.cuh).
 namespace roars::gpu {
 
 /// The last layer, row-major: hidden [tokens x width], weight [vocabulary x width]. T: bfloat16, half or float.

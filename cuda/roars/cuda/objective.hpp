@@ -18,14 +18,10 @@
 /// The objective from log-probabilities on a device: any terms in one kernel, the formulas those of the host.
 namespace roars::gpu {
 
-/// A set of column types as a kernel's view has them: those that there are.
-template <class... Term>
-using ColumnsOfTerms = roars::detail::columns_of_terms<Term...>;
-
 /// What a pass says, in the device's memory: the sums of Result, and the first token with a value that is not finite.
 struct Outcome {
-    static constexpr std::size_t most = 32;
-    double sum[most];  ///< the loss of each term, then each metric
+    static constexpr std::size_t most = 48;
+    double sum[most];  ///< the loss of each term, each metric, the tokens of each term with a mask of its own
     std::int64_t tokens;
     std::int64_t broken;  ///< std::numeric_limits<std::int64_t>::max() where there is none
 };
@@ -36,6 +32,31 @@ inline constexpr std::int64_t no_token = std::numeric_limits<std::int64_t>::max(
 
 template <class Term>
 inline constexpr std::size_t metrics_count = metrics_of<Term>.size();
+
+/// Where in an Outcome the sums of a list of terms stand.
+template <class... Term>
+struct SumsOf {
+    static constexpr std::size_t terms = sizeof...(Term);
+    template <std::size_t k>
+    using TermAt = std::tuple_element_t<k, std::tuple<Term...>>;
+    /// Whether the tokens of term k are counted by themselves.
+    template <std::size_t k>
+    static constexpr bool has_own_mask = !std::is_same_v<mask_of<TermAt<k>>, mask_of<TermAt<0>>>;
+    /// Where the metrics of term k begin.
+    template <std::size_t k>
+    static constexpr std::size_t first_metric = [] {
+        constexpr std::array<std::size_t, terms> sizes{metrics_count<Term>...};
+        std::size_t before = terms;
+        for (std::size_t j = 0; j < k; ++j) before += sizes[j];
+        return before;
+    }();
+    static constexpr std::size_t metrics = (metrics_count<Term> + ... + 0);
+    template <std::size_t k>
+    static constexpr std::size_t own_tokens = terms + metrics + k;
+    static constexpr bool any_own_mask = (!std::is_same_v<mask_of<Term>, mask_of<TermAt<0>>> || ...);
+    static constexpr std::size_t count = terms + metrics + (any_own_mask ? terms : 0);
+    static_assert(count <= Outcome::most, "roars: more terms and metrics than an Outcome holds");
+};
 
 template <class Column, class... All>
 constexpr std::size_t position_in(columns<All...>) {
@@ -84,14 +105,14 @@ class ObjectiveKernel {
 public:
     using Real = typename ViewType::Real;
     static constexpr std::size_t terms = sizeof...(Entry);
-    static constexpr std::size_t sums = terms + (metrics_count<typename Entry::Term> + ... + 0);
-    static_assert(sums <= Outcome::most, "roars: more terms and metrics than an Outcome holds");
+    using Places = SumsOf<typename Entry::Term...>;
+    static constexpr std::size_t sums = Places::count;
 
     using Masks = unite_t<columns<mask_of<typename Entry::Term>>...>;
-    using Wanted = ColumnsOfTerms<typename Entry::Term...>;
+    using Wanted = roars::detail::columns_of_kind<false, typename Entry::Term...>;
     using Absent = minus_t<common_t<Wanted, Masks>, typename ViewType::Columns>;
     using Read = minus_t<Wanted, Absent>;
-    using Slopes = unite_t<typename Entry::Term::differentiates...>;
+    using Slopes = roars::detail::slopes_of_kind<false, typename Entry::Term...>;
     static_assert(roars::detail::terms_can_read(Wanted{}));
     static constexpr bool per_sequence = (Entry::Aggregate::per_sequence || ...);
     static constexpr bool walks_sequences = per_sequence || any_sequence_column(Read{});
@@ -112,7 +133,7 @@ public:
     const Real* weight[terms];
     Outcome* partial;  ///< [blocks]
     /// Whether the columns, and the gradients behind them, may be touched 16 bytes at a time.
-    bool aligned[Read::size + Slopes::size];
+    bool aligned[Read::size + Slopes::size + 1];
 
     template <class Block>
     ROARS_FN void operator()(Block& block, Shared& shared) const {
@@ -216,6 +237,11 @@ private:
     template <std::size_t k, class X>
     ROARS_FN ROARS_INLINE void term(Sums& own, const X& token, std::int64_t t, std::int64_t owner, int place,
                                     Packet<Real, width>* slope) const {
+        if constexpr (!RowTerm<typename Places::template TermAt<k>>) lane_term<k>(own, token, t, owner, place, slope);
+    }
+    template <std::size_t k, class X>
+    ROARS_FN ROARS_INLINE void lane_term(Sums& own, const X& token, std::int64_t t, std::int64_t owner, int place,
+                                         Packet<Real, width>* slope) const {
         using E = std::remove_cvref_t<decltype(get<k>(entry))>;
         using T = typename E::Term;
         if (token[mask_of<T>{}] == Real(0)) return;
@@ -225,8 +251,10 @@ private:
         own.sum[k] += factor * said.loss;
         add_slopes(said.slope, factor, place, slope, typename T::differentiates{});
         if constexpr (metrics_count < T >> 0)
-            for (std::size_t m = 0; m < metrics_count<T>; ++m) own.sum[first_metric<k> + m] += said.metric[m];
+            for (std::size_t m = 0; m < metrics_count<T>; ++m)
+                own.sum[Places::template first_metric<k> + m] += said.metric[m];
         if constexpr (k == 0) ++own.tokens;
+        if constexpr (Places::template has_own_mask<k>) own.sum[Places::template own_tokens<k>] += Real(1);
     }
     template <class Slope, class... Column>
     ROARS_FN ROARS_INLINE void add_slopes(const Slope& said, Real factor, int place, Packet<Real, width>* slope,
@@ -250,13 +278,120 @@ private:
         };
         (one(Column{}), ...);
     }
-    template <std::size_t k>
-    static constexpr std::size_t first_metric = [] {
-        constexpr std::array<std::size_t, terms> sizes{metrics_count<typename Entry::Term>...};
-        std::size_t before = terms, j = 0;
-        for (std::size_t size : sizes) before += j++ < k ? size : 0;
-        return before;
-    }();
+};
+
+inline constexpr int row_threads = 128;
+
+/// The pass of one term that reads whole rows: a thread takes a token. Its slopes are said in `scratch`, rows of
+/// zeros, and added to the gradients, which the terms before it have written.
+template <class ViewType, std::size_t k, class... Entry>
+class RowKernel {
+public:
+    using Real = typename ViewType::Real;
+    using Places = SumsOf<typename Entry::Term...>;
+    using EntryType = std::tuple_element_t<k, std::tuple<Entry...>>;
+    using Term = typename EntryType::Term;
+    using Needs = needs_of<Term>;
+    using Slopes = typename Term::differentiates;
+    static constexpr std::size_t metrics = metrics_count<Term>;
+    static constexpr bool per_sequence = EntryType::Aggregate::per_sequence;
+
+    static constexpr int threads = row_threads;
+    struct Shared {
+        double sum[1 + metrics][threads];
+        std::int64_t tokens[threads], broken[threads];
+    };
+
+    ViewType view;
+    EntryType entry;
+    const Real* weight;
+    Real* scratch[Slopes::size];
+    Outcome* partial;  ///< [blocks]
+
+    template <class Block>
+    ROARS_FN void operator()(Block& block, Shared& shared) const {
+        block.each([&](int thread) {
+            for (auto& sum : shared.sum) sum[thread] = 0.0;
+            shared.tokens[thread] = 0;
+            shared.broken[thread] = no_token;
+            std::int64_t t = block.index() * threads + thread;
+            if (t < view.tokens && view.template trainable<mask_of<Term>>(t)) token(shared, thread, t);
+        });
+        for (auto& sum : shared.sum) reduce(block, sum, Plus{});
+        reduce(block, shared.tokens, Plus{});
+        reduce(block, shared.broken, Least{});
+        block.each([&](int thread) {
+            if (thread > 0) return;
+            Outcome& out = partial[block.index()];
+            for (std::size_t i = 0; i < Places::count; ++i) out.sum[i] = 0.0;
+            out.sum[k] = shared.sum[0][0];
+            for (std::size_t m = 0; m < metrics; ++m)
+                out.sum[Places::template first_metric<k> + m] = shared.sum[1 + m][0];
+            out.tokens = k == 0 ? shared.tokens[0] : 0;
+            if constexpr (Places::template has_own_mask<k>)
+                out.sum[Places::template own_tokens<k>] = static_cast<double>(shared.tokens[0]);
+            out.broken = shared.broken[0];
+        });
+    }
+
+private:
+    ROARS_FN void token(Shared& shared, int thread, std::int64_t t) const {
+        constexpr bool walks_sequences = per_sequence || any_sequence_column(Needs{});
+        std::int64_t owner = 0;
+        if constexpr (walks_sequences) owner = Segments{view.token_offsets, view.sequences, view.tokens}.owner(t);
+        auto x = row_of(t, owner, Needs{});
+        if (!finite(x, Needs{})) shared.broken[thread] = t;
+        auto slope = slope_of(t, Slopes{});
+        auto said = entry.term.row(x, slope);
+        const double factor = static_cast<double>(weight[per_sequence ? owner : 0]);
+        shared.sum[0][thread] = factor * said.loss;
+        for (std::size_t m = 0; m < metrics; ++m) shared.sum[1 + m][thread] = said.metric[m];
+        shared.tokens[thread] = 1;
+        add(slope, t, factor, Slopes{});
+    }
+    template <class... Column>
+    ROARS_FN auto row_of(std::int64_t t, std::int64_t owner, columns<Column...>) const {
+        auto one = [&](auto column) {
+            using C = decltype(column);
+            const std::int64_t width = view.width(C{});
+            return roars::detail::RowCell<const Real, C>{
+                view[C{}] + (C::extent == Extent::sequence ? owner : t) * width, static_cast<std::size_t>(width)};
+        };
+        return TokenRow<const Real, typename Term::rows, columns<Column...>>{one(Column{})...};
+    }
+    template <class... Column>
+    ROARS_FN auto slope_of(std::int64_t t, columns<Column...>) const {
+        auto one = [&](auto column) {
+            using C = decltype(column);
+            const std::int64_t width = view.width(C{});
+            return roars::detail::RowCell<Real, C>{scratch[position_in<C>(Slopes{})] + t * width,
+                                                   static_cast<std::size_t>(width)};
+        };
+        return TokenRow<Real, typename Term::rows, columns<Column...>>{one(Column{})...};
+    }
+    template <class X, class... Column>
+    ROARS_FN static bool finite(const X& x, columns<Column...>) {
+        auto one = [&](auto column) {
+            const auto& cell = static_cast<const roars::detail::RowCell<const Real, decltype(column)>&>(x);
+            bool all = true;
+            for (std::size_t j = 0; j < cell.width; ++j) all = all && cell.values[j] - cell.values[j] == Real(0);
+            return all;
+        };
+        return (one(Column{}) && ...);
+    }
+    template <class Slope, class... Column>
+    ROARS_FN void add(const Slope& slope, std::int64_t t, double factor, columns<Column...>) const {
+        auto one = [&](auto column) {
+            using C = decltype(column);
+            if constexpr (ViewType::template has<col::grad<C>>) {
+                const auto& cell = static_cast<const roars::detail::RowCell<Real, C>&>(slope);
+                Real* to = view[col::grad<C>{}] + t * static_cast<std::int64_t>(cell.width);
+                for (std::size_t j = 0; j < cell.width; ++j)
+                    to[j] += static_cast<Real>(factor * static_cast<double>(cell.values[j]));
+            }
+        };
+        (one(Column{}), ...);
+    }
 };
 
 /// The blocks' partial outcomes, joined by one block in a fixed order.
@@ -379,31 +514,92 @@ class ObjectiveLaunch {
     /// Of the batch's columns, what the terms read and the gradients that it has room for.
     template <class... Column>
     static columns<col::grad<Column>...> gradients(columns<Column...>);
-    using Wanted = ColumnsOfTerms<typename Entry::Term...>;
-    using Slopes = unite_t<typename Entry::Term::differentiates...>;
-    using Touched = common_t<unite_t<Wanted, decltype(gradients(Slopes{}))>, typename BatchType::Columns>;
+    using Columns = typename BatchType::Columns;
+    template <class Slopes>
+    using GradientsOf = common_t<decltype(gradients(Slopes{})), Columns>;
+    template <bool by_rows>
+    using SlopesOf = roars::detail::slopes_of_kind<by_rows, typename Entry::Term...>;
+    using Wanted = roars::detail::columns_of_kind<false, typename Entry::Term...>;
+    using Touched = common_t<unite_t<Wanted, decltype(gradients(SlopesOf<false>{}))>, Columns>;
     using Kernel = ObjectiveKernel<View<Real, Touched>, Entry...>;
+    using Rows = unite_t<typename roars::detail::rows_of<typename Entry::Term>::type...>;
+    using Indices = std::index_sequence_for<Entry...>;
+    static constexpr bool any_in_lanes = (!RowTerm<typename Entry::Term> || ...);
 
 public:
-    ObjectiveLaunch(D& device, const BatchType& batch) : device_(device), batch_(batch) {}
+    ObjectiveLaunch(D& device, BatchType& batch) : device_(device), batch_(batch) {}
 
     void run(const Counts* counts, Outcome* outcome, const Entry&... entry) const {
         (roars::detail::check_aggregate(entry.aggregate), ...);
-        roars::detail::check_widths(batch_, typename Kernel::Read{});
+        using Read = common_t<roars::detail::columns_of_terms<typename Entry::Term...>, Columns>;
+        roars::detail::check_widths(batch_, minus_t<Read, Rows>{});
+        widen_gradients(common_t<Rows, unite_t<SlopesOf<true>, SlopesOf<false>>>{});
         Frame<D> frame(device_);
         Kernel kernel{};
-        kernel.view = batch_.template view<Touched>();
         kernel.entry = Pack<Entry...>(entry...);
-        find_weights(frame, kernel, counts, std::index_sequence_for<Entry...>{});
-        std::int64_t blocks = pieces_of(batch_.tokens(), Kernel::tile);
+        find_weights(frame, kernel, counts, Indices{});
+        const std::int64_t tiles = any_in_lanes ? pieces_of(batch_.tokens(), Kernel::tile) : 0;
+        const std::int64_t blocks = tiles + row_terms * row_blocks();
         kernel.partial = frame.template take<Outcome>(blocks);
-        align(kernel, typename Kernel::Read{});
-        align_gradients(kernel, Slopes{});
-        device_.launch(blocks, kernel);
+        if constexpr (any_in_lanes) {
+            kernel.view = batch_.template view<Touched>();
+            align(kernel, typename Kernel::Read{});
+            align_gradients(kernel, SlopesOf<false>{});
+            device_.launch(tiles, kernel);
+        }
+        Outcome* partial = kernel.partial + tiles;
+        clear(GradientsOf<minus_t<SlopesOf<true>, SlopesOf<false>>>{});
+        launch_rows(frame, kernel, partial, Indices{});
         device_.launch(1, FinishObjective{kernel.partial, blocks, static_cast<int>(Kernel::sums), outcome});
     }
 
 private:
+    static constexpr std::int64_t row_terms = (std::int64_t(RowTerm<typename Entry::Term>) + ... + 0);
+    std::int64_t row_blocks() const { return pieces_of(batch_.tokens(), row_threads); }
+
+    /// A gradient has rows like its column.
+    template <class... Column>
+    void widen_gradients(columns<Column...>) const {
+        [[maybe_unused]] auto one = [&](auto column) {
+            using C = decltype(column);
+            if constexpr (BatchType::template has<col::grad<C>>) batch_.set_width(col::grad<C>{}, batch_.width(C{}));
+        };
+        (one(Column{}), ...);
+    }
+    template <class... Gradient>
+    void clear(columns<Gradient...>) const {
+        (device_.zero(batch_[Gradient{}], static_cast<std::size_t>(batch_.size(Gradient{})) * sizeof(Real)), ...);
+    }
+    template <std::size_t... k>
+    void launch_rows([[maybe_unused]] Frame<D>& frame, [[maybe_unused]] const Kernel& kernel,
+                     [[maybe_unused]] Outcome*& partial, std::index_sequence<k...>) const {
+        (launch_row_term<k>(frame, kernel, partial), ...);
+    }
+    template <std::size_t k>
+    void launch_row_term([[maybe_unused]] Frame<D>& frame, [[maybe_unused]] const Kernel& all,
+                         [[maybe_unused]] Outcome*& partial) const {
+        using Term = typename EntryAt<k>::Term;
+        if constexpr (RowTerm<Term>) {
+            using Slopes = typename Term::differentiates;
+            using Read =
+                common_t<unite_t<needs_of<Term>, columns<mask_of<Term>>, decltype(gradients(Slopes{}))>, Columns>;
+            using Pass = RowKernel<View<Real, Read>, k, Entry...>;
+            Pass pass{batch_.template view<Read>(), get<k>(all.entry), all.weight[k], {}, partial};
+            row_scratch(frame, pass, Slopes{});
+            device_.launch(row_blocks(), pass);
+            partial += row_blocks();
+        }
+    }
+    template <class Pass, class... Column>
+    void row_scratch(Frame<D>& frame, Pass& pass, columns<Column...>) const {
+        auto one = [&](auto column) {
+            const std::int64_t count = batch_.tokens() * batch_.width(column);
+            auto*& scratch = pass.scratch[position_in<decltype(column)>(typename Pass::Slopes{})];
+            scratch = frame.template take<Real>(count);
+            device_.zero(scratch, static_cast<std::size_t>(count) * sizeof(Real));
+        };
+        (one(Column{}), ...);
+    }
     template <std::size_t... k>
     void find_weights(Frame<D>& frame, Kernel& kernel, const Counts* counts, std::index_sequence<k...>) const {
         Weights<Real, Entry...> weights{kernel.entry, counts, {}, {}};
@@ -435,22 +631,23 @@ private:
         auto one = [&](auto column) {
             using C = decltype(column);
             if constexpr (BatchType::template has<col::grad<C>>)
-                kernel.aligned[Kernel::Read::size + position_in<C>(Slopes{})] = is_aligned(batch_[col::grad<C>{}]);
+                kernel.aligned[Kernel::Read::size + position_in<C>(SlopesOf<false>{})] =
+                    is_aligned(batch_[col::grad<C>{}]);
         };
         (one(Column{}), ...);
     }
 
     D& device_;
-    const BatchType& batch_;
+    BatchType& batch_;
 };
 
 }  // namespace detail
 
-/// Loss, gradients and metrics of any terms in one pass over a batch of the device, as roars::evaluate has them on the
-/// host. `counts` [terms] and `outcome` lie in the device's memory; nothing waits. Masked tokens give exactly 0,
-/// whatever stands there.
+/// Loss, gradients and metrics of any terms, as roars::evaluate has them on the host: one pass over a batch of the
+/// device, and behind it one for each term that reads whole rows. `counts` [terms] and `outcome` lie in the device's
+/// memory; nothing waits. Masked tokens give exactly 0, whatever stands there.
 template <class D, class BatchType, class... Entry>
-void evaluate(D& device, const BatchType& batch, const Counts* counts, Outcome* outcome, const Entry&... entry) {
+void evaluate(D& device, BatchType& batch, const Counts* counts, Outcome* outcome, const Entry&... entry) {
     detail::ObjectiveLaunch<D, BatchType, Entry...>(device, batch).run(counts, outcome, entry...);
 }
 
@@ -470,10 +667,12 @@ void explain(const BatchType& batch, Masks, columns<Column...>) {
         if ((C::origin != Origin::part) != outside) return;
         for (std::size_t i = 0; i + 1 < offsets.size(); ++i)
             for (std::int64_t t = offsets[i]; t < offsets[i + 1]; ++t) {
+                if (!counts(t, Masks{})) continue;
                 auto at = static_cast<std::size_t>(C::extent == Extent::sequence ? std::int64_t(i) : t);
-                double value = static_cast<double>(host[C{}][at]);
-                if (counts(t, Masks{}) && !std::isfinite(value))
-                    roars::detail::throw_not_finite(C::name, t, std::int64_t(i), value);
+                auto width = static_cast<std::size_t>(host.width(C{}));
+                for (std::size_t j = at * width; j < (at + 1) * width; ++j)
+                    if (double value = static_cast<double>(host[C{}][j]); !std::isfinite(value))
+                        roars::detail::throw_not_finite(C::name, t, std::int64_t(i), value);
             }
     };
     (look(Column{}, true), ...);
@@ -486,6 +685,7 @@ void explain(const BatchType& batch, Masks, columns<Column...>) {
 template <class... Term, class D, class BatchType>
 Result<Term...> read_outcome(D& device, const BatchType& batch, const Outcome* outcome) {
     using Masks = unite_t<columns<mask_of<Term>>...>;
+    using Places = detail::SumsOf<Term...>;
     auto said = read_value(device, outcome);
     if (said.broken != detail::no_token) {
         detail::explain(batch, Masks{}, minus_t<unite_t<needs_of<Term>...>, Masks>{});
@@ -495,6 +695,9 @@ Result<Term...> read_outcome(D& device, const BatchType& batch, const Outcome* o
     for (std::size_t k = 0; k < result.terms; ++k) result.term_loss[k] = said.sum[k];
     for (std::size_t m = 0; m < result.measured; ++m) result.metric_sum[m] = said.sum[result.terms + m];
     result.tokens = said.tokens;
+    if constexpr (Places::any_own_mask)
+        for (std::size_t k = 0; k < result.terms; ++k)
+            result.own_tokens[k] = static_cast<std::int64_t>(said.sum[Places::template own_tokens<0> + k]);
     return result;
 }
 

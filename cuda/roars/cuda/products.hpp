@@ -6,7 +6,7 @@
 #include "roars/cuda/device.hpp"
 
 /// Matrix products of layers, row by row as the host has them, and how exact they are: a type. A device brings gemm,
-/// the column-major product of BLAS (cuBLAS in blas.cuh).
+/// the column-major product of BLAS (cuBLASLt in blas.cuh).
 namespace roars::gpu {
 
 /// Real: parameters, what lies between products, gradients, sums. Factor: what a product reads. `products`: how.

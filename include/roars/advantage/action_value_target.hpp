@@ -1,14 +1,12 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <span>
-#include <vector>
 
 #include "roars/concepts.hpp"
 #include "roars/critic/double_q.hpp"
 #include "roars/critic/multistep.hpp"
+#include "roars/everywhere.hpp"
 
 namespace roars::advantage {
 
@@ -17,18 +15,12 @@ namespace choice {
 /// The best one by the target network itself: DQN, doi 10.1038/nature14236.
 struct Target {
     using needs = columns<col::next_target_values>;
-    template <class BatchType>
-    static auto values(const BatchType& batch) {
-        return batch[col::next_target_values{}];
-    }
+    using By = col::next_target_values;
 };
 /// The best one by the network that learns: double DQN, arXiv 1509.06461.
 struct Online {
     using needs = columns<col::next_target_values, col::next_action_values>;
-    template <class BatchType>
-    static auto values(const BatchType& batch) {
-        return batch[col::next_action_values{}];
-    }
+    using By = col::next_action_values;
 };
 ROARS_FIELDS(Target)
 ROARS_FIELDS(Online)
@@ -44,22 +36,31 @@ struct ActionValueTarget {
 
     using needs = unite_t<columns<col::token_reward, col::terminated, col::done>, needs_of<Choice>>;
     using gives = columns<col::returns>;
+    static constexpr bool everywhere = true;
 
+    template <class X>
+    struct OfStep {
+        X x;
+        double gamma;
+        std::int64_t n;
+        ROARS_FN void operator()(std::int64_t sequence, std::int64_t t) const {
+            using Real = typename X::Real;
+            const std::int64_t end = x.token_offsets[sequence + 1];
+            auto reward = [&](std::int64_t s) { return double(x[col::token_reward{}][s]); };
+            auto stops = [&](std::int64_t s) { return s + 1 == end || x[col::done{}][s] != Real(0); };
+            auto last = [&](std::int64_t s) {
+                const std::size_t best = critic::greedy_action<Real>(x.row(typename Choice::By{}, s));
+                const double next = double(x.row(col::next_target_values{}, s)[best]);
+                return critic::one_step_target(reward(s), gamma, x[col::terminated{}][s] != Real(0), next);
+            };
+            x[col::returns{}][t] = static_cast<Real>(critic::n_step_return(t, gamma, n, reward, stops, last));
+        }
+    };
     template <class RunType, class BatchType>
     void estimate(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        if (batch.tokens() == 0) return;
-        const auto& read = std::as_const(batch);
-        // The best value as a one-step target without reward and discount.
-        std::vector<Real> none(static_cast<std::size_t>(batch.tokens()), Real(0)), next(none.size());
-        const std::int64_t actions = batch.width(col::next_target_values{});
-        critic::DoubleQ{.gamma = 1.0}.target(
-            run.backend, std::span<const Real>(none), std::span<const Real>(read[col::terminated{}]),
-            critic::Rows<const Real>{Choice::values(read), actions},
-            critic::Rows<const Real>{read[col::next_target_values{}], actions}, std::span<Real>(next));
-        critic::Steps<Real> steps{batch.token_offsets(), read[col::token_reward{}], next, read[col::terminated{}],
-                                  read[col::done{}]};
-        critic::NStep{.gamma = gamma, .n = n}.target(run.backend, steps, batch[col::returns{}]);
+        critic::NStep{.gamma = gamma, .n = n}.check();
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each_token(run.backend, batch, OfStep<decltype(x)>{x, gamma, n});
     }
 };
 template <class Choice>
@@ -73,31 +74,36 @@ struct QuantileTarget {
 
     using needs = columns<col::token_reward, col::terminated, col::quantiles, col::next_target_quantiles>;
     using gives = columns<col::target_quantiles>;
+    static constexpr bool everywhere = true;
 
-    template <class RunType, class BatchType>
-    void estimate(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        const std::int64_t count = batch.width(col::quantiles{}),
-                           actions = batch.width(col::next_target_quantiles{}) / count;
-        if (batch.width(col::target_quantiles{}) != count) batch.set_width(col::target_quantiles{}, count);
-        parallel_for(run.backend, batch.tokens(), [&](std::int64_t t) {
-            auto i = static_cast<std::size_t>(t);
-            auto next = batch.row(col::next_target_quantiles{}, t), to = batch.row(col::target_quantiles{}, t);
+    template <class X>
+    struct OfStep {
+        X x;
+        double gamma;
+        ROARS_FN void operator()(std::int64_t t) const {
+            using Real = typename X::Real;
+            auto next = x.row(col::next_target_quantiles{}, t), to = x.row(col::target_quantiles{}, t);
             std::size_t best = 0;
             double most = 0;
-            for (std::int64_t a = 0; a < actions; ++a) {
+            for (std::size_t at = 0; at + to.size() <= next.size(); at += to.size()) {
                 double sum = 0;
-                for (std::int64_t j = 0; j < count; ++j) sum += double(next[static_cast<std::size_t>(a * count + j)]);
-                if (a == 0 || sum > most) {
-                    most = sum;
-                    best = static_cast<std::size_t>(a * count);
-                }
+                for (std::size_t j = 0; j < to.size(); ++j) sum += double(next[at + j]);
+                if (at > 0 && sum <= most) continue;
+                most = sum;
+                best = at;
             }
-            bool ends = batch[col::terminated{}][i] != Real(0);
+            const bool ends = x[col::terminated{}][t] != Real(0);
             for (std::size_t j = 0; j < to.size(); ++j)
-                to[j] = static_cast<Real>(critic::one_step_target(double(batch[col::token_reward{}][i]), gamma, ends,
-                                                                  double(next[best + j])));
-        });
+                to[j] = static_cast<Real>(
+                    critic::one_step_target(double(x[col::token_reward{}][t]), gamma, ends, double(next[best + j])));
+        }
+    };
+    template <class RunType, class BatchType>
+    void estimate(RunType& run, BatchType& batch) const {
+        const std::int64_t count = batch.width(col::quantiles{});
+        if (batch.width(col::target_quantiles{}) != count) batch.set_width(col::target_quantiles{}, count);
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens(), OfStep<decltype(x)>{x, gamma});
     }
 };
 ROARS_FIELDS(QuantileTarget, gamma)

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -9,6 +8,15 @@
 #include "roars/fields.hpp"
 
 namespace roars::critic {
+
+/// The first of the largest values. Shapes: q [actions], one or more.
+template <class Real>
+ROARS_FN std::size_t greedy_action(std::span<const Real> q) {
+    std::size_t best = 0;
+    for (std::size_t a = 1; a < q.size(); ++a)
+        if (q[best] < q[a]) best = a;
+    return best;
+}
 
 /// y = r + gamma (1 - terminated) q_target[arg max_a q_online], the first of equal actions. With q_online = q_target it
 /// is DQN's target. Shapes: reward, terminated, target [rows], q_online, q_target [rows, actions]. Source: arXiv
@@ -21,11 +29,8 @@ struct DoubleQ {
                 Rows<const Real> q_online, Rows<const Real> q_target, std::span<Real> target) const {
         parallel_for(backend, std::ssize(target), [&](std::int64_t row) {
             auto i = static_cast<std::size_t>(row);
-            auto online = q_online[row];
-            auto best = static_cast<std::size_t>(std::max_element(online.begin(), online.end()) - online.begin());
-            bool ends = terminated[i] != Real(0);
-            target[i] = static_cast<Real>(
-                one_step_target(double(reward[i]), gamma, ends, ends ? 0.0 : double(q_target[row][best])));
+            double next = double(q_target[row][greedy_action(q_online[row])]);
+            target[i] = static_cast<Real>(one_step_target(double(reward[i]), gamma, terminated[i] != Real(0), next));
         });
     }
 };

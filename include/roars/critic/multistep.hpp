@@ -112,22 +112,36 @@ struct CorrectedQLambda {
 };
 ROARS_FIELDS(CorrectedQLambda, gamma, lambda)
 
+/// NStep's G_t of step t, by functions of a step: reward(t); stops(t), whether the steps are cut behind it; and
+/// last(t), r_t + gamma (1 - terminated_t) next_value_t.
+template <class Reward, class Stops, class Last>
+ROARS_FN double n_step_return(std::int64_t t, double gamma, std::int64_t n, const Reward& reward, const Stops& stops,
+                              const Last& last) {
+    std::int64_t end = t;
+    while (end - t + 1 < n && !stops(end)) ++end;
+    double value = last(end);
+    while (end-- > t) value = reward(end) + gamma * value;
+    return value;
+}
+
 /// G_t = sum_{k < m} gamma^k r_{t+k} + gamma^m (1 - terminated) next_value of step t + m - 1, m <= n steps: fewer where
 /// a step is done or the stream ends. Shapes: steps -> target [steps]. Source: Sutton and Barto, eq. 7.1.
 struct NStep {
     double gamma = 0.99;
     std::int64_t n = 3;
 
+    void check() const {
+        expect(n >= 1, [&] { return "n-step target: n is " + std::to_string(n) + ", expected 1 or more"; });
+    }
     template <class Real, class Out>
     void target(backend::Host& backend, const Steps<Real>& steps, std::span<Out> target) const {
-        expect(n >= 1, [&] { return "n-step target: n is " + std::to_string(n) + ", expected 1 or more"; });
+        check();
         std::vector<char> cut = cuts_of(backend, steps);
         segmented_for_each(backend, steps.offsets, [&](std::int64_t, std::int64_t t) {
-            std::int64_t last = t;
-            while (last - t + 1 < n && !cut[static_cast<std::size_t>(last)]) ++last;
-            double value = steps.bootstrapped(last, gamma);
-            while (last-- > t) value = double(steps.reward[static_cast<std::size_t>(last)]) + gamma * value;
-            target[static_cast<std::size_t>(t)] = static_cast<Out>(value);
+            target[static_cast<std::size_t>(t)] = static_cast<Out>(n_step_return(
+                t, gamma, n, [&](std::int64_t s) { return double(steps.reward[static_cast<std::size_t>(s)]); },
+                [&](std::int64_t s) { return cut[static_cast<std::size_t>(s)] != 0; },
+                [&](std::int64_t s) { return steps.bootstrapped(s, gamma); }));
         });
     }
 };

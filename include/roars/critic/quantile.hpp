@@ -30,13 +30,13 @@ struct QuantileHuber {
     }
     /// The loss of one row; set(i, slope) is told its derivative by theta_i.
     template <class Real, class Set>
-    double row_loss(std::span<Real> theta, std::span<Real> y, Set&& set) const {
+    ROARS_FN double row_loss(std::span<Real> theta, std::span<Real> y, Set&& set) const {
         auto middle = [&](std::size_t i) { return (double(i) + 0.5) / double(theta.size()); };
         return row_loss(theta, y, middle, std::forward<Set>(set));
     }
     /// The same for quantiles at tau_i = tau_of(i).
     template <class Real, class TauOf, class Set>
-    double row_loss(std::span<Real> theta, std::span<Real> y, TauOf&& tau_of, Set&& set) const {
+    ROARS_FN double row_loss(std::span<Real> theta, std::span<Real> y, TauOf&& tau_of, Set&& set) const {
         using Value = std::remove_const_t<Real>;
         using V = math::Lanes<Value>;
         constexpr std::size_t width = static_cast<std::size_t>(math::lanes<V>);
@@ -63,7 +63,7 @@ private:
     };
     /// Adds those of u = y_j - theta_i.
     template <class V>
-    void add(Pair<V>& sum, const V& u, double tau) const {
+    ROARS_FN ROARS_INLINE void add(Pair<V>& sum, const V& u, double tau) const {
         using Real = math::Scalar<V>;
         const V nothing(Real(0)), one(Real(1));
         V weight = math::select(u < nothing, V(static_cast<Real>(1.0 - tau)), V(static_cast<Real>(tau)));

@@ -18,7 +18,7 @@ struct SquaredErrors {
     static constexpr std::array<std::string_view, 1> metrics{"squared_error"};
 
     template <class X, class Slope>
-    RowLoss<1> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<1> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         auto value = x[col::value{}], target = x[col::returns{}];
         auto to = slope[col::value{}];

@@ -29,12 +29,12 @@ struct AdvantageConstraint {
         bool of_model;
         bool active;
     };
-    static Guide guide(double model_q, double taken_q, double value) {
+    ROARS_FN static Guide guide(double model_q, double taken_q, double value) {
         return {model_q >= taken_q, model_q >= value || taken_q > value};
     }
 
     template <class X, class Slope>
-    RowLoss<2> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<2> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         auto [of_model, active] = guide(double(x[col::model_q{}]), double(x[col::taken_q{}]), double(x[col::value{}]));
         RowLoss<2> said{0.0, {double(active), double(of_model)}};

@@ -10,6 +10,7 @@
 
 #include "roars/concepts.hpp"
 #include "roars/critic/soft_actor_critic.hpp"
+#include "roars/everywhere.hpp"
 #include "roars/optimizer/step/adamw.hpp"
 
 namespace roars::regularizer {
@@ -44,6 +45,7 @@ struct EntropyTemperature {
 
     using needs = columns<col::next_policy_action, col::next_logp>;
     using gives = columns<col::next_bonus>;
+    static constexpr bool everywhere = true;
 
     struct State {
         std::vector<float> log_alpha;  ///< one number; none before the first batch
@@ -57,15 +59,22 @@ struct EntropyTemperature {
         return state.log_alpha.empty() ? initial : std::exp(double(state.log_alpha[0]));
     }
 
+    template <class X>
+    struct Bonus {
+        X x;
+        double alpha;
+        ROARS_FN void operator()(std::int64_t t) const {
+            using Real = typename X::Real;
+            x[col::next_bonus{}][t] = static_cast<Real>(-alpha) * x[col::next_logp{}][t];
+        }
+    };
     template <class RunType, class BatchType>
-    void shape(RunType&, State& state, BatchType& batch) const {
+    void shape(RunType& run, State& state, BatchType& batch) const {
         if (state.log_alpha.empty()) state.log_alpha.assign(1, static_cast<float>(std::log(initial)));
         state.dimensions = batch.width(col::next_policy_action{});
-        using Real = typename BatchType::Real;
-        const Real scale = static_cast<Real>(-alpha(state));
-        auto bonus = batch[col::next_bonus{}];
-        auto logp = batch[col::next_logp{}];
-        for (std::size_t t = 0; t < bonus.size(); ++t) bonus[t] = scale * logp[t];
+        auto x = view_of<columns<col::next_logp, col::next_bonus>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens(),
+                                                       Bonus<decltype(x)>{x, alpha(state)});
     }
     std::tuple<EntropyTerm> terms(const State& state) const { return {EntropyTerm{alpha(state)}}; }
 

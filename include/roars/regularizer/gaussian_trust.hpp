@@ -45,18 +45,23 @@ struct GaussianKl {
     using needs = rows;
     using differentiates = columns<col::policy_mean, col::policy_deviation>;
     static constexpr auto metrics = detail::kl_names(std::make_index_sequence<dimensions>{});
+    static constexpr bool everywhere = true;
 
     /// Errors: rows of another width.
-    template <class X, class Slope>
-    RowLoss<2 * dimensions> row(const X& x, const Slope& slope) const {
-        using Real = typename X::value_type;
-        auto mean = x[col::policy_mean{}], spread = x[col::policy_deviation{}], mean_old = x[col::policy_mean_old{}],
-             spread_old = x[col::policy_deviation_old{}];
-        for (auto each : {mean.size(), spread.size(), mean_old.size(), spread_old.size()})
-            expect(each == dimensions, [&] {
+    template <class RunType, class BatchType>
+    void prepare(RunType&, const BatchType& batch) const {
+        for (auto each : {batch.width(col::policy_mean{}), batch.width(col::policy_deviation{}),
+                          batch.width(col::policy_mean_old{}), batch.width(col::policy_deviation_old{})})
+            expect(each == std::int64_t(dimensions), [&] {
                 return "Gaussian KL: rows of " + std::to_string(each) + " numbers, expected " +
                        std::to_string(dimensions);
             });
+    }
+    template <class X, class Slope>
+    ROARS_FN RowLoss<2 * dimensions> row(const X& x, const Slope& slope) const {
+        using Real = typename X::value_type;
+        auto mean = x[col::policy_mean{}], spread = x[col::policy_deviation{}], mean_old = x[col::policy_mean_old{}],
+             spread_old = x[col::policy_deviation_old{}];
         auto by_mean = slope[col::policy_mean{}], by_spread = slope[col::policy_deviation{}];
         RowLoss<2 * dimensions> said;
         for (std::size_t d = 0; d < dimensions; ++d) {

@@ -178,7 +178,7 @@ struct KlInReward {
     };
     template <class RunType, BatchWith<col::reward, col::logp_old, col::logp_ref, col::token_reward> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        using Here = detail::EverywhereOf<RunType>;
+        using Here = roars::detail::EverywhereOf<RunType>;
         auto x = view_of<unite_t<needs, gives>>(run, batch);
         using X = decltype(x);
         Here::for_each(run.backend, batch.tokens(), OfToken<X>{coefficient, x});

@@ -8,7 +8,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "roars/concepts.hpp"
 #include "roars/critic/rows.hpp"
@@ -21,14 +20,14 @@ namespace kernel {
 /// exp(-||x - y||^2 / (2 sigma))
 struct Gaussian {
     double sigma = 20.0;
-    double of(double square, double) const { return std::exp(-square / (2.0 * sigma)); }
-    double slope(double value, double apart) const { return -value * apart / sigma; }
+    ROARS_FN double of(double square, double) const { return std::exp(-square / (2.0 * sigma)); }
+    ROARS_FN double slope(double value, double apart) const { return -value * apart / sigma; }
 };
 /// exp(-||x - y||_1 / (2 sigma)); the slope of |0| is 0.
 struct Laplacian {
     double sigma = 10.0;
-    double of(double, double sum) const { return std::exp(-sum / (2.0 * sigma)); }
-    double slope(double value, double apart) const {
+    ROARS_FN double of(double, double sum) const { return std::exp(-sum / (2.0 * sigma)); }
+    ROARS_FN double slope(double value, double apart) const {
         return -value * (double(apart > 0.0) - double(apart < 0.0)) / (2.0 * sigma);
     }
 };
@@ -56,7 +55,7 @@ struct MeanDiscrepancy {
     static constexpr std::array<std::string_view, 1> metrics{"discrepancy"};
 
     template <class X, class Slope>
-    RowLoss<1> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<1> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         std::span<const Real> policy = x[col::policy_samples{}], data = x[col::model_samples{}];
         std::span<Real> to = slope[col::policy_samples{}];
@@ -86,23 +85,21 @@ struct MeanDiscrepancy {
 
 private:
     template <class Real>
-    double of_state(std::span<const Real> x, std::span<const Real> y, std::size_t width, double states,
-                    std::span<Real> grad) const {
+    ROARS_FN double of_state(std::span<const Real> x, std::span<const Real> y, std::size_t width, double states,
+                             std::span<Real> grad) const {
         const double n = double(x.size() / width), m = double(y.size() / width);
-        std::vector<double> slope(x.size(), 0.0);
-        double value = pairs(x, x, width, 1.0 / (n * n), &slope, 2.0) +
-                       pairs(x, y, width, -2.0 / (n * m), &slope, 1.0) +
-                       pairs(y, y, width, 1.0 / (m * m), nullptr, 0.0);
+        for (Real& each : grad) each = Real(0);
+        double value = pairs(x, x, width, 1.0 / (n * n), grad, 2.0) + pairs(x, y, width, -2.0 / (n * m), grad, 1.0) +
+                       pairs(y, y, width, 1.0 / (m * m), std::span<Real>(), 0.0);
         double root = std::sqrt(std::max(value, 0.0) + eps);
-        for (std::size_t i = 0; i < x.size(); ++i)
-            grad[i] = static_cast<Real>(value > 0.0 ? slope[i] / (2.0 * root * states) : 0.0);
+        for (Real& each : grad) each = static_cast<Real>(value > 0.0 ? double(each) / (2.0 * root * states) : 0.0);
         return root;
     }
     /// weight * sum over pairs of k(x_i, y_j). Adds `sides` times the slope by the first of the two: both sides of x
     /// with itself move.
     template <class Real>
-    double pairs(std::span<const Real> x, std::span<const Real> y, std::size_t width, double weight,
-                 std::vector<double>* slope, double sides) const {
+    ROARS_FN double pairs(std::span<const Real> x, std::span<const Real> y, std::size_t width, double weight,
+                          std::span<Real> slope, double sides) const {
         double sum = 0.0;
         for (std::size_t i = 0; i < x.size(); i += width)
             for (std::size_t j = 0; j < y.size(); j += width) {
@@ -114,8 +111,9 @@ private:
                 }
                 double value = kernel.of(square, size);
                 sum += weight * value;
-                for (std::size_t d = 0; slope != nullptr && d < width; ++d)
-                    (*slope)[i + d] += sides * weight * kernel.slope(value, double(x[i + d]) - double(y[j + d]));
+                for (std::size_t d = 0; !slope.empty() && d < width; ++d)
+                    slope[i + d] +=
+                        static_cast<Real>(sides * weight * kernel.slope(value, double(x[i + d]) - double(y[j + d])));
             }
         return sum;
     }

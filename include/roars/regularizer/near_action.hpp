@@ -22,7 +22,7 @@ struct NearAction {
     static constexpr std::array<std::string_view, 1> metrics{"action_error"};
 
     template <class X, class Slope>
-    RowLoss<1> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<1> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         auto policy = x[col::policy_action{}], target = x[Target{}];
         auto to = slope[col::policy_action{}];

@@ -21,7 +21,7 @@ struct NearReferences {
     static constexpr std::array<std::string_view, 1> metrics{"reference_distance"};
 
     template <class X, class Slope>
-    RowLoss<1> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<1> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         auto policy = x[col::policy_action{}], reference = x[col::reference_action{}];
         auto to = slope[col::policy_action{}];

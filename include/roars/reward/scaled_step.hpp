@@ -1,6 +1,7 @@
 #pragma once
 
 #include "roars/concepts.hpp"
+#include "roars/everywhere.hpp"
 
 namespace roars::reward {
 
@@ -12,14 +13,22 @@ struct ScaledStep {
     using needs = columns<col::step_reward>;
     using gives = columns<col::token_reward>;
 
+    static constexpr bool everywhere = true;
+
+    template <class X>
+    struct OfStep {
+        X x;
+        double scale, shift;
+        ROARS_FN void operator()(std::int64_t t) const {
+            x[col::token_reward{}][t] =
+                static_cast<typename X::Real>(scale * static_cast<double>(x[col::step_reward{}][t]) + shift);
+        }
+    };
     template <class RunType, BatchWith<col::step_reward, col::token_reward> BatchType>
     void score(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        parallel_for(run.backend, batch.tokens(), [&](std::int64_t step) {
-            auto t = static_cast<std::size_t>(step);
-            batch[col::token_reward{}][t] =
-                static_cast<Real>(scale * static_cast<double>(batch[col::step_reward{}][t]) + shift);
-        });
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens(),
+                                                       OfStep<decltype(x)>{x, scale, shift});
     }
 };
 ROARS_FIELDS(ScaledStep, scale, shift)

@@ -4,14 +4,27 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "roars/concepts.hpp"
 
 namespace roars::surrogate {
+
+/// softmax(logits) of one state, action by action.
+template <class Real>
+struct Probabilities {
+    std::span<const Real> logits;
+    double largest = -std::numeric_limits<double>::infinity(), sum = 0.0;
+
+    ROARS_FN explicit Probabilities(std::span<const Real> of) : logits(of) {
+        for (Real each : logits) largest = double(each) > largest ? double(each) : largest;
+        for (Real each : logits) sum += std::exp(double(each) - largest);
+    }
+    ROARS_FN double operator[](std::size_t a) const { return std::exp(double(logits[a]) - largest) / sum; }
+};
 
 /// A loss of all action values q and the policy's probabilities p in one state, v = sum p q; writes d loss / d p of
 /// each action. Source: arXiv 1810.09026, section 3.
@@ -19,7 +32,8 @@ namespace all_actions {
 
 /// -v: the policy gradient without the noise of a drawn action (QPG).
 struct Value {
-    double of(std::span<const double>, std::span<const double> q, double v, std::span<double> by_p) const {
+    template <class Real>
+    ROARS_FN double of(const Probabilities<Real>&, std::span<const Real> q, double v, std::span<Real> by_p) const {
         for (std::size_t a = 0; a < q.size(); ++a) by_p[a] = -q[a];
         return -v;
     }
@@ -27,24 +41,27 @@ struct Value {
 /// -sum p max(q - v, 0), the regrets constants: actions better than the policy alone are raised (regret matching,
 /// RMPG).
 struct RegretMatching {
-    double of(std::span<const double> p, std::span<const double> q, double v, std::span<double> by_p) const {
+    template <class Real>
+    ROARS_FN double of(const Probabilities<Real>& p, std::span<const Real> q, double v, std::span<Real> by_p) const {
         double loss = 0.0;
         for (std::size_t a = 0; a < q.size(); ++a) {
-            by_p[a] = -std::max(q[a] - v, 0.0);
-            loss += p[a] * by_p[a];
+            const double regret = std::max(double(q[a]) - v, 0.0);
+            by_p[a] = static_cast<Real>(-regret);
+            loss -= p[a] * regret;
         }
         return loss;
     }
 };
 /// sum max(q - v, 0): the policy's regret for every action (RPG); the slope of max is 0 at 0.
 struct Regret {
-    double of(std::span<const double>, std::span<const double> q, double v, std::span<double> by_p) const {
+    template <class Real>
+    ROARS_FN double of(const Probabilities<Real>&, std::span<const Real> q, double v, std::span<Real> by_p) const {
         double loss = 0.0, better = 0.0;
-        for (double each : q) {
-            loss += std::max(each - v, 0.0);
-            better += double(each > v);
+        for (Real each : q) {
+            loss += std::max(double(each) - v, 0.0);
+            better += double(double(each) > v);
         }
-        for (std::size_t a = 0; a < q.size(); ++a) by_p[a] = -better * q[a];
+        for (std::size_t a = 0; a < q.size(); ++a) by_p[a] = static_cast<Real>(-better * double(q[a]));
         return loss;
     }
 };
@@ -66,6 +83,7 @@ struct AllActions {
     using needs = columns<col::logits, col::action_values>;
     using differentiates = columns<col::logits>;
     static constexpr std::array<std::string_view, 1> metrics{"policy_value"};
+    static constexpr bool everywhere = true;
 
     template <class RunType, class BatchType>
     void prepare(RunType&, const BatchType& batch) const {
@@ -75,17 +93,16 @@ struct AllActions {
         });
     }
     template <class X, class Slope>
-    RowLoss<1> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<1> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
-        auto logits = x[col::logits{}], values = x[col::action_values{}];
-        auto to = slope[col::logits{}];
-        std::vector<double> p(logits.begin(), logits.end()), q(values.begin(), values.end()), by_p(p.size());
-        double largest = *std::max_element(p.begin(), p.end()), sum = 0.0, v = 0.0, along = 0.0;
-        for (double& each : p) sum += each = std::exp(each - largest);
-        for (std::size_t a = 0; a < p.size(); ++a) v += (p[a] /= sum) * q[a];
-        double loss = rule.of(p, q, v, by_p);
-        for (std::size_t a = 0; a < p.size(); ++a) along += p[a] * by_p[a];
-        for (std::size_t a = 0; a < p.size(); ++a) to[a] = static_cast<Real>(p[a] * (by_p[a] - along));
+        const Probabilities<Real> p(x[col::logits{}]);
+        std::span<const Real> q = x[col::action_values{}];
+        std::span<Real> to = slope[col::logits{}];
+        double v = 0.0, along = 0.0;
+        for (std::size_t a = 0; a < q.size(); ++a) v += p[a] * double(q[a]);
+        double loss = rule.of(p, q, v, to);
+        for (std::size_t a = 0; a < q.size(); ++a) along += p[a] * double(to[a]);
+        for (std::size_t a = 0; a < q.size(); ++a) to[a] = static_cast<Real>(p[a] * (double(to[a]) - along));
         return {loss, {v}};
     }
 };

@@ -17,7 +17,7 @@ struct BalancedClimb {
     static constexpr auto metrics = Climb::metrics;
 
     template <class X, class Slope>
-    RowLoss<1> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<1> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         const double balance = double(x[col::balance{}]), q = double(x[col::q{}]);
         auto by_action = x[col::q_gradient{}];

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "roars/concepts.hpp"
+#include "roars/units.hpp"
 
 namespace roars::surrogate {
 
@@ -23,7 +24,7 @@ struct Climb {
     static constexpr std::array<std::string_view, 1> metrics{"q"};
 
     template <class X, class Slope>
-    RowLoss<1> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<1> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         auto by_action = x[col::q_gradient{}];
         auto to = slope[col::policy_action{}];
@@ -45,6 +46,7 @@ struct BoundedClimb {
     using needs = Climb::needs;
     using differentiates = Climb::differentiates;
     static constexpr auto metrics = Climb::metrics;
+    static constexpr bool everywhere = true;
 
     template <class RunType, class BatchType>
     void prepare(RunType&, BatchType&) const {
@@ -52,7 +54,7 @@ struct BoundedClimb {
                [&] { return "bounded climb: bound is " + std::to_string(bound) + ", expected more than 0"; });
     }
     template <class X, class Slope>
-    RowLoss<1> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<1> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         auto said = Climb{}.row(x, slope);
         double square = 0.0;
@@ -69,12 +71,12 @@ ROARS_FIELDS(BoundedClimb, bound)
 struct MeanSize {
     double sum = 0;
     std::int64_t count = 0;
-    MeanSize& operator+=(const MeanSize& other) {
+    ROARS_FN MeanSize& operator+=(const MeanSize& other) {
         sum += other.sum;
         count += other.count;
         return *this;
     }
-    double mean() const { return count > 0 ? sum / double(count) : 0.0; }
+    ROARS_FN double mean() const { return count > 0 ? sum / double(count) : 0.0; }
 };
 
 /// -c q(state, policy_action), c = alpha / max(mean |q| over the batch, floor), without a gradient through c; c = 0
@@ -89,24 +91,27 @@ struct NormalisedClimb {
     using needs = Climb::needs;
     using differentiates = Climb::differentiates;
     static constexpr auto metrics = Climb::metrics;
+    using prepare_needs = columns<col::q>;
     using Sums = MeanSize;
-
-    template <class RunType, class BatchType>
-    Sums reduce(RunType&, const BatchType& batch) const {
-        Sums sums;
-        for (std::int64_t t = 0; t < batch.tokens(); ++t) {
-            if (!roars::detail::trainable<col::mask>(batch, t)) continue;
-            sums.sum += std::abs(double(batch[col::q{}][static_cast<std::size_t>(t)]));
-            ++sums.count;
+    using Unit = unit::Sequence;
+    struct Summary {
+        using needs = columns<col::q>;
+        template <class X>
+        ROARS_FN value_t<X> operator()(const X& x) const {
+            return math::abs(x[col::q{}]);
         }
-        return sums;
+    };
+
+    template <class X>
+    ROARS_FN Sums sums_of(const X& x, std::int64_t sequence) const {
+        return {x.of(sequence).sum, x.of(sequence).length};
     }
-    NormalisedClimb with(const Sums& sums) const {
+    ROARS_FN NormalisedClimb with(const Sums& sums) const {
         double size = sums.mean() > floor ? sums.mean() : floor;
         return {alpha, floor, size > 0.0 ? alpha / size : 0.0};
     }
     template <class X, class Slope>
-    RowLoss<1> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<1> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         auto said = Climb{}.row(x, slope);
         for (auto& each : slope[col::policy_action{}]) each = static_cast<Real>(scale * double(each));

@@ -26,6 +26,7 @@ struct DampedClimb {
     using needs = columns<col::policy_action, col::q, col::q_gradient, col::reference_action>;
     using differentiates = columns<col::policy_action>;
     static constexpr std::array<std::string_view, 2> metrics{"q", "similarity"};
+    static constexpr bool everywhere = true;
 
     template <class RunType, class BatchType>
     void prepare(RunType&, BatchType&) const {
@@ -34,7 +35,7 @@ struct DampedClimb {
     }
     /// g. Shapes: action [width], reference [policies width].
     template <class Real>
-    double similarity(std::span<const Real> action, std::span<const Real> reference) const {
+    ROARS_FN double similarity(std::span<const Real> action, std::span<const Real> reference) const {
         double product = 1.0;
         for (std::size_t first = 0; first + action.size() <= reference.size() && !action.empty();
              first += action.size()) {
@@ -48,7 +49,7 @@ struct DampedClimb {
         return product;
     }
     template <class X, class Slope>
-    RowLoss<2> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<2> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         double g = similarity<Real>(x[col::policy_action{}], x[col::reference_action{}]);
         auto by_action = x[col::q_gradient{}];

@@ -22,7 +22,7 @@ struct QuantileRegression {
     static constexpr std::array<std::string_view, 1> metrics{"q"};
 
     template <class X, class Slope>
-    RowLoss<1> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<1> row(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         auto theta = x[col::quantiles{}];
         auto to = slope[col::quantiles{}];

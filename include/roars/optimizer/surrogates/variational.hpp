@@ -27,10 +27,10 @@ struct Variational {
     using differentiates = columns<col::reconstruction, col::latent_mean, col::latent_deviation>;
     static constexpr std::array<std::string_view, 3> metrics{"selected", "reconstruction_loss", "latent_divergence"};
 
-    bool selected(double taken_q, double value) const { return taken_q > value + threshold; }
+    ROARS_FN bool selected(double taken_q, double value) const { return taken_q > value + threshold; }
 
     template <class X, class Slope>
-    RowLoss<3> row(const X& x, const Slope& slope) const {
+    ROARS_FN RowLoss<3> row(const X& x, const Slope& slope) const {
         bool counts = selected(double(x[col::taken_q{}]), double(x[col::value{}]));
         double square = counts ? weight * error(x, slope) : 0.0, divergence = from_normal(x, slope);
         return {square + divergence_weight * divergence, {double(counts), square, divergence}};
@@ -38,7 +38,7 @@ struct Variational {
 
 private:
     template <class X, class Slope>
-    double error(const X& x, const Slope& slope) const {
+    ROARS_FN double error(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         auto made = x[col::reconstruction{}], action = x[col::action{}];
         auto to = slope[col::reconstruction{}];
@@ -51,7 +51,7 @@ private:
         return sum;
     }
     template <class X, class Slope>
-    double from_normal(const X& x, const Slope& slope) const {
+    ROARS_FN double from_normal(const X& x, const Slope& slope) const {
         using Real = typename X::value_type;
         auto mean = x[col::latent_mean{}], deviation = x[col::latent_deviation{}];
         auto to_mean = slope[col::latent_mean{}], to_deviation = slope[col::latent_deviation{}];
