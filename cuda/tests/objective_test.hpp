@@ -81,6 +81,7 @@ void expect_the_hosts(const Entry&... entry) {
     for (const auto& offsets : shapes)
         for (std::int64_t shift : {0, 1}) {
             using Rows = unite_t<typename roars::detail::rows_of<typename Entry::Term>::type...>;
+            if (Rows::size > 0 && (offsets.back() > 10000 || shift > 0)) continue;  // rows are read one by one
             auto host = random_batch<Real, Set, Rows>(offsets);
             backend::Host cpu;
             D device;
