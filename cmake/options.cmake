@@ -7,7 +7,7 @@ option(ROARS_INSTALL "Generate the install target" ${PROJECT_IS_TOP_LEVEL})
 option(ROARS_NATIVE "Compile programs and benchmarks for this machine's processor" OFF)
 option(ROARS_WARNINGS_AS_ERRORS "Let a warning fail the build" OFF)
 option(ROARS_PRECOMPILED_HEADERS "Precompile the headers that every test and program includes" ON)
-set(ROARS_TEST_FLAGS "" CACHE STRING "Further flags of the unit tests and of roars_golden, behind all others")
+set(ROARS_TEST_FLAGS "" CACHE STRING "Further flags of unit tests, benchmarks and roars_golden, behind all others")
 
 # The CUDA backend is built where nvcc is. Everything else builds without a toolkit.
 find_program(ROARS_NVCC nvcc HINTS $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin /usr/local/cuda/bin)
