@@ -217,6 +217,24 @@ struct Everywhere<backend::Host> {
     static void sort(backend::Host&, double* values, std::int64_t count) {
         std::sort(values, values + count, Ascending{});
     }
+    /// order[p] = the index of the value that comes to place p in ascending order: stable, NaN last.
+    template <class T>
+    static void argsort(backend::Host& backend, const T* values, std::int64_t count, std::int64_t* order) {
+        auto size = static_cast<std::size_t>(count);
+        stable_argsort(backend, std::span<const T>(values, size), std::span<std::int64_t>(order, size));
+    }
+    /// to_i = value(t) + ... of all tokens t of sequence i.
+    template <class S, class BatchType, class Value>
+    static void sequence_totals(backend::Host& backend, const BatchType& batch, const Value& value, S* to) {
+        auto over = [&](std::int64_t begin, std::int64_t end) {
+            S sum{};
+            for (std::int64_t t = begin; t < end; ++t) sum += value(t);
+            return sum;
+        };
+        detail::segmented_reduce(
+            backend, batch.token_offsets(), over, [](S left, const S& right) { return left += right; },
+            [&](std::int64_t sequence, const S& sum) { to[sequence] = sum; });
+    }
     /// to_i = the trainable tokens of sequence i.
     template <class Mask, class BatchType>
     static void lengths(backend::Host& backend, const BatchType& batch, std::int64_t* to) {

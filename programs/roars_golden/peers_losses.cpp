@@ -170,7 +170,9 @@ Json top_entropy(const Inputs& in) {
     Run run{host};
     std::vector<int> kept(std::size_t(batch.tokens()), 0);
     for (std::int64_t t : trainable_where<col::keep>(batch, 1.0)) kept[std::size_t(t)] = 1;
-    return {{"threshold", term.threshold(host, term.reduce(run, batch))}, {"kept", kept}, {"loss", result.loss()}};
+    return {{"threshold", term.threshold(host, roars::detail::reduce_base(term, run, batch))},
+            {"kept", kept},
+            {"loss", result.loss()}};
 }
 
 template <class Aggregate>

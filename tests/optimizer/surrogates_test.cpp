@@ -213,7 +213,7 @@ TEST(Surrogates, TopEntropyKeepsItsShare) {
         }
         TopEntropy<Clip> term{{}, fraction};
         roars::Run run{host};
-        return term.threshold(host, term.reduce(run, batch));
+        return term.threshold(host, roars::detail::reduce_base(term, run, batch));
     };
     EXPECT_DOUBLE_EQ(threshold(0.2, 11), 8.0);
     EXPECT_DOUBLE_EQ(threshold(0.25, 11), 7.5);

@@ -140,9 +140,18 @@ struct Everywhere<D> {
         gpu::Frame<D> frame(device);
         auto* permutation = frame.template take<std::int64_t>(count);
         auto* sorted = frame.template take<double>(count);
-        gpu::stable_argsort<Ascending>(device, values, count, permutation);
+        argsort(device, values, count, permutation);
         gpu::gather(device, values, permutation, count, sorted);
         device.copy(values, sorted, static_cast<std::size_t>(count) * sizeof(double), gpu::Way::within);
+    }
+    template <class T>
+    static void argsort(D& device, const T* values, std::int64_t count, std::int64_t* order) {
+        gpu::stable_argsort<Ascending>(device, values, count, order);
+    }
+    template <class S, class BatchType, class Value>
+    static void sequence_totals(D& device, const BatchType& batch, const Value& value, S* to) {
+        gpu::detail::reduce_segments<S>(device, gpu::sequences_of(batch), gpu::detail::SumOver<Value, S>{value},
+                                        gpu::detail::PlusSums{}, gpu::detail::StoreAt<S>{to});
     }
     template <class Mask, class BatchType>
     static void lengths(D& device, const BatchType& batch, std::int64_t* to) {

@@ -12,6 +12,7 @@
 #include "roars/backend.hpp"
 #include "roars/error.hpp"
 #include "roars/primitives/kept_memory.hpp"
+#include "roars/primitives/sort.hpp"
 
 namespace roars {
 
@@ -23,6 +24,24 @@ struct Ranked {
     std::int64_t equal = 0;  ///< numbers like it, itself among them
 };
 
+/// Values in ascending order, NaN last: value order[p] comes to place p.
+struct InOrder {
+    const double* values;
+    const std::int64_t* order;
+    std::int64_t size;
+
+    ROARS_FN double operator[](std::int64_t place) const { return values[order[place]]; }
+    /// How many are numbers; and less than x; and not greater.
+    ROARS_FN std::int64_t numbers() const {
+        return detail::end_of(0, size, [&](std::int64_t p) { return (*this)[p] == (*this)[p]; });
+    }
+    ROARS_FN std::int64_t below(double x) const {
+        return detail::end_of(0, size, [&](std::int64_t p) { return (*this)[p] < x; });
+    }
+    ROARS_FN std::int64_t through(double x) const {
+        return detail::end_of(0, size, [&](std::int64_t p) { return (*this)[p] <= x; });
+    }
+};
 /// What stands where in ascending order, of value(i) for i in [0, count), without a sort: numbers are counted by the
 /// leading bits of their float, which are in order as the numbers are, and only those that share the place's bits are
 /// looked at one by one. A value that is NaN is not there.

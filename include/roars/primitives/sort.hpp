@@ -30,6 +30,20 @@ struct Descending {
 
 namespace detail {
 
+/// The first of [low, high) where `before` does not hold, which it does up to somewhere and not behind; high if there
+/// is none.
+template <class Before>
+ROARS_FN std::int64_t end_of(std::int64_t low, std::int64_t high, const Before& before) {
+    while (low < high) {
+        std::int64_t middle = low + (high - low) / 2;
+        if (before(middle))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /// A strict order of indices: by key, then by index. Under it every sort is stable and every answer unique.
 template <class Key, class Order>
 auto by_key(std::span<Key> keys, Order order) {

@@ -113,15 +113,7 @@ struct Places {
 private:
     /// Where the numbers begin that do not come before x.
     ROARS_FN std::int64_t begin_of(const double* values, double x) const {
-        std::int64_t low = 0, high = size;
-        while (low < high) {
-            std::int64_t middle = low + (high - low) / 2;
-            if (Ascending{}(values[middle], x))
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        return low;
+        return end_of(0, size, [&](std::int64_t k) { return Ascending{}(values[k], x); });
     }
     /// The mean of loss_at(k) over the places k of x.
     template <class LossAt>

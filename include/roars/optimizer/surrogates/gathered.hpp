@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "roars/everywhere.hpp"
 #include "roars/objective.hpp"
 #include "roars/primitives/kept_memory.hpp"
 
@@ -22,12 +23,16 @@ struct TokenNumbers {
     const Real* mask;
     Offsets offsets;
 
-    Real operator()(std::size_t k, std::int64_t t) const { return from[k][t]; }
-    bool counts(std::int64_t t) const {
+    ROARS_FN Real operator()(std::size_t k, std::int64_t t) const { return from[k][t]; }
+    ROARS_FN bool counts(std::int64_t t) const {
         if constexpr (masked)
             return mask[t] != Real(0);
         else
             return from[0][t] == from[0][t];
+    }
+    /// That number where token t counts, else NaN.
+    ROARS_FN Real counted(std::size_t k, std::int64_t t) const {
+        return counts(t) ? from[k][t] : std::numeric_limits<Real>::quiet_NaN();
     }
     static constexpr std::size_t width = count;
     std::int64_t sequences() const { return segment_count(offsets); }
@@ -35,22 +40,34 @@ struct TokenNumbers {
 };
 /// Where sequence i begins.
 template <class Numbers>
-std::int64_t begin_of(const Numbers& x, std::int64_t i) {
+ROARS_FN std::int64_t begin_of(const Numbers& x, std::int64_t i) {
     return x.offsets[static_cast<std::size_t>(i)];
 }
-template <class... Column, class BatchType>
-auto numbers_of(const BatchType& batch, columns<Column...>) {
-    using Real = typename BatchType::Real;
-    constexpr bool masked = BatchType::template has<col::mask>;
+template <class... Column, class ViewType>
+auto numbers_in(const ViewType& view, Offsets offsets, columns<Column...>) {
+    using Real = typename ViewType::Real;
+    constexpr bool masked = ViewType::template has<col::mask>;
     const Real* mask = nullptr;
-    if constexpr (masked) mask = batch[col::mask{}].data();
-    return TokenNumbers<Real, sizeof...(Column), masked>{{batch[Column{}].data()...}, mask, batch.token_offsets()};
+    if constexpr (masked) mask = view[col::mask{}];
+    return TokenNumbers<Real, sizeof...(Column), masked>{{view[Column{}]...}, mask, offsets};
+}
+template <class Set, class BatchType>
+auto numbers_of(const BatchType& batch, Set set) {
+    auto view = Everywhere<backend::Host>::view<ViewColumns<Set, BatchType>>(batch);
+    return numbers_in(view, batch.token_offsets(), set);
+}
+/// The same in the memory of the run's backend: what a kernel reads.
+template <class RunType, class Set, class BatchType>
+auto numbers_of(RunType& run, const BatchType& batch, Set set) {
+    auto view = view_of<Set>(run, batch);
+    return numbers_in(view, Offsets(view.token_offsets, static_cast<std::size_t>(view.sequences) + 1), set);
 }
 
 /// The same of a whole batch, copied from its micro-batches one after another; NaN where a token does not count.
 template <class... Column>
 class Gathered {
 public:
+    using Columns = columns<Column...>;
     Gathered() = default;
     template <class BatchType>
     Gathered(backend::Host& backend, const BatchType& batch) {
@@ -61,8 +78,7 @@ public:
         parallel_pieces(backend, from.tokens(), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
             for (std::size_t k = 0; k < to.size(); ++k) {
                 Real* column = to[k].data();
-                for (std::int64_t t = begin; t < end; ++t)
-                    column[t] = from.counts(t) ? from(k, t) : std::numeric_limits<Real>::quiet_NaN();
+                for (std::int64_t t = begin; t < end; ++t) column[t] = from.counted(k, t);
             }
         });
         offsets_.assign(from.offsets.begin(), from.offsets.end());
@@ -87,6 +103,10 @@ public:
         for (std::size_t i = 1; i < other.offsets_.size(); ++i) offsets_.push_back(before + other.offsets_[i]);
         return *this;
     }
+    template <class Term, class RunType, class BatchType>
+    void add(const Term&, RunType& run, const BatchType& batch) {
+        *this += Gathered(run.backend, batch);
+    }
     /// use(x), x the TokenNumbers of all.
     template <class Use>
     decltype(auto) read(Use&& use) const {
@@ -107,5 +127,31 @@ private:
     std::variant<Values<float>, Values<double>> values_;
     std::vector<std::int64_t> offsets_;
 };
+
+template <class Numbers>
+struct ListNumbers {
+    Numbers x;
+    std::size_t k;
+    double* to;
+    ROARS_FN void operator()(std::int64_t t) const { to[t] = static_cast<double>(x.counted(k, t)); }
+};
+/// The k-th number of a micro-batch's tokens comes behind those of `to`; NaN where one does not count.
+template <class B, class Numbers>
+void list_numbers(B& backend, std::int64_t tokens, const Numbers& x, std::size_t k, ListIn<double, B>& to) {
+    double* end = to.extend(backend, tokens);
+    Everywhere<B>::for_each(backend, tokens, ListNumbers<Numbers>{x, k, end});
+}
+/// One column gathered in the memory of a device.
+template <class B, class Column>
+struct ColumnList {
+    ListIn<double, B> values;
+    void clear() { values.clear(); }
+    template <class Term, class RunType, class BatchType>
+    void add(const Term&, RunType& run, const BatchType& batch) {
+        list_numbers(run.backend, batch.tokens(), numbers_of(run, batch, columns<Column>{}), 0, values);
+    }
+};
+template <class B, class Column>
+using ColumnIn = std::conditional_t<B::on_device, ColumnList<B, Column>, Gathered<Column>>;
 
 }  // namespace roars::detail

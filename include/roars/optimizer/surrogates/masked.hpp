@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "roars/optimizer/surrogates/gathered.hpp"
 #include "roars/optimizer/surrogates/sequence.hpp"
@@ -75,30 +76,36 @@ struct TopEntropy {
     using differentiates = typename Base::differentiates;
     static constexpr auto metrics = detail::with_name(metrics_of<Base>, "kept_fraction");
 
-    struct Sums {
+    static constexpr bool everywhere =
+        detail::base_runs_everywhere<Base> && std::is_empty_v<detail::sums_of_base<Base>>;
+
+    /// The entropies of the whole batch and what the base sums.
+    template <class B>
+    struct SumsIn {
         detail::sums_of_base<Base> base;
-        detail::Gathered<col::entropy> entropy;
-        Sums& operator+=(const Sums& other) {
+        detail::ColumnIn<B, col::entropy> entropy;
+        void clear() { entropy.clear(); }
+        SumsIn& operator+=(const SumsIn& other) {
             base += other.base;
             entropy += other.entropy;
             return *this;
         }
     };
+    using Sums = SumsIn<backend::Host>;
 
-    template <class RunType, class BatchType>
-    Sums reduce(RunType& run, BatchType& batch) const {
-        return {detail::reduce_base(base, run, batch), {run.backend, batch}};
+    template <class RunType, class BatchType, class SumsType>
+    void add_sums(RunType& run, BatchType& batch, SumsType& to) const {
+        detail::add_sums(base, run, batch, to.base);
+        to.entropy.add(*this, run, batch);
     }
     /// The quantile; 0 of nothing.
     double threshold(backend::Host& backend, const Sums& sums) const {
         return sums.entropy.read([&](const auto& x) {
             Ranking ranking(backend, x.tokens(), [&](std::int64_t t) { return double(x(0, t)); });
             if (ranking.size() == 0) return 0.0;
-            double place = std::min(std::max(1.0 - fraction, 0.0), 1.0) * static_cast<double>(ranking.size() - 1);
-            auto below = static_cast<std::int64_t>(place);
-            Ranked found = ranking.at(below);
-            double part = place - static_cast<double>(below);
-            return part == 0.0 ? found.value : found.value + part * (found.next - found.value);
+            auto place = quantile(ranking.size());
+            Ranked found = ranking.at(place.below);
+            return place.between(found.value, found.next);
         });
     }
     template <class RunType, class BatchType>
@@ -109,19 +116,70 @@ struct TopEntropy {
         const Real* entropy = batch[col::entropy{}].data();
         Real* keep = batch[col::keep{}].data();
         parallel_pieces(run.backend, batch.tokens(), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-            for (std::int64_t t = begin; t < end; ++t) {
-                bool stays = double(entropy[t]) >= least;
-                if constexpr (contains_v<col::keep, gives_of<Base>>)
-                    keep[t] = stays ? keep[t] : Real(0);
-                else
-                    keep[t] = stays ? Real(1) : Real(0);
-            }
+            for (std::int64_t t = begin; t < end; ++t) keep_if(double(entropy[t]) >= least, keep[t]);
         });
+    }
+
+    // On a device.
+    struct Find {
+        TopEntropy term;
+        InOrder entropy;
+        double* least;
+        ROARS_FN void operator()(std::int64_t) const {
+            const std::int64_t numbers = entropy.numbers();
+            *least = 0.0;
+            if (numbers == 0) return;
+            auto place = term.quantile(numbers);
+            *least = place.between(entropy[place.below], entropy[std::min(place.below + 1, numbers - 1)]);
+        }
+    };
+    template <class Real>
+    struct Keep {
+        const double* least;
+        const Real* entropy;
+        Real* keep;
+        ROARS_FN void operator()(std::int64_t t) const { keep_if(double(entropy[t]) >= *least, keep[t]); }
+    };
+    template <class RunType, class BatchType, class B>
+    void prepare(RunType& run, BatchType& batch, const SumsIn<B>& sums) const {
+        using Here = Everywhere<B>;
+        detail::prepare_wrapped(base, run, batch, sums.base);
+        const auto& entropies = sums.entropy.values;
+        detail::ScratchOf<double, RunType> least(run.backend, 1);
+        detail::ScratchOf<std::int64_t, RunType> order(run.backend, entropies.size());
+        Here::argsort(run.backend, entropies.data(), entropies.size(), order.data());
+        Find find{*this, {entropies.data(), order.data(), entropies.size()}, least.data()};
+        Here::for_each(run.backend, 1, find);
+        auto view = view_of<columns<col::entropy, col::keep>>(run, batch);
+        Keep<typename BatchType::Real> body{least.data(), view[col::entropy{}], view[col::keep{}]};
+        Here::for_each(run.backend, batch.tokens(), body);
     }
     template <class X>
     ROARS_FN auto token(const X& x) const {
         using V = value_t<X>;
         return detail::kept<V>(base.token(x), x[col::keep{}] != V(math::Scalar<V>(0)));
+    }
+
+private:
+    /// A place between two of those in order.
+    struct Place {
+        std::int64_t below;
+        double part;
+        ROARS_FN double between(double value, double next) const {
+            return part == 0.0 ? value : value + part * (next - value);
+        }
+    };
+    ROARS_FN Place quantile(std::int64_t numbers) const {
+        double place = std::min(std::max(1.0 - fraction, 0.0), 1.0) * static_cast<double>(numbers - 1);
+        auto below = static_cast<std::int64_t>(place);
+        return {below, place - static_cast<double>(below)};
+    }
+    template <class Real>
+    ROARS_FN static void keep_if(bool stays, Real& keep) {
+        if constexpr (contains_v<col::keep, gives_of<Base>>)
+            keep = stays ? keep : Real(0);
+        else
+            keep = stays ? Real(1) : Real(0);
     }
 };
 template <class Base>

@@ -65,7 +65,7 @@ void append(std::vector<T>& ours, const std::vector<T>& theirs) {
 }
 
 /// max(1, floor(fraction count)).
-inline std::int64_t share(double fraction, std::int64_t count) {
+ROARS_FN inline std::int64_t share(double fraction, std::int64_t count) {
     return std::max<std::int64_t>(1, static_cast<std::int64_t>(fraction * static_cast<double>(count)));
 }
 
