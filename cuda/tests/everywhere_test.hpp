@@ -163,6 +163,19 @@ TYPED_TEST(EverywhereOnDevice, ChosenTokensAreTheHosts) {
                                            1e-11);
 }
 
+/// The columns of tokens of a batch's piece, which begins at token `first`, are the batch's.
+template <class Column, class HostBatch>
+void expect_part_of(const HostBatch& piece, const HostBatch& whole, std::int64_t first, double tolerance) {
+    if constexpr (Column::extent == Extent::token && Column::kind == Kind::real)
+        for (std::int64_t t = 0; t < piece.tokens(); ++t)
+            ASSERT_NEAR(piece[Column{}][std::size_t(t)], whole[Column{}][std::size_t(first + t)], tolerance)
+                << Column::name << ' ' << first + t;
+}
+template <class HostBatch, class... Column>
+void expect_part_of(const HostBatch& piece, const HostBatch& whole, std::int64_t first, double tolerance,
+                    columns<Column...>) {
+    (expect_part_of<Column>(piece, whole, first, tolerance), ...);
+}
 /// Loss, gradients and what is chosen, of a batch in one piece and in several, with the host's of the whole. Twice: the
 /// second time takes no memory.
 template <class D, class A, class Real, class Set>
@@ -193,14 +206,7 @@ void expect_the_hosts_in_pieces(const A& algorithm, roars::Batch<Real, Set> whol
         for (auto& piece : pieces) {
             objective(run, state, piece);
             loss += objective.read(piece).loss();
-            auto is = piece.download(Set{});
-            auto expect_piece = [&]<class Column>(Column) {
-                if constexpr (Column::extent == Extent::token && Column::kind == Kind::real)
-                    for (std::int64_t t = 0; t < piece.tokens(); ++t)
-                        ASSERT_NEAR(is[Column{}][std::size_t(t)], whole[Column{}][std::size_t(first + t)], tolerance)
-                            << Column::name << ' ' << first + t;
-            };
-            for_each_column(Set{}, expect_piece);
+            expect_part_of(piece.download(Set{}), whole, first, tolerance, Set{});
             first += piece.tokens();
         }
         EXPECT_NEAR(loss, expected.loss(), tolerance);

@@ -203,6 +203,20 @@ TEST(Surrogates, DropsOfClipCovDoNotFollowTheOrder) {
     for (double u : whole) EXPECT_TRUE(u >= 0.0 && u < 1.0);
 }
 
+TEST(Surrogates, PrintsOfSequencesAreSumsOfTokens) {
+    std::mt19937 random(6);
+    auto batch = random_batch<KlCov>(random, 20);
+    backend::Host host;
+    host.grain = 16;  // long sequences are cut
+    roars::Run run{host};
+    using Read = columns<col::advantage, col::logp>;
+    std::vector<std::uint64_t> prints(static_cast<std::size_t>(batch.sequences()));
+    roars::detail::sequence_prints<0, 1>(run, batch, roars::detail::numbers_of(run, batch, Read{}), prints.data());
+    for (std::int64_t i = 0; i < batch.sequences(); ++i)
+        EXPECT_EQ(prints[std::size_t(i)],
+                  (roars::detail::sequence_print<0, 1>(roars::detail::numbers_of(batch, Read{}), i)));
+}
+
 TEST(Surrogates, TopEntropyKeepsItsShare) {
     backend::Host host;
     auto threshold = [&](double fraction, std::int64_t count) {
@@ -230,9 +244,13 @@ TEST(Surrogates, SmallestKeysTakeTheFirstOfEqualOnes) {
         roars::detail::SmallestKeys smallest(
             host, std::ssize(keys), key, [&](std::int64_t j) { return marks[std::size_t(j)]; },
             [=](std::int64_t numbers) { return numbers == 5 ? count : 0; });
+        roars::detail::RankedKeys<backend::Host> ranked(host, keys.data(), marks.data(), std::ssize(keys),
+                                                        [=](std::int64_t numbers) { return numbers == 5 ? count : 0; });
         std::vector<double> share;
-        for (std::size_t j = 0; j < keys.size(); ++j)
+        for (std::size_t j = 0; j < keys.size(); ++j) {
             share.push_back(smallest.asks(keys[j]) ? smallest.share(marks[j]) : double(smallest.takes(keys[j])));
+            EXPECT_EQ(ranked.view().share(keys[j], marks[j]), share[j]) << "by a sort " << j;
+        }
         return share;
     };
     EXPECT_EQ(shares({1, 2, 3, 0, 4, 5}, 3), (std::vector<double>{1, 1, 1, 0, 0, 0}));
