@@ -176,8 +176,8 @@ void expect_part_of(const HostBatch& piece, const HostBatch& whole, std::int64_t
                     columns<Column...>) {
     (expect_part_of<Column>(piece, whole, first, tolerance), ...);
 }
-/// Loss, gradients and what is chosen, of a batch in one piece and in several, with the host's of the whole. Twice: the
-/// second time takes no memory.
+/// Loss, gradients and what is chosen, of a batch in one piece and in several, with the host's of the whole. What comes
+/// after the first time takes no memory.
 template <class D, class A, class Real, class Set>
 void expect_the_hosts_in_pieces(const A& algorithm, roars::Batch<Real, Set> whole,
                                 const std::vector<std::int64_t>& cuts, double tolerance) {
