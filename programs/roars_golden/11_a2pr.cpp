@@ -65,7 +65,7 @@ Json actor_loss(const Inputs& in) {
     fill_rows(batch, col::q{}, in, "q_policy");
     fill_rows(batch, col::q_gradient{}, in, "q_gradient");
     batch.set_width(col::policy_action{}, batch.width(col::q_gradient{}));
-    auto scaled = climb.with(climb.reduce(run, batch));
+    auto scaled = climb.with(roars::detail::reduce_base(climb, run, batch));
     auto result = mean_over_rows(batch, scaled);
     Table gradient(in, "constraint_grad");
     for (std::size_t i = 0; i < gradient.values.size(); ++i)

@@ -44,7 +44,7 @@ Json actor_loss(const Inputs& in) {
     fill_rows(batch, col::policy_action{}, in, "policy_action");
     fill_rows(batch, col::neighbour_action{}, in, "neighbour_action");
     surrogate::NormalisedClimb climb{.alpha = in.real("alpha"), .floor = in.real("q_scale_floor")};
-    auto scaled = climb.with(climb.reduce(run, batch));
+    auto scaled = climb.with(roars::detail::reduce_base(climb, run, batch));
     auto result = mean_over_rows(batch, scaled, Constraint{});
     return {{"q_scale", scaled.scale},
             {"constraint_loss", result.term_loss[1]},

@@ -183,10 +183,10 @@ TEST(NormalisedClimb, AFloorForActionValuesOfZero) {
     auto batch = any_rows(draw, 1, false);
     batch[col::q{}][0] = 0.0;
     surrogate::NormalisedClimb climb{.alpha = 2.5, .floor = 1e-8};
-    EXPECT_EQ(climb.with(climb.reduce(run, batch)).scale, 2.5e8);
-    EXPECT_EQ(surrogate::NormalisedClimb{}.with(climb.reduce(run, batch)).scale, 0.0);
+    EXPECT_EQ(climb.with(roars::detail::reduce_base(climb, run, batch)).scale, 2.5e8);
+    EXPECT_EQ(surrogate::NormalisedClimb{}.with(roars::detail::reduce_base(climb, run, batch)).scale, 0.0);
     batch[col::q{}][0] = -0.5;
-    EXPECT_EQ(climb.with(climb.reduce(run, batch)).scale, 5.0);
+    EXPECT_EQ(climb.with(roars::detail::reduce_base(climb, run, batch)).scale, 5.0);
 }
 
 RC_GTEST_PROP(Standardise, GivesMeanZeroAndTheInverseOfItsOwnUnits, ()) {
