@@ -199,6 +199,27 @@ TEST(RegistryOnDevice, ParsOnTheHostAreTheHosts) {
     });
 }
 
+/// An iteration in which the critics learn and the policy does not.
+TEST(RegistryOnDevice, CriticsLearnAlone) {
+    using A = methods::TwinDelayed;
+    A algorithm = methods::td3;
+    make_small(algorithm.advantage);
+    auto host = control_batch<float, WithMask<A>>();
+    backend::Host cpu;
+    roars::Run host_run{cpu};
+    D device;
+    roars::Run run{device};
+    A::State state{}, device_state{};
+    Batch<float, WithMask<A>, D> batch(device, host);
+    algorithm.score(host_run, state, host);
+    algorithm.learn(host_run, state, host);
+    score(algorithm, run, device_state, batch);
+    learn(algorithm, run, device_state, batch);
+    EXPECT_FALSE(state.advantage.networks.online.empty());
+    EXPECT_NE(state.advantage.networks.online, state.advantage.networks.target);
+    EXPECT_EQ(device_state.advantage.networks.online, state.advantage.networks.online);
+}
+
 TEST(RegistryOnDevice, IsTheHosts) {
     for_each_algorithm_of_the_registry([](const auto& entry) { check(entry.facts.name, entry.method); });
 }
