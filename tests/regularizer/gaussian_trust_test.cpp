@@ -39,6 +39,8 @@ Rows random_rows(unsigned seed) {
 template <class Term>
 auto evaluated(const Term& term, Rows& batch) {
     backend::Host host;
+    roars::Run run{host};
+    term.prepare(run, batch);
     return evaluate(host, batch, {count(host, batch)}, Weighed{term, aggregate::TokenMean{}});
 }
 
