@@ -32,9 +32,8 @@ template <class Term>
 concept IsRebuilt = requires(const Term& term, const typename roars::detail::sums<Term>::type& sums) {
     term.with(sums);
 };
-/// A term that was rebuilt by sums on the device, where it lies.
 template <class Term>
-struct Rebuilt {
+struct RebuiltThere {
     const Term* at;
 
     static constexpr std::string_view name = Term::name;
@@ -42,24 +41,21 @@ struct Rebuilt {
     using differentiates = typename Term::differentiates;
     using mask = mask_of<Term>;
     static constexpr auto metrics = metrics_of<Term>;
+};
+/// A term that was rebuilt by sums on the device, where it lies.
+template <class Term>
+struct Rebuilt : RebuiltThere<Term> {
     template <class X>
     ROARS_FN auto token(const X& x) const {
-        return at->token(x);
+        return this->at->token(x);
     }
 };
 template <RowTerm Term>
-struct Rebuilt<Term> {
-    const Term* at;
-
-    static constexpr std::string_view name = Term::name;
+struct Rebuilt<Term> : RebuiltThere<Term> {
     using rows = typename Term::rows;
-    using needs = needs_of<Term>;
-    using differentiates = typename Term::differentiates;
-    using mask = mask_of<Term>;
-    static constexpr auto metrics = metrics_of<Term>;
     template <class X, class Slope>
     ROARS_FN auto row(const X& x, const Slope& slope) const {
-        return at->row(x, slope);
+        return this->at->row(x, slope);
     }
 };
 template <class Term>
@@ -340,7 +336,7 @@ private:
             roars::detail::add_untold(term, run, batch, sums, untold_there_.data()[k]);
             if constexpr (Sums<k>::is_rebuilt) {
                 for_each(device_, 1, detail::Rebuild<Term>{term, &sums, memory.rebuilt.data()});
-                return weighed(detail::Rebuilt<Term>{memory.rebuilt.data()});
+                return weighed(detail::Rebuilt<Term>{{memory.rebuilt.data()}});
             } else {
                 roars::detail::prepare_base(term, run, batch, sums);
                 return weighed(term);

@@ -88,7 +88,7 @@ namespace roars::backend {
 /// C = alpha op(A) op(B) + beta C, column-major as BLAS has it: op(A) m x k, op(B) k x n, C m x n. A and B in bfloat16,
 /// half or float, C in that type or in float; sums in float; or all in double. Products of floats are exact to float
 /// unless tf32 is asked for. The algorithm is the first that cuBLASLt proposes for these sizes and addresses; its
-/// workspace comes from the arena, so that a captured product allocates nothing. Errors: no algorithm.
+/// workspace comes from the arena, so that a captured product allocates nothing. Errors: k = 0, no algorithm.
 template <class T, class Out>
 void gemm(Cuda& device, gpu::Transposed transpose_a, gpu::Transposed transpose_b, std::int64_t m, std::int64_t n,
           std::int64_t k, float alpha, const T* a, std::int64_t lda, const T* b, std::int64_t ldb, float beta, Out* c,
