@@ -44,7 +44,7 @@ std::vector<float> rows_of(std::int64_t vocabulary, std::mt19937& engine) {
 
 TYPED_TEST(SamplingOnDevice, DrawsTheHostsTokens) {
     std::mt19937 engine(1);
-    for (std::int64_t vocabulary : {1, 2, 50, 255, 257, 1000, 2049})
+    for (std::int64_t vocabulary : {1, 2, 50, 255, 257, 1000, 2049, 40001})
         for (const auto& generation : settings) {
             auto logits = rows_of(vocabulary, engine);
             std::vector<double> u;

@@ -357,7 +357,7 @@ struct AttendCached {
                                     dot(shared.query, cache.at(of, layer, 0, begin + k) + head * size, size)
                               : Sight<Real>::none;
             });
-            reduce(block, shared.tree, [](Real a, Real b) { return a < b ? b : a; });
+            reduce(block, shared.tree, Largest{});
             block.each([&](int thread) {
                 if (thread > 0) return;
                 Real largest = math::max(shared.largest, shared.tree[0]);

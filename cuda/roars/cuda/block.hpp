@@ -97,6 +97,12 @@ struct Least {
         return b < a ? b : a;
     }
 };
+struct Largest {
+    template <class T>
+    ROARS_FN T operator()(const T& a, const T& b) const {
+        return a < b ? b : a;
+    }
+};
 
 ROARS_FN constexpr std::int64_t least(std::int64_t a, std::int64_t b) { return b < a ? b : a; }
 ROARS_FN constexpr std::int64_t pieces_of(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
@@ -110,7 +116,7 @@ template <class T>
 inline constexpr int packet_width = static_cast<int>(16 / sizeof(T));
 
 template <class T>
-bool is_aligned(const T* pointer) {
+ROARS_FN bool is_aligned(const T* pointer) {
     return reinterpret_cast<std::uintptr_t>(pointer) % 16 == 0;
 }
 

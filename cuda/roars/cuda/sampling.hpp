@@ -11,8 +11,9 @@
 
 /// Tokens drawn from logits on a device, a block a row: the rules, their order and the numbers of the host
 /// (primitives/sampling.hpp), in double. The same uniform number gives the same token, but where it falls within the
-/// rounding of a sum (1e-15 of the mass; for top-p 1e-10) on a boundary. Nothing is sorted: a filter looks for its
-/// threshold by a histogram of what is left, which it refines until one value is left.
+/// rounding of a sum (1e-15 of the mass; for top-p 1e-10) on a boundary. A row is read once; top-p reads it a second
+/// time, for a histogram of the mass; whatever else is looked at are the few stretches that can matter. Nothing is
+/// sorted.
 namespace roars::gpu {
 
 /// What a row's `token` is where none could be drawn: read_samples makes an Error of it.
@@ -20,23 +21,69 @@ enum class NoToken : std::int64_t { bad_logit = -1, none_allowed = -2, bad_previ
 
 namespace detail {
 
+/// max = largest x, sum = sum of e^((x - max) / temperature).
+struct WeightSum {
+    double max, sum;
+
+    ROARS_FN static WeightSum none() { return {-std::numeric_limits<double>::infinity(), 0.0}; }
+    ROARS_FN static double scaled(double difference, double temperature) {
+        return temperature == 1.0 ? difference : difference / temperature;
+    }
+    /// The sum as if it had been taken around another maximum.
+    ROARS_FN double around(double other, double temperature) const {
+        return max == other || sum == 0.0 ? sum : sum * math::exp(scaled(max - other, temperature));
+    }
+    template <int count>
+    ROARS_FN ROARS_INLINE void add(const double (&x)[count], double temperature) {
+        double largest = max;
+        for (int k = 0; k < count; ++k) largest = math::max(largest, x[k]);
+        if (!(largest > -std::numeric_limits<double>::infinity())) return;
+        sum = around(largest, temperature);
+        max = largest;
+        for (int k = 0; k < count; ++k) sum += math::exp(scaled(x[k] - max, temperature));
+    }
+};
+/// Two sums of plain logits.
+struct JoinSums {
+    ROARS_FN WeightSum operator()(const WeightSum& a, const WeightSum& b) const {
+        double max = math::max(a.max, b.max);
+        return {max, a.around(max, 1.0) + b.around(max, 1.0)};
+    }
+};
+
+/// A block draws from one row. It reads the row once, each thread a stretch of neighbours (a run) at a time, and keeps
+/// of each run the largest logit and the mass of its weights: they tell in which run the drawn token lies, and which
+/// runs a filter must look at once more.
 template <class T, bool penalised>
 class SampleRows {
 public:
-    static constexpr int threads = 256, bins = 256;
-    /// Weights e^z of the filters are whole numbers of 2^-44, so that their sums do not depend on an order.
+    static constexpr int threads = 256, lanes = 32, together = 16, most_runs = 512, bins = 256, few = 128;
+    /// Weights e^z that top-p counts are whole numbers of 2^-44, so that their sums do not depend on an order.
     static constexpr double unit = 17592186044416.0;
     static constexpr std::int64_t most_penalised = 262144;
     static constexpr double infinity = std::numeric_limits<double>::infinity();
 
     struct Shared {
-        double real[threads];
-        std::int64_t whole[threads];
-        unsigned long long mass[bins];
+        double run_max[most_runs], run_mass[most_runs];
+        std::uint16_t listed_run[most_runs];
+        union {
+            double real[threads];
+            std::int64_t whole[threads];
+        };
+        union {
+            WeightSum full[threads];
+            struct {
+                unsigned long long mass[bins];
+                unsigned members[bins];
+                double z[few];
+                std::int32_t place[few];
+            } found;
+        };
         unsigned seen[penalised ? most_penalised / 32 : 1];
         std::int64_t low, high;
-        double wanted, reached, value, other;
+        double reached;
         unsigned long long above;
+        unsigned listed, collected;
         int bin;
     };
 
@@ -49,58 +96,93 @@ public:
 
     template <class Block>
     ROARS_FN void operator()(Block& block, Shared& shared) const {
-        const std::int64_t r = block.index(), n = logits.vocabulary;
-        Row row{logits.row(r), generation.temperature, generation.repetition_penalty};
+        const std::int64_t r = block.index();
+        const bool greedy = generation.temperature == 0.0;
+        Row row{logits.row(r), logits.vocabulary, greedy ? 1.0 : generation.temperature, generation.repetition_penalty,
+                shared.seen};
         if constexpr (penalised)
-            if (!mark_previous(block, shared, r)) return fail(block, r, NoToken::bad_previous);
+            if (!mark_previous(block, shared, row, r)) return fail(block, r, NoToken::bad_previous);
+        if (!read(block, shared, row)) return fail(block, r, NoToken::bad_logit);
+        const WeightSum full = block.read(shared.full[0]);
+        if (full.max == -infinity) return fail(block, r, NoToken::none_allowed);
+        const double full_log_sum = full.max + std::log(full.sum);
+        row.shift = largest_of_runs(block, shared, row);
 
-        auto plain = [&](std::int64_t i) { return row.plain(i); };
-        if (count(block, shared, [&](std::int64_t i) { return plain(i) < infinity; }) < n)
-            return fail(block, r, NoToken::bad_logit);
-        const double full = largest(block, shared, plain);
-        if (full == -infinity) return fail(block, r, NoToken::none_allowed);
-        const double full_log_sum =
-            full + std::log(sum(block, shared, [&](std::int64_t i) { return math::exp(plain(i) - full); }));
-        auto penalty = [&](std::int64_t i) { return x(row, shared, i); };
-        row.shift = largest(block, shared, penalty);
-        if (generation.temperature == 0.0) {
-            std::int64_t token =
-                place(block, shared, 0.0, [&](std::int64_t i) { return penalty(i) == row.shift ? 1.0 : 0.0; });
+        if (greedy) {
+            auto is_largest = [](std::int64_t, double z) { return z == 0.0 ? 1.0 : 0.0; };
+            weigh(block, shared, row, 0.0, is_largest);
+            std::int64_t token = find(block, shared, row, 0.0, is_largest);
             return write(block, r, token, 0.0, row.plain(token) - full_log_sum);
         }
-        auto z = [&](std::int64_t i) { return (penalty(i) - row.shift) / row.temperature; };
+        double mass = mass_of_runs(block, shared, row, [&](int run) {
+            return WeightSum{shared.run_max[run], shared.run_mass[run]}.around(row.shift, row.temperature);
+        });
         Filter top_k, top_p;
-        if (generation.top_k > 0) {
-            auto allowed = [&](std::int64_t i) { return z(i) > -infinity; };
-            if (generation.top_k < count(block, shared, allowed))
-                top_k = filter(
-                    block, shared, z, allowed, [](double) { return 1ull; },
-                    static_cast<unsigned long long>(generation.top_k));
+        double lowest = -infinity;
+        auto weight = [&](std::int64_t i, double z) {
+            return top_k.keeps(z, i) && top_p.keeps(z, i) && !(z < lowest) ? math::exp(z) : 0.0;
+        };
+        if (generation.top_k > 0 && generation.top_k < row.size) {
+            const auto wanted = static_cast<unsigned long long>(generation.top_k);
+            const double bound = below_largest_runs(block, shared, row, wanted);
+            top_k = filter(
+                block, shared, row, [](double, std::int64_t) { return true; }, [](double) { return 1ull; }, wanted,
+                bound);
+            mass = weigh(block, shared, row, top_k.value, weight);
         }
         if (generation.top_p < 1.0) {
-            auto allowed = [&](std::int64_t i) { return top_k.keeps(z(i), i); };
-            unsigned long long all = total(block, shared, z, allowed);
-            double wanted = std::ceil(generation.top_p * static_cast<double>(all));
-            auto counted = [&](std::int64_t i) { return allowed(i) && fixed(z(i)) > 0; };
+            const double wanted = math::max(1.0, std::ceil(generation.top_p * mass * unit));
             top_p = filter(
-                block, shared, z, counted, [](double value) { return fixed(value); },
-                wanted < 1.0 ? 1ull : static_cast<unsigned long long>(wanted));
+                block, shared, row, [&](double z, std::int64_t i) { return top_k.keeps(z, i) && fixed(z) > 0; },
+                [](double z) { return fixed(z); }, static_cast<unsigned long long>(wanted), top_k.value);
         }
-        const double lowest = generation.min_p > 0.0 ? std::log(generation.min_p) : -infinity;
-        auto weight = [&](std::int64_t i) {
-            double own = z(i);
-            return top_k.keeps(own, i) && top_p.keeps(own, i) && !(own < lowest) ? math::exp(own) : 0.0;
-        };
-        const double mass = sum(block, shared, weight);
-        std::int64_t token = place(block, shared, uniform[r] * mass, weight);
-        write(block, r, token, z(token) - std::log(mass), row.plain(token) - full_log_sum);
+        if (generation.min_p > 0.0) lowest = std::log(generation.min_p);
+        if (generation.top_p < 1.0 || generation.min_p > 0.0)
+            mass = weigh(block, shared, row, math::max(lowest, math::max(top_k.value, top_p.value)), weight);
+        std::int64_t token = find(block, shared, row, uniform[r] * mass, weight);
+        write(block, r, token, row.z(token) - std::log(mass), row.plain(token) - full_log_sum);
     }
 
 private:
+    /// A row, and how it is cut into runs.
     struct Row {
         const T* logit;
-        double temperature, penalty, shift = 0.0;
-        ROARS_FN double plain(std::int64_t i) const { return static_cast<double>(static_cast<SumOf<T>>(logit[i])); }
+        std::int64_t size;
+        double temperature, penalty;
+        const unsigned* seen;
+        double shift = 0.0;
+        std::int64_t run_size = pieces_of(pieces_of(size, most_runs), lanes) * lanes;
+        int runs = static_cast<int>(pieces_of(size, run_size));
+
+        ROARS_FN std::int64_t begin(int run) const { return run * run_size; }
+        ROARS_FN std::int64_t end(int run) const { return least(begin(run) + run_size, size); }
+        ROARS_FN static double number(const T& x) { return static_cast<double>(static_cast<SumOf<T>>(x)); }
+        ROARS_FN double plain(std::int64_t i) const { return number(logit[i]); }
+        /// Behind the penalty.
+        ROARS_FN double x([[maybe_unused]] std::int64_t i, double plain) const {
+            if constexpr (penalised)
+                if (seen[i / 32] >> (i % 32) & 1u) return plain > 0.0 ? plain / penalty : plain * penalty;
+            return plain;
+        }
+        ROARS_FN double x(std::int64_t i) const { return x(i, plain(i)); }
+        ROARS_FN double scaled(double x) const { return WeightSum::scaled(x - shift, temperature); }
+        ROARS_FN double z(std::int64_t i) const { return scaled(x(i)); }
+        /// visit(at, count, plain) for `together` of a run's logits after another, read in whole packets.
+        template <class Visit>
+        ROARS_FN ROARS_INLINE void each_of_run(int run, Visit&& visit) const {
+            constexpr int width = packet_width<T>;
+            const bool aligned = is_aligned(logit);
+            for (std::int64_t at = begin(run), last = end(run); at < last; at += together) {
+                const auto count = static_cast<int>(least(together, last - at));
+                double plain[together];
+                for (int k = 0; k < together; k += width) {
+                    const bool whole = aligned && k + width <= count;
+                    auto packet = load_packet<T, width>(logit + at + k, count - k, whole);
+                    for (int j = 0; j < width; ++j) plain[k + j] = k + j < count ? number(packet.value[j]) : -infinity;
+                }
+                visit(at, count, plain);
+            }
+        }
     };
     /// What a filter leaves: all above `value`, and of those equal to it the ones up to place `last`.
     struct Filter {
@@ -114,25 +196,18 @@ private:
     ROARS_FN static unsigned long long fixed(double z) {
         return static_cast<unsigned long long>(math::exp(z) * unit + 0.5);
     }
-    ROARS_FN double x(const Row& row, [[maybe_unused]] const Shared& shared, std::int64_t i) const {
-        double plain = row.plain(i);
-        if constexpr (penalised)
-            if (shared.seen[i / 32] >> (i % 32) & 1u) return plain > 0.0 ? plain / row.penalty : plain * row.penalty;
-        return plain;
-    }
 
     /// False if a token is outside the vocabulary.
     template <class Block>
-    ROARS_FN bool mark_previous(Block& block, Shared& shared, std::int64_t r) const {
-        const std::int64_t n = logits.vocabulary;
+    ROARS_FN bool mark_previous(Block& block, Shared& shared, const Row& row, std::int64_t r) const {
         block.each([&](int thread) {
-            for (std::int64_t i = thread; i < pieces_of(n, 32); i += threads) shared.seen[i] = 0u;
+            for (std::int64_t i = thread; i < pieces_of(row.size, 32); i += threads) shared.seen[i] = 0u;
             shared.whole[thread] = 0;
         });
         block.each([&](int thread) {
             for (std::int64_t k = previous_offsets[r] + thread; k < previous_offsets[r + 1]; k += threads) {
                 std::int64_t i = previous[k];
-                if (i < 0 || i >= n)
+                if (i < 0 || i >= row.size)
                     shared.whole[thread] = 1;
                 else
                     block.set_bits(shared.seen[i / 32], 1u << (i % 32));
@@ -157,62 +232,93 @@ private:
         });
     }
 
-    template <class Block, class Holds>
-    ROARS_FN std::int64_t count(Block& block, Shared& shared, Holds holds) const {
+    /// The one read of the whole row: run_max and run_mass behind penalty and temperature, each run around its own
+    /// maximum, and full[0] of the plain logits. False if a logit is NaN or +inf.
+    template <class Block>
+    ROARS_FN bool read(Block& block, Shared& shared, const Row& row) const {
+        const bool apart = penalised || row.temperature != 1.0;
         block.each([&](int thread) {
-            std::int64_t own = 0;
-            for (std::int64_t i = thread; i < logits.vocabulary; i += threads) own += holds(i) ? 1 : 0;
-            shared.whole[thread] = own;
+            WeightSum full = WeightSum::none();
+            std::int64_t bad = 0;
+            for (int run = thread; run < row.runs; run += threads) {
+                WeightSum own = WeightSum::none();
+                row.each_of_run(run, [&](std::int64_t at, int count, const double(&plain)[together]) {
+                    double x[together];
+                    for (int k = 0; k < together; ++k) {
+                        bad += plain[k] < infinity ? 0 : 1;
+                        x[k] = k < count ? row.x(at + k, plain[k]) : -infinity;
+                    }
+                    own.add(x, row.temperature);
+                    if (apart) full.add(plain, 1.0);
+                });
+                shared.run_max[run] = own.max;
+                shared.run_mass[run] = own.sum;
+                if (!apart) full = JoinSums{}(full, own);
+            }
+            shared.full[thread] = full;
+            shared.whole[thread] = bad;
         });
+        reduce(block, shared.full, JoinSums{});
         reduce(block, shared.whole, Plus{});
-        return block.read(shared.whole[0]);
+        return block.read(shared.whole[0]) == 0;
     }
-    template <class Block, class Value>
-    ROARS_FN double largest(Block& block, Shared& shared, Value value) const {
+    template <class Block>
+    ROARS_FN double largest_of_runs(Block& block, Shared& shared, const Row& row) const {
         block.each([&](int thread) {
             double own = -infinity;
-            for (std::int64_t i = thread; i < logits.vocabulary; i += threads) own = math::max(own, value(i));
+            for (int run = thread; run < row.runs; run += threads) own = math::max(own, shared.run_max[run]);
             shared.real[thread] = own;
         });
-        reduce(block, shared.real, [](double a, double b) { return a < b ? b : a; });
+        reduce(block, shared.real, Largest{});
         return block.read(shared.real[0]);
     }
-    template <class Block, class Value>
-    ROARS_FN double sum(Block& block, Shared& shared, Value value) const {
+    /// run_mass = mass(run); all of them together.
+    template <class Block, class Mass>
+    ROARS_FN double mass_of_runs(Block& block, Shared& shared, const Row& row, Mass mass) const {
         block.each([&](int thread) {
             double own = 0.0;
-            for (std::int64_t i = thread; i < logits.vocabulary; i += threads) own += value(i);
+            for (int run = thread; run < row.runs; run += threads) {
+                shared.run_mass[run] = mass(run);
+                own += shared.run_mass[run];
+            }
             shared.real[thread] = own;
         });
         reduce(block, shared.real, Plus{});
         return block.read(shared.real[0]);
     }
-    /// The weights of what is allowed, in units.
-    template <class Block, class Z, class Allowed>
-    ROARS_FN unsigned long long total(Block& block, Shared& shared, Z z, Allowed allowed) const {
-        block.each([&](int thread) {
-            unsigned long long own = 0;
-            for (std::int64_t i = thread; i < logits.vocabulary; i += threads) own += allowed(i) ? fixed(z(i)) : 0ull;
-            shared.mass[thread] = own;
+    /// The same from weights, of which those with z below `cut` are 0: runs that lie below it are not read.
+    template <class Block, class Weight>
+    ROARS_FN double weigh(Block& block, Shared& shared, const Row& row, double cut, Weight weight) const {
+        return mass_of_runs(block, shared, row, [&](int run) {
+            double own = 0.0;
+            if (!(row.scaled(shared.run_max[run]) >= cut)) return own;
+            row.each_of_run(run, [&](std::int64_t at, int count, const double(&plain)[together]) {
+                for (int k = 0; k < together; ++k)
+                    if (k < count) own += weight(at + k, row.scaled(row.x(at + k, plain[k])));
+            });
+            return own;
         });
-        reduce(block, shared.mass, Plus{});
-        return block.read(shared.mass[0]);
     }
 
-    /// The first place at which the weights, cumulated in order, exceed `wanted`; never one of weight 0. Each thread
-    /// sums a stretch, one of them is chosen and divided anew.
+    /// The first place at which the weights, cumulated in order, exceed `wanted`; never one of weight 0. By run_mass
+    /// first, then in that run.
     template <class Block, class Weight>
-    ROARS_FN std::int64_t place(Block& block, Shared& shared, double wanted, Weight weight) const {
+    ROARS_FN std::int64_t find(Block& block, Shared& shared, const Row& row, double wanted, Weight weight) const {
         block.each([&](int thread) {
-            if (thread > 0) return;
-            shared.low = 0;
-            shared.high = logits.vocabulary;
-            shared.reached = 0.0;
+            if (thread == 0) shared.reached = 0.0;
         });
-        for (;;) {
-            const std::int64_t low = block.read(shared.low), high = block.read(shared.high);
-            if (high - low <= 1) return low;
+        auto run = static_cast<int>(
+            narrow(block, shared, 0, row.runs, wanted, [&](std::int64_t each) { return shared.run_mass[each]; }));
+        return narrow(block, shared, row.begin(run), row.end(run), wanted,
+                      [&](std::int64_t i) { return weight(i, row.z(i)); });
+    }
+    /// Each thread sums a stretch of [low, high), one of them is chosen and divided anew. `reached` is the sum before.
+    template <class Block, class Weight>
+    ROARS_FN std::int64_t narrow(Block& block, Shared& shared, std::int64_t low, std::int64_t high, double wanted,
+                                 Weight weight) const {
+        while (high - low > 1) {
             const std::int64_t size = pieces_of(high - low, threads);
+            const auto pieces = static_cast<int>(pieces_of(high - low, size));
             block.each([&](int thread) {
                 double own = 0.0;
                 std::int64_t begin = low + thread * size, end = least(begin + size, high);
@@ -223,7 +329,7 @@ private:
                 if (thread > 0) return;
                 double reached = shared.reached, before = reached;
                 int chosen = 0;
-                for (int t = 0; t < threads; ++t) {
+                for (int t = 0; t < pieces; ++t) {
                     if (!(shared.real[t] > 0.0)) continue;
                     chosen = t;
                     before = reached;
@@ -234,83 +340,156 @@ private:
                 shared.low = low + chosen * size;
                 shared.high = least(shared.low + size, high);
             });
+            low = block.read(shared.low);
+            high = block.read(shared.high);
         }
+        return low;
+    }
+
+    /// Bins of z from `high` down to `low`, at most 64 wide: what lies further below shares the last one.
+    struct Bins {
+        double high, scale;
+        ROARS_FN Bins(double low, double high_) : high(high_), scale((bins - 1) / math::min(high_ - low, 64.0)) {}
+        ROARS_FN int of(double z) const {
+            double at = scale < infinity ? (high - z) * scale : z == high ? 0.0 : bins - 1.0;
+            return at < bins - 1.0 ? static_cast<int>(at) : bins - 1;
+        }
+        /// Nothing in `bin` lies lower.
+        ROARS_FN double floor(int bin) const {
+            return bin < bins - 1 && scale < infinity ? high - (bin + 1.001) / scale : -infinity;
+        }
+    };
+    template <class Block>
+    ROARS_FN void clear_bins(Block& block, Shared& shared) const {
+        block.each([&](int thread) {
+            shared.found.mass[thread] = 0;
+            shared.found.members[thread] = 0;
+        });
+    }
+    /// The first bin at which `above` and the mass of the bins reach what is wanted, -1 if none does; shared.above is
+    /// then what was reached before it.
+    template <class Block>
+    ROARS_FN int bin_that_reaches(Block& block, Shared& shared, unsigned long long above,
+                                  unsigned long long wanted) const {
+        block.each([&](int thread) {
+            if (thread > 0) return;
+            int bin = 0;
+            for (; bin < bins && above + shared.found.mass[bin] < wanted; ++bin) above += shared.found.mass[bin];
+            shared.bin = bin < bins ? bin : -1;
+            shared.above = above;
+        });
+        return block.read(shared.bin);
+    }
+    /// A z that at least `wanted` tokens reach, because as many runs have one that does; -inf if there are not so many.
+    template <class Block>
+    ROARS_FN double below_largest_runs(Block& block, Shared& shared, const Row& row, unsigned long long wanted) const {
+        const Bins by(-infinity, 0.0);
+        clear_bins(block, shared);
+        block.each([&](int thread) {
+            for (int run = thread; run < row.runs; run += threads)
+                block.add(shared.found.mass[by.of(row.scaled(shared.run_max[run]))], 1ull);
+        });
+        const int bin = bin_that_reaches(block, shared, 0, wanted);
+        return bin < 0 ? -infinity : by.floor(bin);
+    }
+    /// visit(i, z) for all tokens of finite z in [low, high], by any thread. Runs that lie below are not read.
+    template <class Block, class Visit>
+    ROARS_FN void visit_between(Block& block, Shared& shared, const Row& row, double low, double high,
+                                Visit visit) const {
+        block.each([&](int thread) {
+            if (thread == 0) shared.listed = 0;
+        });
+        block.each([&](int thread) {
+            for (int run = thread; run < row.runs; run += threads)
+                if (row.scaled(shared.run_max[run]) >= low)
+                    shared.listed_run[block.add(shared.listed, 1u)] = static_cast<std::uint16_t>(run);
+        });
+        const auto listed = static_cast<int>(block.read(shared.listed));
+        block.each([&](int thread) {
+            for (int at = thread / lanes; at < listed; at += threads / lanes) {
+                const int run = shared.listed_run[at];
+                for (std::int64_t i = row.begin(run) + thread % lanes, end = row.end(run); i < end; i += lanes)
+                    if (double z = row.z(i); z >= low && z <= high && z > -infinity) visit(thread, i, z);
+            }
+        });
     }
 
     /// Of what is allowed, by falling z, as little as has `wanted` of the weight; of equal ones those of lowest place.
-    template <class Block, class Z, class Allowed, class Weight>
-    ROARS_FN Filter filter(Block& block, Shared& shared, Z z, Allowed allowed, Weight weight,
-                           unsigned long long wanted) const {
-        double low = -infinity, high = infinity;
+    /// `low`: what is known to be at or below the last one, or -inf. A histogram tells which bin the last one is in; a
+    /// bin of few is then ranked, one of many is divided anew.
+    template <class Block, class Allowed, class Weight>
+    ROARS_FN Filter filter(Block& block, Shared& shared, const Row& row, Allowed allowed, Weight weight,
+                           unsigned long long wanted, double low) const {
+        double high = 0.0;
         unsigned long long above = 0;
-        auto chosen = [&](std::int64_t i, double& own) {
-            own = z(i);
-            return own >= low && own <= high && allowed(i);
-        };
-        narrow(block, shared, chosen, low, high);
-        while (low < high) {
-            // At most 64 wide: what lies further below shares the last bin until it is looked for.
-            const double scale = (bins - 1) / math::min(high - low, 64.0);
-            const bool usable = scale < infinity;
-            auto bin_of = [&](double own) {
-                double at = usable ? (high - own) * scale : own == high ? 0.0 : bins - 1.0;
-                return at < bins - 1.0 ? static_cast<int>(at) : bins - 1;
-            };
-            block.each([&](int thread) { shared.mass[thread] = 0ull; });
-            block.each([&](int thread) {
-                for (std::int64_t i = thread; i < logits.vocabulary; i += threads)
-                    if (double own; chosen(i, own)) block.add(shared.mass[bin_of(own)], weight(own));
+        for (;;) {
+            const Bins by(low, high);
+            clear_bins(block, shared);
+            visit_between(block, shared, row, low, high, [&](int, std::int64_t i, double z) {
+                if (!allowed(z, i)) return;
+                block.add(shared.found.mass[by.of(z)], weight(z));
+                block.add(shared.found.members[by.of(z)], 1u);
             });
-            block.each([&](int thread) {
-                if (thread > 0) return;
-                unsigned long long reached = above;
-                shared.bin = -1;
-                for (int b = 0; b < bins && shared.bin < 0; ++b) {
-                    if (reached + shared.mass[b] >= wanted)
-                        shared.bin = b;
-                    else
-                        reached += shared.mass[b];
-                }
-                shared.above = reached;
-            });
-            const int bin = block.read(shared.bin);
+            const int bin = bin_that_reaches(block, shared, above, wanted);
             if (bin < 0) return {};  // there is not that much: all stay
             above = block.read(shared.above);
-            auto in_bin = [&](std::int64_t i, double& own) { return chosen(i, own) && bin_of(own) == bin; };
-            double new_low = low, new_high = high;
-            narrow(block, shared, in_bin, new_low, new_high);
-            low = new_low;
-            high = new_high;
+            auto visit_bin = [&](auto visit) {
+                visit_between(block, shared, row, math::max(low, by.floor(bin)), high,
+                              [&](int thread, std::int64_t i, double z) {
+                                  if (by.of(z) == bin && allowed(z, i)) visit(thread, i, z);
+                              });
+            };
+            if (block.read(shared.found.members[bin]) <= few) {
+                block.each([&](int thread) {
+                    if (thread == 0) shared.collected = 0;
+                });
+                visit_bin([&](int, std::int64_t i, double z) {
+                    const unsigned at = block.add(shared.collected, 1u);
+                    shared.found.z[at] = z;
+                    shared.found.place[at] = static_cast<std::int32_t>(i);
+                    shared.found.mass[at] = weight(z);
+                });
+                return last_of_few(block, shared, above, wanted);
+            }
+            const double highest = extreme(block, shared, visit_bin, -infinity, Largest{});
+            const double lowest = extreme(block, shared, visit_bin, infinity, Least{});
+            if (lowest == highest) {
+                const unsigned long long each = weight(lowest), ties = (wanted - above + each - 1) / each;
+                auto equal = [&](std::int64_t i, double z) { return z == lowest && allowed(z, i) ? 1.0 : 0.0; };
+                weigh(block, shared, row, lowest, equal);
+                return {lowest, find(block, shared, row, static_cast<double>(ties) - 1.0, equal)};
+            }
+            low = lowest;
+            high = highest;
         }
-        if (low == infinity) return {};  // nothing is allowed that weighs anything
-        const unsigned long long each = weight(low);
-        const unsigned long long ties = wanted > above ? (wanted - above + each - 1) / each : 1ull;
-        Filter found;
-        found.value = low;
-        found.last = place(block, shared, static_cast<double>(ties) - 1.0,
-                           [&](std::int64_t i) { return z(i) == low && allowed(i) ? 1.0 : 0.0; });
-        return found;
     }
-    /// The least and the greatest value of those chosen; +inf and -inf for none.
-    template <class Block, class Chosen>
-    ROARS_FN void narrow(Block& block, Shared& shared, Chosen chosen, double& low, double& high) const {
+    /// Of the values of a bin the largest or the least.
+    template <class Block, class VisitBin, class Combine>
+    ROARS_FN double extreme(Block& block, Shared& shared, VisitBin visit_bin, double none, Combine combine) const {
+        block.each([&](int thread) { shared.real[thread] = none; });
+        visit_bin([&](int thread, std::int64_t, double z) { shared.real[thread] = combine(shared.real[thread], z); });
+        reduce(block, shared.real, combine);
+        return block.read(shared.real[0]);
+    }
+    /// The collected one with which, behind those that come first, `wanted` is reached.
+    template <class Block>
+    ROARS_FN Filter last_of_few(Block& block, Shared& shared, unsigned long long above,
+                                unsigned long long wanted) const {
+        const auto& found = shared.found;
+        const auto count = static_cast<int>(block.read(shared.collected));
         block.each([&](int thread) {
-            double least_own = infinity, own;
-            for (std::int64_t i = thread; i < logits.vocabulary; i += threads)
-                if (chosen(i, own)) least_own = math::min(least_own, own);
-            shared.real[thread] = least_own;
+            if (thread >= count) return;
+            const double z = found.z[thread];
+            const std::int32_t place = found.place[thread];
+            unsigned long long before = above;
+            for (int k = 0; k < count; ++k)
+                if (found.z[k] > z || (found.z[k] == z && found.place[k] < place)) before += found.mass[k];
+            if (before >= wanted || before + found.mass[thread] < wanted) return;
+            shared.reached = z;
+            shared.low = place;
         });
-        reduce(block, shared.real, Least{});
-        const double lowest = block.read(shared.real[0]);
-        block.each([&](int thread) {
-            double most = -infinity, own;
-            for (std::int64_t i = thread; i < logits.vocabulary; i += threads)
-                if (chosen(i, own)) most = math::max(most, own);
-            shared.real[thread] = most;
-        });
-        reduce(block, shared.real, [](double a, double b) { return a < b ? b : a; });
-        high = block.read(shared.real[0]);
-        low = lowest;
+        const double value = block.read(shared.reached);
+        return {value, block.read(shared.low)};
     }
 };
 
