@@ -12,9 +12,7 @@ namespace {
 template <class Center, class Scale>
 std::vector<double> normalised(const Inputs& in, const Center& center, const Scale& scale) {
     auto batch = batch_of<columns<col::groups, col::reward, col::advantage>>(in);
-    backend::Host host;
-    Run run{host};
-    advantage::Normalise<Center, Scale>{center, scale}.estimate(run, batch);
+    engine::estimate(advantage::Normalise<Center, Scale>{center, scale}, batch);
     return {batch[col::advantage{}].begin(), batch[col::advantage{}].end()};
 }
 template <class Center>
@@ -51,9 +49,7 @@ template <class Aggregate>
 Json clipped(const Inputs& in, const Aggregate& aggregate) {
     auto batch =
         batch_with_mask<columns<col::logp, col::logp_old, col::advantage, col::mask, col::grad<col::logp>>>(in, "logp");
-    backend::Host host;
-    Weighed clip{surrogate::Clip{in.real("clip_low"), in.real("clip_high")}, aggregate};
-    double loss = evaluate(host, batch, {count(host, batch)}, clip).loss();
+    double loss = engine::terms(batch, aggregate, surrogate::Clip{in.real("clip_low"), in.real("clip_high")}).loss();
     return {{"loss", loss}, {"grad_logp", batch[col::grad<col::logp>{}]}};
 }
 Json loss(const Inputs& in) {

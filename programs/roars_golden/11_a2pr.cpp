@@ -65,12 +65,11 @@ Json actor_loss(const Inputs& in) {
     fill_rows(batch, col::q{}, in, "q_policy");
     fill_rows(batch, col::q_gradient{}, in, "q_gradient");
     batch.set_width(col::policy_action{}, batch.width(col::q_gradient{}));
-    auto scaled = climb.with(roars::detail::reduce_base(climb, run, batch));
-    auto result = mean_over_rows(batch, scaled);
+    auto result = mean_over_rows(batch, climb);
     Table gradient(in, "constraint_grad");
     for (std::size_t i = 0; i < gradient.values.size(); ++i)
         gradient.values[i] += batch[col::grad<col::policy_action>{}][i];
-    return {{"q_scale", scaled.scale},
+    return {{"q_scale", climb.with(roars::detail::reduce_base(climb, run, batch)).scale},
             {"loss", result.loss() + in.real("constraint_loss")},
             {"grad_policy_action", json_of(gradient)}};
 }

@@ -19,7 +19,6 @@ Json constraint(const Inputs& in) {
     auto batch = rows_of_transitions<decltype(term)>(in, "policy_action");
     fill_rows(batch, col::state{}, in, "state");
     fill_rows(batch, col::policy_action{}, in, "policy_action");
-    term.prepare(run, batch);
     auto result = mean_over_rows(batch, term);
     std::vector<std::int64_t> index;
     std::vector<double> distance;
@@ -44,9 +43,8 @@ Json actor_loss(const Inputs& in) {
     fill_rows(batch, col::policy_action{}, in, "policy_action");
     fill_rows(batch, col::neighbour_action{}, in, "neighbour_action");
     surrogate::NormalisedClimb climb{.alpha = in.real("alpha"), .floor = in.real("q_scale_floor")};
-    auto scaled = climb.with(roars::detail::reduce_base(climb, run, batch));
-    auto result = mean_over_rows(batch, scaled, Constraint{});
-    return {{"q_scale", scaled.scale},
+    auto result = mean_over_rows(batch, climb, Constraint{});
+    return {{"q_scale", climb.with(roars::detail::reduce_base(climb, run, batch)).scale},
             {"constraint_loss", result.term_loss[1]},
             {"loss", result.loss()},
             {"grad_policy_action", json_of_column(batch, col::grad<col::policy_action>{})}};
@@ -54,7 +52,6 @@ Json actor_loss(const Inputs& in) {
 
 Json preparation(const Inputs& in) {
     backend::Host host;
-    Run run{host};
     Table state(in, "state"), next_state(in, "next_state"), action(in, "action");
     sampler::Standardise standardise;
     auto moments = standardise.moments_of(host, std::as_const(state).rows());
@@ -64,7 +61,7 @@ Json preparation(const Inputs& in) {
     const std::vector<std::int64_t> offsets{0, std::ssize(reward)};
     Batch<double, columns<col::step_reward, col::token_reward>> batch{Offsets(offsets)};
     std::copy(reward.begin(), reward.end(), batch[col::step_reward{}].begin());
-    reward::ScaledStep{in.real("reward_scale"), in.real("reward_shift")}.score(run, batch);
+    engine::score(reward::ScaledStep{in.real("reward_scale"), in.real("reward_shift")}, batch);
     auto joint =
         roars::detail::joint_rows(std::span(state.values), std::span(action.values), state.count(), in.real("beta"));
     auto divisor = moments.spread;

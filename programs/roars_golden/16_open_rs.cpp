@@ -1,3 +1,4 @@
+#include "engine.hpp"
 #include "golden.hpp"
 
 #include "roars/methods/open_rs.hpp"
@@ -60,11 +61,9 @@ Json advantage(const Inputs& in) {
             batch[col::reward{}][i] +=
                 reward::Scale<GivenComponent>{.base = {&components[k]}, .factor = weights[k]}.value(x);
     }
-    backend::Host host;
-    Run run{host};
     auto part = methods::open_rs.advantage;
     part.scale = {.eps = in.real("eps", 1e-4), .ddof = int(in.real("ddof", 1))};
-    part.estimate(run, batch);
+    engine::estimate(part, batch);
     return {{"reward", batch[col::reward{}]}, {"advantage", batch[col::advantage{}]}};
 }
 

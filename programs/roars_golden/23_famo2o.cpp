@@ -51,9 +51,7 @@ Json weighted_regression(const Inputs& in) {
     using Set = columns<col::mask, col::q, col::value, col::balance, col::logp, col::advantage, col::grad<col::logp>>;
     Json json = with_columns(in);
     auto batch = batch_with_mask<Set>(Inputs(json), "logp");
-    backend::Host host;
-    Run run{host};
-    advantage::BalancedWeight<>{in.real("weight_max"), {}}.estimate(run, batch);
+    engine::estimate(advantage::BalancedWeight<>{in.real("weight_max"), {}}, batch);
     auto result = run_term(batch, surrogate::PolicyGradient{}, aggregate::TokenMean{});
     return {{"weight", batch[col::advantage{}]}, {"loss", result.loss()}, {"grad_logp", batch[col::grad<col::logp>{}]}};
 }
@@ -65,11 +63,8 @@ Json actor_critic(const Inputs& in) {
     json["policy_logp"] = json.at("logp");
     auto batch = batch_with_mask<Set>(Inputs(json), "logp");
     std::fill(batch[col::q_gradient{}].begin(), batch[col::q_gradient{}].end(), 1.0);
-    backend::Host host;
-    Counts counts = count(host, batch);
-    aggregate::TokenMean mean;
-    auto result = evaluate(host, batch, {counts, counts}, Weighed{surrogate::BalancedClimb{}, mean},
-                           Weighed{regularizer::EntropyTerm{in.real("entropy_coef")}, mean});
+    auto result = engine::terms(batch, aggregate::TokenMean{}, surrogate::BalancedClimb{},
+                                regularizer::EntropyTerm{in.real("entropy_coef")});
     return {{"loss", result.loss()},
             {"grad_q", batch[col::grad<col::policy_action>{}]},
             {"grad_logp", batch[col::grad<col::policy_logp>{}]}};

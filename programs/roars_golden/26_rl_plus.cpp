@@ -1,3 +1,4 @@
+#include "engine.hpp"
 #include "golden.hpp"
 
 #include "roars/algorithm.hpp"
@@ -24,10 +25,7 @@ Json advantage_of(const Inputs& in, const Scale& scale) {
     Part part{{{}, scale}, {{in.real("exploration_power")}}};
     Json json = with_external_tokens(in);
     auto batch = batch_of<unite_t<columns<col::mask>, needs_of<Part>, gives_of<Part>>>(Inputs(json));
-    backend::Host host;
-    Run run{host};
-    NoState state;
-    part.estimate(run, state, batch);
+    engine::estimate(part, batch);
     return {{"advantage", batch[col::advantage{}]}};
 }
 Json advantage(const Inputs& in) {
@@ -43,11 +41,7 @@ Json loss_of(const Inputs& in, const Behaviour& behaviour) {
     Term term{{}, Given{{behaviour}, {in.real("exploration_power")}}};
     Json json = with_external_tokens(in);
     auto batch = batch_of<unite_t<columns<col::mask, col::grad<col::logp>>, needs_of<Term>>>(Inputs(json));
-    backend::Host host;
-    Run run{host};
-    roars::detail::prepare_base(term, run, batch, roars::detail::reduce_base(term, run, batch));
-    Weighed weighed{term, aggregate::Constant{in.real("normalizer")}};
-    double loss = evaluate(host, batch, {count(host, batch)}, weighed).loss();
+    double loss = engine::terms(batch, aggregate::Constant{in.real("normalizer")}, term).loss();
     return {{"loss", loss}, {"grad_logp", batch[col::grad<col::logp>{}]}};
 }
 Json loss(const Inputs& in) {

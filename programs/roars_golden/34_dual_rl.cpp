@@ -16,14 +16,7 @@ using Values = std::vector<double>;
 template <class Term>
 void add_value_loss(Json& out, const Inputs& in, const std::string& name, const Term& term) {
     auto batch = batch_with_mask<ColumnsOf<Term>>(in, "value");
-    backend::Host host;
-    Run run{host};
-    auto bound = term;
-    if constexpr (roars::detail::TwoPhase<Term>)
-        bound = term.with(term.reduce(run, batch));
-    else
-        term.prepare(run, batch);
-    auto result = evaluate(host, batch, {count(host, batch)}, Weighed{bound, aggregate::TokenMean{}});
+    auto result = engine::terms(batch, aggregate::TokenMean{}, term);
     out["loss_" + name] = result.loss();
     out["grad_value_" + name] = batch[col::grad<col::value>{}];
 }
@@ -93,9 +86,7 @@ Json recoil(const Inputs& in) {
 Json extraction(const Inputs& in) {
     using Set = columns<col::mask, col::q, col::value, col::logp, col::advantage, col::grad<col::logp>>;
     auto batch = batch_with_mask<Set>(in, "logp");
-    backend::Host host;
-    Run run{host};
-    advantage::ExponentialWeight<>{in.real("inverse_temperature"), in.real("weight_max"), {}}.estimate(run, batch);
+    engine::estimate(advantage::ExponentialWeight<>{in.real("inverse_temperature"), in.real("weight_max"), {}}, batch);
     auto result = run_term(batch, surrogate::PolicyGradient{}, aggregate::TokenMean{});
     return {{"weight", batch[col::advantage{}]}, {"loss", result.loss()}, {"grad_logp", batch[col::grad<col::logp>{}]}};
 }

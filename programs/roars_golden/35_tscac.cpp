@@ -53,12 +53,10 @@ Json multi_critic_of(const Inputs& in) {
     fill_rows(batch, col::token_reward{}, in, "reward", width);
     fill_rows(batch, col::value{}, in, "value", width);
     fill_rows(batch, col::next_value{}, in, "next_value", width);
-    backend::Host host;
-    Run run{host};
     Values advantage(done.size() * responses);
     for (std::size_t m = 0; m < responses; ++m) {
         part.index = std::int64_t(m);
-        part.estimate(run, batch);
+        engine::estimate(part, batch);
         for (std::size_t i = 0; i < done.size(); ++i) advantage[i * responses + m] = batch[col::advantage{}][i];
     }
     auto result = run_term(batch, part.critic, aggregate::TokenMean{});
@@ -127,13 +125,7 @@ Json deterministic(const Inputs& in) {
     fill_rows(batch, col::action{}, in, "action", width);
     fill_rows(batch, col::reference_action{}, in, "auxiliary_action", width);
     fill_rows(batch, col::q_gradient{}, in, "q_gradient", width);
-    backend::Host host;
-    Run run{host};
-    climb.prepare(run, batch);
-    Counts counts = count(host, batch);
-    aggregate::TokenMean mean;
-    auto result = evaluate(host, batch, {counts, counts, counts}, Weighed{climb, mean}, Weighed{data, mean},
-                           Weighed{references, mean});
+    auto result = engine::terms(batch, aggregate::TokenMean{}, climb, data, references);
     Json similarity = Json::array();
     for (std::int64_t t = 0; t < batch.tokens(); ++t)
         similarity.push_back(

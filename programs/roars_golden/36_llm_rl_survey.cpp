@@ -1,3 +1,4 @@
+#include "engine.hpp"
 #include "golden.hpp"
 
 #include "roars/advantage/normalise.hpp"
@@ -14,10 +15,7 @@ using Set = columns<col::groups, col::reward, col::mask, col::greedy_outcome, co
 
 template <class Part>
 Json advantage_of(const Part& part, Batch<double, Set>& batch) {
-    backend::Host host;
-    Run run{host};
-    state_of<Part> state;
-    roars::detail::call_estimate(part, run, state, batch);
+    engine::estimate(part, batch);
     return batch[col::advantage{}];
 }
 
@@ -30,15 +28,14 @@ Json advantages(const Inputs& in) {
     out["rloo"] = advantage_of(advantage::LeaveOneOut{}, batch);
     out["grpo"] = advantage_of(advantage::GroupZScore{}, batch);
     backend::Host host;
-    Run run{host};
     if (in.has("greedy_reward")) {
         auto greedy = in.reals("greedy_reward");
         segmented_broadcast(host, batch[col::groups{}], std::span<const double>(greedy), batch[col::greedy_outcome{}]);
-        regularizer::KlInReward{.coefficient = 0.0}.shape(run, batch);  // the reward alone, on the last token
+        engine::shape(regularizer::KlInReward{.coefficient = 0.0}, batch);  // the reward alone, on the last token
         out["remax"] = advantage_of(advantage::Remax{}, batch);
     }
     if (in.has("kl_coef")) {
-        regularizer::KlInReward{.coefficient = in.real("kl_coef")}.shape(run, batch);
+        engine::shape(regularizer::KlInReward{.coefficient = in.real("kl_coef")}, batch);
         out["token_reward"] = batch[col::token_reward{}];
         out["reinforce_pp"] = advantage_of(advantage::ReinforcePlusPlus{}, batch);
     }
@@ -56,9 +53,7 @@ Json over_turns(const Inputs& in) {
     batch.set_offsets(col::turn_owner{}, sequences);
     auto scores = in.reals("turn_reward");
     std::copy(scores.begin(), scores.end(), batch[col::turn_outcome{}].begin());
-    backend::Host host;
-    Run run{host};
-    reward::OverTurns<Over>{}.score(run, batch);
+    engine::score(reward::OverTurns<Over>{}, batch);
     return batch[col::reward{}];
 }
 Json process_rewards(const Inputs& in) {

@@ -1,3 +1,4 @@
+#include "engine.hpp"
 #include "golden.hpp"
 
 #include "roars/algorithm.hpp"
@@ -18,7 +19,7 @@ Json objective_of(const Inputs& in, const Pool& pool) {
     backend::Host host;
     Run run{host};
     auto totals = method.totals(run, {}, batch);
-    auto result = method.objective(run, {}, batch, totals);
+    auto result = engine::objective(method, batch);
     return {{"objective", -result.term_loss[0]},
             {"kl", std::get<1>(totals.sums).kl()},
             {"penalty", result.term_loss[1]},

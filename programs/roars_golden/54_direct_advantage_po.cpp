@@ -21,7 +21,7 @@ Json critic_target(const Inputs& in) {
             batch[col::outcome{}][std::size_t(i)] = i - groups[g] < successes[g] ? 1.0 : 0.0;
             batch[col::value{}][std::size_t(i)] = logit[g];
         }
-    auto result = roars::loss(methods::direct_advantage_critic, batch);
+    auto result = engine::loss(methods::direct_advantage_critic, batch);
     std::vector<double> target(successes.size()), slope(successes.size());
     for (std::size_t g = 0; g < successes.size(); ++g)
         if (completions[g] > 0) {
@@ -43,9 +43,7 @@ Json candidates(const Inputs& in) {
     json["terminated"] = json.at("terminal");
     using Part = advantage::CandidateSteps;
     auto batch = batch_of<unite_t<needs_of<Part>, gives_of<Part>>>(Inputs(json));
-    backend::Host host;
-    Run run{host};
-    Part{.gap = in.real("gap")}.estimate(run, batch);
+    engine::estimate(Part{.gap = in.real("gap")}, batch);
     std::vector<std::int64_t> kept;
     for (std::size_t i = 0; i < action.size(); ++i)
         if (batch[col::selected{}][i] != 0.0) kept.push_back(std::int64_t(i));

@@ -124,10 +124,8 @@ Json actor(const Inputs& in) {
     for (std::int64_t i = 0; i < batch.tokens(); ++i)
         for (std::size_t d = 0; d < std::size_t(base.width); ++d)
             batch.row(col::q_gradient{}, i)[d] = shown.by_action(base.read()[i], residual.read()[i], mean.read()[i], d);
-    Counts counts = count(host, batch);
-    aggregate::TokenMean rows;
-    auto result = evaluate(host, batch, {counts, counts}, Weighed{surrogate::Climb{}, rows},
-                           Weighed{regularizer::ActionSize{in.real("residual_l2_coef")}, rows});
+    auto result = engine::terms(batch, aggregate::TokenMean{}, surrogate::Climb{},
+                                regularizer::ActionSize{in.real("residual_l2_coef")});
     Matrix grad(base, 0);
     std::copy(batch[col::grad<col::policy_action>{}].begin(), batch[col::grad<col::policy_action>{}].end(),
               grad.values.begin());

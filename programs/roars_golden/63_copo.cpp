@@ -1,3 +1,4 @@
+#include "engine.hpp"
 #include "golden.hpp"
 
 #include "roars/algorithm.hpp"
@@ -47,10 +48,7 @@ Json signals_of(const Inputs& in) {
               .eps = eps,
               .ddof = ddof};
     auto batch = batch_of<unite_t<needs_of<Part>, gives_of<Part>>>(Inputs(with_one_token_each(in)));
-    backend::Host host;
-    Run run{host};
-    NoState state;
-    part.estimate(run, state, batch);
+    engine::estimate(part, batch);
     return {{"local_advantage", batch[col::advantage{}]},
             {"global_advantage", batch[col::advantage_global{}]},
             {"local_weight", batch[col::blend{}]}};
@@ -72,8 +70,7 @@ Json loss_of(const Inputs& in, const Blend& blend) {
     segmented_broadcast(host, batch.token_offsets(), std::span<const double>(local), batch[col::advantage{}]);
     segmented_broadcast(host, batch.token_offsets(), std::span<const double>(global), batch[col::advantage_global{}]);
     for (std::size_t i = 0; i < weight.size(); ++i) batch[col::blend{}][i] = blend(weight[i], reward[i], local[i]);
-    Weighed weighed{term, aggregate::SequenceMeanOfAll{}};
-    double loss = evaluate(host, batch, {count(host, batch)}, weighed).loss();
+    double loss = engine::terms(batch, aggregate::SequenceMeanOfAll{}, term).loss();
     return {{"loss", loss}, {"grad_logp", batch[col::grad<col::logp>{}]}};
 }
 Json loss(const Inputs& in) {

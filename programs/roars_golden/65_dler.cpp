@@ -1,3 +1,4 @@
+#include "engine.hpp"
 #include "golden.hpp"
 
 #include <array>
@@ -25,20 +26,12 @@ RewardBatch reward_batch(const Inputs& in) {
     return batch;
 }
 
-template <class Reward>
-void score(const Reward& reward, RewardBatch& batch) {
-    backend::Host host;
-    Run run{host};
-    state_of<Reward> state{};
-    roars::detail::call_score(reward, run, state, batch);
-}
-
 Json truncation(const Inputs& in) {
     auto batch = reward_batch(in);
     auto reward = methods::dler.reward;
     reward.base.door.max_length = in.real("truncation_length");
     reward.factor = in.real("stop_penalty_coef", 1.0);
-    score(reward, batch);
+    engine::score(reward, batch);
     return {{"reward", batch[col::reward{}]}};
 }
 
@@ -51,7 +44,7 @@ Json budgets_of(const Inputs& in) {
         if (k > 0) reward.second.thresholds[k - 1] = thresholds[k - 1];
     }
     auto batch = reward_batch(in);
-    score(reward, batch);
+    engine::score(reward, batch);
     backend::Host host;
     Run run{host};
     auto x = view_of<columns<col::groups, col::outcome>>(run, batch);
@@ -71,11 +64,8 @@ Json budgets(const Inputs& in) {
 Json advantage(const Inputs& in) {
     auto batch = batch_of<columns<col::groups, col::reward, col::mask, col::advantage>>(in);
     if (!in.has("mask")) std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), 1.0);
-    backend::Host host;
-    Run run{host};
-    NoState state;
-    roars::advantage::WhitenedGroupMean{.eps = in.real("eps", 1e-8), .ddof = int(in.real("ddof", 1))}.estimate(
-        run, state, batch);
+    engine::estimate(roars::advantage::WhitenedGroupMean{.eps = in.real("eps", 1e-8), .ddof = int(in.real("ddof", 1))},
+                     batch);
     return {{"advantage", batch[col::advantage{}]}};
 }
 

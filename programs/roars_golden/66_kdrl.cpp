@@ -13,10 +13,7 @@ Json pull_of(const Inputs& in, const Part& part) {
     auto term = std::get<0>(terms);
     using Term = decltype(term);
     auto batch = batch_with_mask<unite_t<ColumnsOf<Term>, columns<col::groups, col::reward>>>(in, "logp");
-    backend::Host host;
-    Run run{host};
-    state_of<Part> state;
-    roars::detail::call_shape(part, run, state, batch);
+    engine::shape(part, batch);
     auto result = run_term(batch, term, aggregate::TokenMean{});
     return {{"kl_loss", result.loss()}, {"grad_logp", batch[col::grad<col::logp>{}]}};
 }

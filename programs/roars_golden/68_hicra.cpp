@@ -1,3 +1,4 @@
+#include "engine.hpp"
 #include "golden.hpp"
 
 #include "roars/methods/hicra.hpp"
@@ -9,10 +10,7 @@ Json advantage(const Inputs& in) {
     auto part = methods::hicra.advantage;
     part.weight.alpha = in.real("alpha");
     auto batch = batch_of<columns<col::groups, col::reward, col::planning, col::advantage>>(in);
-    backend::Host host;
-    Run run{host};
-    state_of<decltype(part)> state;
-    part.estimate(run, state, batch);
+    engine::estimate(part, batch);
     return {{"advantage", batch[col::advantage{}]}};
 }
 

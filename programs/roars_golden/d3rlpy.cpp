@@ -47,7 +47,7 @@ Json regularised_policy(const Inputs& in) {
     fill_rows(batch, col::q_gradient{}, in, "q_gradient");
     surrogate::NormalisedClimb climb{.alpha = 1.0};
     regularizer::BehaviourCloning near{in.real("beta") * double(batch.width(col::action{}))};
-    auto result = mean_over_rows(batch, climb.with(roars::detail::reduce_base(climb, run, batch)), near);
+    auto result = mean_over_rows(batch, climb, near);
     return {{"loss", result.loss()}, {"grad_policy_action", json_of_column(batch, col::grad<col::policy_action>{})}};
 }
 

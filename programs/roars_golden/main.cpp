@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine.hpp"
 #include "golden.hpp"
 
 namespace {
@@ -45,7 +46,7 @@ std::string difference(const Json& expected, const Json& actual, double toleranc
 }
 
 struct Count {
-    int passed = 0, failed = 0, unknown = 0;
+    int passed = 0, failed = 0, unknown = 0, on_device = 0;
 };
 
 void run_case(const roars::golden::Registry& registry, const Json& test, const std::string& file, Count& count) {
@@ -60,6 +61,7 @@ void run_case(const roars::golden::Registry& registry, const Json& test, const s
         return;
     }
     std::string wrong;
+    auto calls = roars::golden::engine::calls_on_device();
     try {
         Json actual = found->second(roars::golden::Inputs(inputs));
         wrong = difference(test.at("expected"), actual, test.value("tolerance", 1e-9), "");
@@ -67,6 +69,7 @@ void run_case(const roars::golden::Registry& registry, const Json& test, const s
         wrong = error.what();
     }
     ++(wrong.empty() ? count.passed : count.failed);
+    if (roars::golden::engine::calls_on_device() > calls) ++count.on_device;
     std::printf("%s %s%s%s\n", wrong.empty() ? "passed" : "FAILED", label.c_str(), wrong.empty() ? "" : ": ",
                 wrong.c_str());
 }
@@ -140,6 +143,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "roars_golden: %s\n", error.what());
         return 2;
     }
+    if (count.on_device > 0) std::printf("%d of them on a device\n", count.on_device);
     std::printf("%d passed, %d failed, %d unknown\n", count.passed, count.failed, count.unknown);
     return count.failed || (strict && count.unknown) ? 1 : 0;
 }

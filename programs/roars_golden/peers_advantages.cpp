@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "engine.hpp"
 #include "golden.hpp"
 
 #include "roars/advantage/best_minus_second.hpp"
@@ -49,10 +50,7 @@ auto batch_with_mask(const Inputs& in) {
 template <class Part>
 auto estimated(const Part& part, const Inputs& in) {
     auto batch = batch_with_mask<unite_t<needs_of<Part>, gives_of<Part>>>(in);
-    backend::Host host;
-    Run run{host};
-    state_of<Part> state;
-    detail::call_estimate(part, run, state, batch);
+    engine::estimate(part, batch);
     return batch;
 }
 template <class Part>
@@ -107,9 +105,7 @@ Json remax(const Inputs& in) {
     Values greedy = in.reals("greedy_reward");
     roars::detail::expect_size("greedy_reward", greedy.size(), batch.sequences());
     std::copy(greedy.begin(), greedy.end(), batch[col::greedy_outcome{}].begin());
-    backend::Host host;
-    Run run{host};
-    advantage::Remax{}.estimate(run, batch);
+    engine::estimate(advantage::Remax{}, batch);
     return {{"advantage", batch[col::advantage{}]}};
 }
 
@@ -124,10 +120,7 @@ Json decoupled_components(const Inputs& in) {
     advantage::Gdpo part;
     Values weight = optional(in, "component_weight", static_cast<std::size_t>(width), 1.0);
     std::copy_n(weight.begin(), std::min(weight.size(), part.base.weight.size()), part.base.weight.begin());
-    backend::Host host;
-    Run run{host};
-    NoState state;
-    part.estimate(run, state, batch);
+    engine::estimate(part, batch);
     return {{"advantage", batch[col::advantage{}]}};
 }
 
@@ -187,8 +180,7 @@ auto batch_of_rows(const Inputs& in, std::size_t rows) {
 /// Mean over the rows of a term of the loss.
 template <class BatchType, class Term>
 double mean_loss(BatchType& batch, const Term& term) {
-    backend::Host host;
-    return evaluate(host, batch, {count(host, batch)}, Weighed{term, aggregate::TokenMean{}}).loss();
+    return engine::terms(batch, aggregate::TokenMean{}, term).loss();
 }
 
 using RowColumns = columns<col::q, col::value, col::logp, col::advantage, col::grad<col::value>, col::grad<col::logp>>;
@@ -202,10 +194,8 @@ Json implicit_q_learning(const Inputs& in) {
 
     auto batch = batch_of_rows<RowColumns>(in, q1.size());
     for (std::size_t i = 0; i < q1.size(); ++i) batch[col::q{}][i] = std::min(q1[i], q2[i]);
-    backend::Host host;
-    Run run{host};
-    advantage::ExponentialWeight<>{.temperature = in.real("temperature"), .cap = in.real("max_weight")}.estimate(run,
-                                                                                                                 batch);
+    engine::estimate(
+        advantage::ExponentialWeight<>{.temperature = in.real("temperature"), .cap = in.real("max_weight")}, batch);
     double value_loss = mean_loss(batch, critic::Expectile{.tau = in.real("expectile")});
     double policy_loss = mean_loss(batch, surrogate::PolicyGradient{});
     return {{"value_loss", value_loss},   {"grad_value", batch[col::grad<col::value>{}]},
@@ -217,9 +207,8 @@ Json awac_and_td3_bc(const Inputs& in) {
     Values q = in.reals("q"), grad_q(q.size());
     auto batch = batch_of_rows<RowColumns>(in, q.size());
     backend::Host host;
-    Run run{host};
-    advantage::ExponentialWeight<>{.temperature = 1.0 / in.real("lambda"), .cap = in.real("max_weight")}.estimate(
-        run, batch);
+    engine::estimate(
+        advantage::ExponentialWeight<>{.temperature = 1.0 / in.real("lambda"), .cap = in.real("max_weight")}, batch);
     Matrix action(in, "action"), policy_action(in, "policy_action"), grad_action = Matrix::like(action);
     critic::BehaviourCloning cloning{.alpha = in.real("alpha")};
     double loss =

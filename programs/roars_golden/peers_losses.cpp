@@ -149,7 +149,7 @@ struct TokenLoss {
     using needs = columns<col::advantage>;
     using differentiates = columns<col::advantage>;
     template <class X>
-    Loss<value_t<X>> token(const X& x) const {
+    ROARS_FN Loss<value_t<X>> token(const X& x) const {
         return {x[col::advantage{}], {value_t<X>(1)}};
     }
 };
@@ -177,16 +177,13 @@ Json top_entropy(const Inputs& in) {
 
 template <class Aggregate>
 void aggregate_mode(const Inputs& in, const char* name, const Aggregate& aggregate, Json& out) {
-    backend::Host host;
     auto batch = token_loss_batch<TokenLoss>(in);
-    Weighed term{TokenLoss{}, aggregate};
-    Counts counts = count(host, batch);
-    out["loss"][name] = evaluate(host, batch, {counts}, term).loss();
+    out["loss"][name] = engine::terms(batch, aggregate, TokenLoss{}).loss();
     out["weight"][name] = batch[col::grad<col::advantage>{}];
     if (!in.has("sequence_split")) return;
     auto piece_loss = [&](std::int64_t first, std::int64_t last) {
         auto piece = batch.slice_sequences(first, last);
-        return evaluate(host, piece, {counts}, term).loss();
+        return engine::terms_of(batch, piece, aggregate, TokenLoss{}).loss();
     };
     std::int64_t split = in.whole("sequence_split");
     out["micro"][name] = {piece_loss(0, split), piece_loss(split, batch.sequences())};
@@ -243,9 +240,7 @@ Json kl_estimators(const Inputs& in) {
 Json kl_in_reward(const Inputs& in) {
     auto batch = batch_with_mask<columns<col::mask, col::reward, col::logp_old, col::logp_ref, col::token_reward>>(
         in, "logp_old");
-    backend::Host host;
-    Run run{host};
-    regularizer::KlInReward{in.real("kl_coef")}.shape(run, batch);
+    engine::shape(regularizer::KlInReward{in.real("kl_coef")}, batch);
     return {{"token_reward", batch[col::token_reward{}]}};
 }
 
@@ -300,11 +295,9 @@ Json off_policy_correction(const Inputs& in) {
     using Set = columns<col::mask, col::logp_old, col::logp_behaviour, col::importance_weight>;
     auto batch = batch_with_mask<Set>(in, "logp_old");
     double low = in.real("low"), high = in.real("high");
-    backend::Host host;
-    Run run{host};
     Json out;
     auto weights = [&](const char* name, const auto& part) {
-        part.shape(run, batch);
+        engine::shape(part, batch);
         out[name] = batch[col::importance_weight{}];
     };
     weights("truncate_sequence", correction::TruncatedSequence{{high}});
@@ -313,18 +306,18 @@ Json off_policy_correction(const Inputs& in) {
     weights("geometric_mask", correction::GeometricMask{low, high});
     weights("normalised", correction::Normalised{high});
     weights("truncate_token", correction::TruncatedToken{{high}});
+    backend::Host host;
+    Run run{host};
     out["ess"] = correction::effective_sample_size(run, batch);
     return out;
 }
 
 Json rejection(const Inputs& in) {
     using Set = columns<col::mask, col::logp_old, col::logp_behaviour>;
-    backend::Host host;
-    Run run{host};
     Json out;
     auto masks = [&](const char* name, const auto& part) {
         auto batch = batch_with_mask<Set>(in, "logp_old");
-        part.shape(run, batch);
+        engine::shape(part, batch);
         out["mask"][name] = batch[col::mask{}];
     };
     auto each = [&](const std::string& k, const auto& within) {
@@ -476,12 +469,10 @@ Json ppo_with_critic(const Inputs& in) {
         batch_with_mask<columns<col::mask, col::logp, col::logp_old, col::advantage, col::value, col::value_old,
                                 col::returns, col::entropy, col::grad<col::logp>, col::grad<col::value>>>(Inputs(json),
                                                                                                           "logp");
-    backend::Host host;
-    Weighed policy{surrogate::Clip{in.real("clip_low"), in.real("clip_high")}, aggregate::TokenMean{}};
-    Weighed value{critic::ClippedValue{in.real("value_coef"), in.real("value_clip")}, aggregate::TokenMean{}};
-    Weighed entropy{regularizer::EntropyBonus{in.real("entropy_coef")}, aggregate::TokenMean{}};
-    Counts counts = count(host, batch);
-    double loss = evaluate(host, batch, {counts, counts, counts}, policy, value, entropy).loss();
+    surrogate::Clip policy{in.real("clip_low"), in.real("clip_high")};
+    critic::ClippedValue value{in.real("value_coef"), in.real("value_clip")};
+    regularizer::EntropyBonus entropy{in.real("entropy_coef")};
+    double loss = engine::terms(batch, aggregate::TokenMean{}, policy, value, entropy).loss();
     return {
         {"loss", loss}, {"grad_logp", batch[col::grad<col::logp>{}]}, {"grad_value", batch[col::grad<col::value>{}]}};
 }

@@ -1,3 +1,4 @@
+#include "engine.hpp"
 #include "golden.hpp"
 
 #include "roars/metrics/estimates.hpp"
@@ -91,15 +92,11 @@ Json selective_log_softmax_case(const Inputs& in) {
     auto rows = in.rows("logits");
     auto token = in.wholes("token");
     auto grad_logp = in.reals("grad_logp"), grad_entropy = in.reals("grad_entropy");
-    std::vector<double> logits, logp(rows.size()), log_sum(rows.size()), entropy(rows.size()), squares(rows.size());
+    std::vector<double> logits;
     for (const auto& row : rows) logits.insert(logits.end(), row.begin(), row.end());
     std::int64_t vocabulary = rows.empty() ? 1 : std::ssize(rows[0]);
-    backend::Host host;
-    LogSoftmaxColumns<double> columns{logp, log_sum, entropy, squares};
-    double temperature = in.real("temperature");
-    selective_log_softmax(host, std::span<double>(logits), vocabulary, std::span(token), temperature, columns);
-    selective_log_softmax_backward(host, std::span<double>(logits), vocabulary, std::span(token), temperature, columns,
-                                   std::span<const double>(grad_logp), std::span<const double>(grad_entropy));
+    auto [logp, entropy, squares] =
+        engine::log_softmax(logits, vocabulary, token, in.real("temperature"), grad_logp, grad_entropy);
     Json gradient = Json::array();
     for (std::size_t i = 0; i < rows.size(); ++i)
         gradient.push_back(std::vector<double>(logits.begin() + std::ptrdiff_t(i) * vocabulary,

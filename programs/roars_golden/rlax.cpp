@@ -9,6 +9,7 @@
 #include "roars/critic/value_transform.hpp"
 #include "roars/run.hpp"
 
+#include "engine.hpp"
 #include "golden.hpp"
 
 /// What rlax says of the parts that have a counterpart there: tests/golden/make_rlax.py.
@@ -43,9 +44,7 @@ Json leaky_v_trace(const Inputs& in) {
     fill(col::terminated{}, terminated);
     fill(col::done{}, terminated);
     fill(col::logp{}, log_rho);
-    backend::Host host;
-    Run run{host};
-    part.estimate(run, batch);
+    engine::estimate(part, batch);
     Reals error(batch[col::returns{}].begin(), batch[col::returns{}].end());
     for (std::size_t t = 0; t < error.size(); ++t) error[t] -= value[t];
     return {{"error", error}};
@@ -189,10 +188,7 @@ Json on_policy(const Inputs& in) {
     advantage::OnPolicyMaximumAPosteriori<GivenAdvantage> part{{&advantage}, in.real("share"), dual.temperature};
     const std::vector<std::int64_t> offsets{0, std::ssize(advantage)};
     Batch<double, columns<col::advantage>> batch(offsets);
-    backend::Host host;
-    Run run{host};
-    decltype(part)::State state;
-    part.estimate(run, state, batch);
+    engine::estimate(part, batch);
     Reals weight(batch[col::advantage{}].begin(), batch[col::advantage{}].end()), kept;
     for (std::size_t t = 0; t < weight.size(); ++t) {
         if (weight[t] > 0.0) kept.push_back(advantage[t]);

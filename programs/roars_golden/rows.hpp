@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine.hpp"
 #include "golden.hpp"
 
 #include "roars/algorithm.hpp"
@@ -73,8 +74,7 @@ auto rows_of_transitions(const Inputs& in, const std::string& per_row) {
 /// The terms' means over all rows, and their gradients in the batch.
 template <class BatchType, class... Term>
 auto mean_over_rows(BatchType& batch, const Term&... term) {
-    backend::Host host;
-    return evaluate(host, batch, {count<mask_of<Term>>(host, batch)...}, Weighed{term, aggregate::TokenMean{}}...);
+    return engine::terms(batch, aggregate::TokenMean{}, term...);
 }
 
 }  // namespace roars::golden

@@ -5,6 +5,7 @@
 #include <string>
 #include <tuple>
 
+#include "engine.hpp"
 #include "golden.hpp"
 #include "roars/optimizer/surrogates/wrapper.hpp"
 
@@ -31,13 +32,7 @@ auto batch_with_mask(const Inputs& in, const std::string& per_token) {
 
 template <class BatchType, class Term, class Aggregate>
 auto run_term(BatchType& batch, const Term& term, const Aggregate& aggregate) {
-    backend::Host host;
-    Run run{host};
-    auto sums = roars::detail::reduce_base(term, run, batch);
-    roars::detail::prepare_base(term, run, batch, sums);
-    auto result = evaluate(host, batch, {count<mask_of<Term>>(host, batch)}, Weighed{term, aggregate});
-    result.term_loss[0] += roars::detail::untold_loss(term, run, batch, sums);
-    return result;
+    return engine::terms(batch, aggregate, term);
 }
 
 /// The loss of an algorithm's terms together, on the columns that they read.
@@ -49,9 +44,7 @@ public:
 
     ObjectiveCase(const A& algorithm, const Inputs& in, const typename A::State& state = {})
         : batch(batch_with_mask<Set>(in, "logp")) {
-        backend::Host host;
-        Run run{host};
-        result.emplace(algorithm.objective(run, state, batch));
+        result.emplace(engine::objective(algorithm, batch, state));
     }
     Json loss_and_gradient() const { return {{"loss", result->loss()}, {"grad_logp", batch[col::grad<col::logp>{}]}}; }
 
