@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -73,6 +74,25 @@ roars::Batch<Real, Set> random_batch(const std::vector<std::int64_t>& groups = g
     return batch;
 }
 
+/// A loop whose sizes stay allocates nothing, waits for nothing and copies nothing from the host or to it: what a graph
+/// of it must not do. The emulation counts.
+template <class Objective, class A, class D, class State, class BatchType>
+void expect_no_use_of_the_host(Objective& objective, const A& algorithm, roars::Run<D>& run, State& state,
+                               BatchType& batch) {
+    if constexpr (requires { run.backend.crossings; }) {
+        auto used = [&] { return std::array{run.backend.allocations, run.backend.waits, run.backend.crossings}; };
+        std::array<std::int64_t, 3> before{};
+        for (int turn = 0; turn < 2; ++turn) {
+            before = used();
+            if constexpr (scores_on_device<A>) score(algorithm, run, state, batch);
+            estimate(algorithm, run, state, batch);
+            objective.count(run, state, batch);
+            objective(run, state, batch);
+        }
+        EXPECT_EQ(used(), before);
+    }
+}
+
 /// Rewards, advantage, loss and gradients of an algorithm, on the device and on the host.
 template <class A>
 using WithMask = unite_t<typename A::Columns, columns<col::mask>>;
@@ -110,6 +130,7 @@ void expect_the_hosts(const A& algorithm, roars::Batch<Real, WithMask<A>> host, 
             EXPECT_NEAR(result.metric_sum[m], expected.metric_sum[m], tolerance * 4000);
         EXPECT_EQ(result.own_tokens, expected.own_tokens);
         expect_columns(batch.download(Set{}), host, tolerance, Set{});
+        if constexpr (runs_on_device<A>) expect_no_use_of_the_host(objective, algorithm, run, device_state, batch);
     }
 }
 template <class D, class A, class Real>

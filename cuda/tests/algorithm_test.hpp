@@ -3,6 +3,9 @@
 
 #include "against_host.hpp"
 #include "on_device.hpp"
+#include "roars/advantage/best_minus_second.hpp"
+#include "roars/advantage/decoupled_components.hpp"
+#include "roars/advantage/optimal_token_baseline.hpp"
 #include "roars/methods/copo.hpp"
 #include "roars/methods/dapo.hpp"
 #include "roars/methods/disco.hpp"
@@ -87,8 +90,12 @@ TYPED_TEST(AlgorithmOnDevice, AdvantagesAreTheHosts) {
     expect_the_hosts_advantage<TypeParam>(advantage::LeaveOneOut{});
     expect_the_hosts_advantage<TypeParam>(advantage::GroupMeanBatchSpread{});
     expect_the_hosts_advantage<TypeParam>(advantage::BatchBaseline{});
-    expect_the_hosts_advantage<TypeParam>(advantage::LeaveOneOutZScore{});       // on the host
-    expect_the_hosts_advantage<TypeParam>(advantage::LengthWeightedBaseline{});  // on the host
+    expect_the_hosts_advantage<TypeParam>(advantage::LeaveOneOutZScore{});
+    expect_the_hosts_advantage<TypeParam>(advantage::LengthWeightedBaseline{});
+    expect_the_hosts_advantage<TypeParam>(advantage::ScaledMeanBaseline{});
+    expect_the_hosts_advantage<TypeParam>(advantage::BestMinusSecond{});
+    expect_the_hosts_advantage<TypeParam>(advantage::Gdpo{});
+    expect_the_hosts_advantage<TypeParam>(advantage::OptimalTokenBaseline<weight::Column<col::importance_weight>>{});
     expect_the_hosts_advantage<TypeParam>(advantage::Gae<>{});
     expect_the_hosts_advantage<TypeParam>(advantage::VTrace<>{.lambda = 0.9});
     expect_the_hosts_advantage<TypeParam>(advantage::LeakyVTrace<>{.lambda = 0.9});

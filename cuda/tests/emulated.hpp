@@ -78,13 +78,14 @@ public:
         std::memset(memory, 0x7f, bytes);
         std::free(memory);
     }
-    void copy(void* to, const void* from, std::size_t bytes, Way) {
+    void copy(void* to, const void* from, std::size_t bytes, Way way) {
+        if (way != Way::within) ++crossings;
         if (bytes > 0) std::memcpy(to, from, bytes);
     }
     void zero(void* to, std::size_t bytes) {
         if (bytes > 0) std::memset(to, 0, bytes);
     }
-    void wait() {}
+    void wait() { ++waits; }
     template <class Body>
     void launch(std::int64_t blocks, const Body& body) {
         static_assert(std::is_trivially_copyable_v<Body> &&
@@ -99,7 +100,8 @@ public:
         }
     }
 
-    std::int64_t allocations = 0;
+    std::int64_t allocations = 0, waits = 0;
+    std::int64_t crossings = 0;  ///< copies from the host's memory or to it
 
 private:
     Arena<EmulatedIn> arena_;

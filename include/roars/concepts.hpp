@@ -63,6 +63,7 @@ using state_of = typename detail::state_type<P>::type;
 namespace archetype {
 /// What the concepts try a part on: a batch with every column.
 using AnyBatch = Batch<float, detail::EveryColumn>;
+using AnyView = BatchView<float, detail::EveryColumn>;
 using AnyRun = Run<backend::Host>;
 
 /// Where a sampler's rollouts come from.
@@ -109,7 +110,7 @@ private:
     std::int64_t index_;
 };
 template <class P>
-concept SequenceReward = requires(const P& part, const SequenceView<archetype::AnyBatch>& x) {
+concept SequenceReward = requires(const P& part, const SequenceView<archetype::AnyView>& x) {
     { part.value(x) } -> std::convertible_to<double>;
 };
 

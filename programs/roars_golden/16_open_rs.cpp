@@ -9,9 +9,9 @@ namespace {
 /// An answer whose length is given and not counted.
 struct Answer {
     double correct, verifiable, tokens;
-    double operator[](col::outcome) const { return correct; }
-    double operator[](col::verifiable) const { return verifiable; }
-    double length() const { return tokens; }
+    ROARS_FN double operator[](col::outcome) const { return correct; }
+    ROARS_FN double operator[](col::verifiable) const { return verifiable; }
+    ROARS_FN double length() const { return tokens; }
 };
 
 template <class Cosine>
@@ -44,10 +44,10 @@ Json format(const Inputs& in) {
 
 /// A component of a case as a reward.
 struct GivenComponent {
-    const std::vector<double>* values = nullptr;
+    const double* values = nullptr;
     template <class X>
-    double value(const X& x) const {
-        return (*values)[static_cast<std::size_t>(x.index())];
+    ROARS_FN double value(const X& x) const {
+        return values[x.index()];
     }
 };
 
@@ -59,7 +59,7 @@ Json advantage(const Inputs& in) {
         SequenceView x(batch, static_cast<std::int64_t>(i));
         for (std::size_t k = 0; k < components.size(); ++k)
             batch[col::reward{}][i] +=
-                reward::Scale<GivenComponent>{.base = {&components[k]}, .factor = weights[k]}.value(x);
+                reward::Scale<GivenComponent>{.base = {components[k].data()}, .factor = weights[k]}.value(x);
     }
     auto part = methods::open_rs.advantage;
     part.scale = {.eps = in.real("eps", 1e-4), .ddof = int(in.real("ddof", 1))};

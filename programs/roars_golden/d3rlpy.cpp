@@ -38,8 +38,6 @@ Json regularised_target(const Inputs& in) {
     return {{"action", json_of(action)}, {"target", target}};
 }
 Json regularised_policy(const Inputs& in) {
-    backend::Host host;
-    Run run{host};
     auto batch = rows_of_transitions<surrogate::NormalisedClimb, regularizer::BehaviourCloning>(in, "q");
     fill_rows(batch, col::policy_action{}, in, "policy_action");
     fill_rows(batch, col::action{}, in, "action");

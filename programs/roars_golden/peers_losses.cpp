@@ -274,14 +274,10 @@ Json full_distribution(const Inputs& in) {
     auto rows = in.rows("logits"), teacher = in.rows("teacher_logits");
     Json out;
     auto one = [&](const char* name, const auto& divergence) {
-        std::vector<double> values;
-        std::vector<std::vector<double>> gradients;
-        for (std::size_t r = 0; r < rows.size(); ++r) {
-            gradients.emplace_back(rows[r].size());
-            values.push_back(row_divergence(divergence, rows[r].data(), teacher[r].data(), std::ssize(rows[r]), 1.0,
-                                            gradients.back().data()));
-        }
-        out[name] = values;
+        auto gradients = rows;
+        out[name] = Json::array();
+        for (std::size_t r = 0; r < rows.size(); ++r)
+            out[name].push_back(engine::divergence_of_row(divergence, rows[r], teacher[r], gradients[r]));
         out["grad"][name] = gradients;
     };
     one("reverse_kl", divergence::ReverseKl{});

@@ -127,13 +127,13 @@ Json adamw(const Inputs& in) {
                 .weight_decay = in.real("weight_decay")},
                in.real("max_norm")},
               {in.whole("warmup_steps"), in.whole("total_steps"), {}}};
-    Rule::StateOf<double> state;
     auto parameter = in.reals("parameter");
+    engine::Steps<Rule> steps(rule, std::ssize(parameter));
     std::vector<std::vector<double>> parameters;
     std::vector<double> rates;
     for (auto gradient : in.rows("gradient")) {
-        rates.push_back(in.real("learning_rate") * rule.next_factor(state));
-        rule.step(state, std::span<double>(parameter), std::span<double>(gradient));
+        rates.push_back(in.real("learning_rate") * rule.next_factor(steps.state()));
+        steps.step(parameter, gradient);
         parameters.push_back(parameter);
     }
     return {{"parameter", parameters}, {"learning_rate", rates}};

@@ -70,14 +70,9 @@ struct NormaliseOne {
     }
 };
 
-template <class Statistic>
-concept FromMoments = requires(const Statistic& statistic, const NormaliserView& view) {
-    { statistic(view) } -> std::convertible_to<double>;
-};
-
 }  // namespace detail
 
-template <detail::FromMoments Center, detail::FromMoments Scale>
+template <class Center, class Scale>
 struct Estimate<advantage::Normalise<Center, Scale>> {
     static constexpr bool on_device = true;
 
@@ -93,9 +88,11 @@ struct Estimate<advantage::Normalise<Center, Scale>> {
         const Real* reward = batch[col::reward{}];
         segmented_moments(device, groups_of(batch), reward, group);
         segmented_moments(device, whole(device, batch.sequences(), ends), reward, all);
-        segmented_for_each(
-            device, groups_of(batch),
-            detail::NormaliseOne<Center, Scale, Real>{part.center, part.scale, reward, group, all, signal});
+        auto bound_center = roars::detail::bound_to(part.center, run, batch);
+        auto bound_scale = roars::detail::bound_to(part.scale, run, batch);
+        segmented_for_each(device, groups_of(batch),
+                           detail::NormaliseOne{roars::detail::reader_of(bound_center),
+                                                roars::detail::reader_of(bound_scale), reward, group, all, signal});
         segmented_broadcast(device, sequences_of(batch), signal, batch[col::advantage{}]);
     }
 };

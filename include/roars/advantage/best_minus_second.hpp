@@ -1,14 +1,9 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <span>
-#include <vector>
 
 #include "roars/concepts.hpp"
-#include "roars/primitives/broadcast.hpp"
-#include "roars/primitives/segmented_reduce.hpp"
-#include "roars/primitives/sort.hpp"
+#include "roars/everywhere.hpp"
 
 namespace roars::advantage {
 
@@ -22,23 +17,58 @@ struct BestMinusSecond {
     using needs = columns<col::groups, col::reward>;
     using gives = columns<col::advantage>;
 
+    static constexpr bool everywhere = true;
+
+    /// Of a group the one that is its best: the sequence, and A.
+    struct Best {
+        std::int64_t sequence = -1;
+        double advantage = 0.0;
+    };
+    template <class X>
+    struct OfGroup {
+        double eps;
+        int ddof;
+        X x;
+        const Moments* groups;
+        Best* best;
+        ROARS_FN void operator()(std::int64_t g) const {
+            best[g] = {};
+            if (groups[g].equal) return;
+            const auto* reward = x[col::reward{}];
+            std::int64_t first = x[col::groups{}][g], second = -1;
+            for (std::int64_t i = first + 1; i < x[col::groups{}][g + 1]; ++i)
+                if (reward[i] > reward[first]) {
+                    second = first;
+                    first = i;
+                } else if (second < 0 || reward[i] > reward[second]) {
+                    second = i;
+                }
+            best[g] = {first, (static_cast<double>(reward[first]) - static_cast<double>(reward[second])) /
+                                  (groups[g].spread(ddof) + eps)};
+        }
+    };
+    template <class X>
+    struct Write {
+        X x;
+        const Best* best;
+        ROARS_FN void operator()(std::int64_t g) const {
+            for (std::int64_t i = x[col::groups{}][g]; i < x[col::groups{}][g + 1]; ++i)
+                for (std::int64_t t = x.token_offsets[i]; t < x.token_offsets[i + 1]; ++t)
+                    x[col::advantage{}][t] =
+                        static_cast<typename X::Real>(i == best[g].sequence ? best[g].advantage : 0.0);
+        }
+    };
     template <class RunType, BatchWith<col::groups, col::reward, col::advantage> BatchType>
     void estimate(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        std::span<const Real> reward = batch[col::reward{}];
-        std::vector<Moments> groups(static_cast<std::size_t>(batch.groups()));
-        segmented_moments(run.backend, batch[col::groups{}], reward, std::span(groups));
-        SegmentedIndices top = segmented_top_k(run.backend, batch[col::groups{}], reward, 2);
-
-        std::vector<Real> signal(reward.size());
-        for (std::size_t g = 0; g < groups.size(); ++g) {
-            if (groups[g].equal) continue;
-            auto first = static_cast<std::size_t>(top.index[static_cast<std::size_t>(top.offsets[g])]);
-            auto second = static_cast<std::size_t>(top.index[static_cast<std::size_t>(top.offsets[g]) + 1]);
-            signal[first] =
-                static_cast<Real>((double(reward[first]) - double(reward[second])) / (groups[g].spread(ddof) + eps));
-        }
-        segmented_broadcast(run.backend, batch.token_offsets(), std::span<const Real>(signal), batch[col::advantage{}]);
+        using Here = roars::detail::EverywhereOf<RunType>;
+        roars::detail::ScratchOf<Moments, RunType> groups(run.backend, batch.groups());
+        roars::detail::ScratchOf<Best, RunType> best(run.backend, batch.groups());
+        auto x = view_of<columns<col::groups, col::reward, col::advantage>>(run, batch);
+        using X = decltype(x);
+        Here::group_moments(run.backend, batch, static_cast<const typename BatchType::Real*>(x[col::reward{}]),
+                            groups.data());
+        Here::for_each(run.backend, batch.groups(), OfGroup<X>{eps, ddof, x, groups.data(), best.data()});
+        Here::for_each(run.backend, batch.groups(), Write<X>{x, best.data()});
     }
 };
 ROARS_FIELDS(BestMinusSecond, eps, ddof)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "roars/concepts.hpp"
+#include "roars/everywhere.hpp"
 #include "roars/primitives/broadcast.hpp"
 #include "roars/primitives/segmented_reduce.hpp"
 
@@ -16,7 +17,7 @@ namespace roars {
 /// Dr. GRPO, REINFORCE, OPO, GPG and Lite PPO are typedefs of it.
 ///
 /// What a center and a scale see of sequence i. One that needs more of the batch than moments has bind(run, batch),
-/// which is called once a batch and returns what is asked in its place.
+/// which is called once a batch, on any backend; what it returns keeps what was found, and its reader() is asked.
 struct NormaliserView {
     double reward;              ///< r_i
     const Moments& group;       ///< of the rewards of its group
@@ -64,32 +65,48 @@ struct GroupMeanUnlessAlone {
 /// sum_j L_j r_j / sum_j L_j over the group, L = trainable tokens: the baseline of least variance where a sequence's
 /// gradient grows with its length. A group without a trainable token gets 0. Source: OPO, arXiv 2505.23585.
 struct LengthWeightedMean {
-    struct Bound {
-        std::vector<double> mean;
-        std::vector<std::int64_t> length;  ///< of a group
-        double operator()(const NormaliserView& x) const { return mean[static_cast<std::size_t>(x.owner)]; }
-        bool degenerate(const NormaliserView& x) const {
-            return x.group.equal || length[static_cast<std::size_t>(x.owner)] == 0;
+    struct Reader {
+        const double* mean;
+        const std::int64_t* length;  ///< of a group
+        ROARS_FN double operator()(const NormaliserView& x) const { return mean[x.owner]; }
+        ROARS_FN bool degenerate(const NormaliserView& x) const { return x.group.equal || length[x.owner] == 0; }
+    };
+    template <class X>
+    struct OfGroup {
+        X x;
+        double* mean;
+        std::int64_t* length;
+        ROARS_FN void operator()(std::int64_t g) const {
+            double sum = 0.0;
+            std::int64_t all = 0;
+            for (std::int64_t i = x[col::groups{}][g]; i < x[col::groups{}][g + 1]; ++i) {
+                const std::int64_t own = x.of(i).length;
+                if (own > 0) sum += static_cast<double>(own) * static_cast<double>(x[col::reward{}][i]);
+                all += own;
+            }
+            mean[g] = all > 0 ? sum / static_cast<double>(all) : 0.0;
+            length[g] = all;
         }
     };
+    template <class RunType, class BatchType>
+    class Bound {
+    public:
+        Bound(RunType& run, const BatchType& batch)
+            : mean_(run.backend, batch.groups()), length_(run.backend, batch.groups()) {
+            with_summaries<columns<col::groups, col::reward>>(run, batch, NoSummary{}, [&]<class X>(const X& x) {
+                roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.groups(),
+                                                               OfGroup<X>{x, mean_.data(), length_.data()});
+            });
+        }
+        Reader reader() { return {mean_.data(), length_.data()}; }
 
+    private:
+        roars::detail::ScratchOf<double, RunType> mean_;
+        roars::detail::ScratchOf<std::int64_t, RunType> length_;
+    };
     template <class RunType, BatchWith<col::groups, col::reward> BatchType>
-    Bound bind(RunType& run, const BatchType& batch) const {
-        auto lengths = detail::trainable_lengths<col::mask>(run.backend, batch);
-        auto groups = static_cast<std::size_t>(batch.groups());
-        Bound bound{std::vector<double>(groups), std::vector<std::int64_t>(groups)};
-        segmented_sum(run.backend, batch[col::groups{}], std::span<const std::int64_t>(lengths),
-                      std::span(bound.length));
-        segmented_sum(
-            run.backend, batch[col::groups{}],
-            [&](std::int64_t i) {
-                auto at = static_cast<std::size_t>(i);
-                return lengths[at] ? double(lengths[at]) * double(batch[col::reward{}][at]) : 0.0;
-            },
-            std::span(bound.mean));
-        for (std::size_t g = 0; g < groups; ++g)
-            if (bound.length[g]) bound.mean[g] /= double(bound.length[g]);
-        return bound;
+    Bound<RunType, BatchType> bind(RunType& run, const BatchType& batch) const {
+        return {run, batch};
     }
 };
 
@@ -126,36 +143,53 @@ struct OthersSpread {
     double eps = 1e-6;
     int ddof = 1;
 
-    struct Bound {
+    struct Reader {
         double eps;
         int ddof;
-        std::vector<Moments> others;  ///< of the group without sequence i
-        double operator()(const NormaliserView& x) const {
-            const Moments& m = others[static_cast<std::size_t>(x.sequence)];
+        const Moments* others;  ///< of the group without sequence i
+        ROARS_FN double operator()(const NormaliserView& x) const {
+            const Moments& m = others[x.sequence];
             return m.equal ? 1.0 : m.spread(ddof) + eps;
         }
     };
-
     /// From both ends: what stands before i, and what stands behind it, combined; nothing is subtracted.
+    template <class X>
+    struct OfGroup {
+        X x;
+        Moments* others;
+        ROARS_FN Moments only(std::int64_t i) const { return {1, static_cast<double>(x[col::reward{}][i]), 0.0, true}; }
+        ROARS_FN void operator()(std::int64_t g) const {
+            const std::int64_t begin = x[col::groups{}][g], end = x[col::groups{}][g + 1];
+            Moments before{}, behind{};
+            for (std::int64_t i = begin; i < end; ++i) {
+                others[i] = before;
+                before = combine(before, only(i));
+            }
+            for (std::int64_t i = end; i-- > begin;) {
+                others[i] = combine(others[i], behind);
+                behind = combine(only(i), behind);
+            }
+        }
+    };
+    template <class RunType, class BatchType>
+    class Bound {
+    public:
+        Bound(double eps, int ddof, RunType& run, const BatchType& batch)
+            : eps_(eps), ddof_(ddof), others_(run.backend, batch.sequences()) {
+            auto x = view_of<columns<col::groups, col::reward>>(run, batch);
+            roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.groups(),
+                                                           OfGroup<decltype(x)>{x, others_.data()});
+        }
+        Reader reader() { return {eps_, ddof_, others_.data()}; }
+
+    private:
+        double eps_;
+        int ddof_;
+        roars::detail::ScratchOf<Moments, RunType> others_;
+    };
     template <class RunType, BatchWith<col::groups, col::reward> BatchType>
-    Bound bind(RunType& run, const BatchType& batch) const {
-        Bound bound{eps, ddof, std::vector<Moments>(static_cast<std::size_t>(batch.sequences()))};
-        auto groups = batch[col::groups{}];
-        auto reward = batch[col::reward{}];
-        parallel_for(run.backend, batch.groups(), [&](std::int64_t g) {
-            auto begin = static_cast<std::size_t>(groups[std::size_t(g)]);
-            auto end = static_cast<std::size_t>(groups[std::size_t(g) + 1]);
-            Moments before, behind;
-            for (std::size_t i = begin; i < end; ++i) {
-                bound.others[i] = before;
-                before = combine(before, {1, double(reward[i]), 0.0, true});
-            }
-            for (std::size_t i = end; i-- > begin;) {
-                bound.others[i] = combine(bound.others[i], behind);
-                behind = combine({1, double(reward[i]), 0.0, true}, behind);
-            }
-        });
-        return bound;
+    Bound<RunType, BatchType> bind(RunType& run, const BatchType& batch) const {
+        return {eps, ddof, run, batch};
     }
 };
 /// norm max(1, sequences of the batch with a reward other than 0) / sequences: where few answers score, those count
@@ -163,17 +197,40 @@ struct OthersSpread {
 struct InformativeShare {
     double norm = 1.0;
 
-    struct Bound {
-        double scale;
-        double operator()(const NormaliserView&) const { return scale; }
+    struct Reader {
+        double norm;
+        std::int64_t sequences;
+        const std::int64_t* scored;
+        ROARS_FN double operator()(const NormaliserView&) const {
+            return norm * static_cast<double>(*scored > 1 ? *scored : 1) /
+                   static_cast<double>(sequences > 1 ? sequences : 1);
+        }
+    };
+    template <class X>
+    struct Scored {
+        X x;
+        ROARS_FN std::int64_t operator()(std::int64_t i) const { return x[col::reward{}][i] != 0 ? 1 : 0; }
+    };
+    template <class RunType, class BatchType>
+    class Bound {
+    public:
+        Bound(double norm, RunType& run, const BatchType& batch)
+            : norm_(norm), sequences_(batch.sequences()), scored_(run.backend, 1) {
+            using Here = roars::detail::EverywhereOf<RunType>;
+            auto x = view_of<columns<col::reward>>(run, batch);
+            Here::clear(run.backend, scored_.data(), 1);
+            Here::add(run.backend, sequences_, Scored<decltype(x)>{x}, *scored_.data());
+        }
+        Reader reader() { return {norm_, sequences_, scored_.data()}; }
+
+    private:
+        double norm_;
+        std::int64_t sequences_;
+        roars::detail::ScratchOf<std::int64_t, RunType> scored_;
     };
     template <class RunType, BatchWith<col::reward> BatchType>
-    Bound bind(RunType& run, const BatchType& batch) const {
-        const std::int64_t all[] = {0, batch.sequences()};
-        std::int64_t scored = 0;
-        segmented_count(run.backend, Offsets(all), std::span(batch[col::reward{}]), std::span(&scored, 1));
-        return {norm * double(std::max<std::int64_t>(scored, 1)) /
-                double(std::max<std::int64_t>(batch.sequences(), 1))};
+    Bound<RunType, BatchType> bind(RunType& run, const BatchType& batch) const {
+        return {norm, run, batch};
     }
 };
 
@@ -185,13 +242,20 @@ ROARS_FIELDS(InformativeShare, norm)
 }  // namespace scale
 
 namespace detail {
-/// A center or a scale, ready to be asked about this batch.
+/// A center or a scale with what it knows of this batch, in the backend's memory, and what it is asked through.
 template <class Statistic, class RunType, class BatchType>
 auto bound_to(const Statistic& statistic, RunType& run, const BatchType& batch) {
     if constexpr (requires { statistic.bind(run, batch); })
         return statistic.bind(run, batch);
     else
         return statistic;
+}
+template <class Bound>
+auto reader_of(Bound& bound) {
+    if constexpr (requires { bound.reader(); })
+        return bound.reader();
+    else
+        return bound;
 }
 }  // namespace detail
 
@@ -216,8 +280,10 @@ struct Normalise {
         segmented_moments(run.backend, batch[col::groups{}], reward, std::span(groups));
         segmented_moments(run.backend, Offsets(all), reward, std::span(whole));
 
-        auto from = detail::bound_to(center, run, batch);
-        auto by = detail::bound_to(scale, run, batch);
+        auto bound_center = detail::bound_to(center, run, batch);
+        auto bound_scale = detail::bound_to(scale, run, batch);
+        auto from = detail::reader_of(bound_center);
+        auto by = detail::reader_of(bound_scale);
         std::vector<Real> signal(reward.size());
         segmented_transform(run.backend, batch[col::groups{}], std::span(signal),
                             [&](std::int64_t group, std::int64_t i) {

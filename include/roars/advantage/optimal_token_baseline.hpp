@@ -1,10 +1,6 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <span>
-#include <vector>
 
 #include "roars/advantage/reward_to_go.hpp"
 #include "roars/advantage/times.hpp"
@@ -25,54 +21,67 @@ struct OptimalTokenBaseline {
         unite_t<columns<col::groups, col::token_reward, col::logp_old, col::sum_pi_squared>, needs_of<Weight>>;
     using gives = columns<col::advantage>;
 
+    static constexpr bool everywhere = runs_everywhere<Weight>;
+    using Inner = RewardToGo;
+
+    /// W of a sequence's tokens; 0 where one is masked.
+    template <class X>
+    struct Energies {
+        Weight weight;
+        X x;
+        double* energy;
+        ROARS_FN void operator()(std::int64_t i) const {
+            double sum = 0.0;
+            for (std::int64_t t = x.token_offsets[i]; t < x.token_offsets[i + 1]; ++t) {
+                energy[t] = 0.0;
+                if (!x.trainable(t)) continue;
+                TokenView<X> token(x, i, t);
+                const double factor = weight(token);
+                sum += (1.0 - 2.0 * math::exp(token[col::logp_old{}]) + token[col::sum_pi_squared{}]) * factor * factor;
+                energy[t] = sum;
+            }
+        }
+    };
+    template <class X>
+    struct TakeBaseline {
+        double eps;
+        X x;
+        const double* energy;
+        /// visit(token) for the place of each of the group's sequences that reach it.
+        template <class Visit>
+        ROARS_FN void each_at(std::int64_t g, std::int64_t place, Visit&& visit) const {
+            for (std::int64_t i = x[col::groups{}][g]; i < x[col::groups{}][g + 1]; ++i)
+                if (place < x.length(i)) visit(x.token_offsets[i] + place);
+        }
+        ROARS_FN void operator()(std::int64_t g) const {
+            for (std::int64_t place = 0;; ++place) {
+                double product = 0.0, sum = 0.0;
+                std::int64_t reaching = 0;
+                each_at(g, place, [&](std::int64_t t) {
+                    ++reaching;
+                    if (!x.trainable(t)) return;
+                    product += static_cast<double>(x[col::advantage{}][t]) * energy[t];
+                    sum += energy[t];
+                });
+                if (reaching < 2) return;  // nor does another place have more
+                const double baseline = product / (sum + eps);
+                each_at(g, place, [&](std::int64_t t) {
+                    if (x.trainable(t)) x[col::advantage{}][t] -= static_cast<typename X::Real>(baseline);
+                });
+            }
+        }
+    };
     template <class RunType,
               BatchWith<col::groups, col::token_reward, col::logp_old, col::sum_pi_squared, col::advantage> BatchType>
     void estimate(RunType& run, BatchType& batch) const {
-        using Real = typename BatchType::Real;
-        RewardToGo{}.estimate(run, batch);
-        std::span<Real> advantage = batch[col::advantage{}];
-        std::vector<double> energy = energies(run, batch);
-        Offsets groups = batch[col::groups{}], tokens = batch.token_offsets();
-        parallel_for(run.backend, batch.groups(), [&](std::int64_t g) {
-            auto first = static_cast<std::size_t>(groups[std::size_t(g)]);
-            auto last = static_cast<std::size_t>(groups[std::size_t(g) + 1]);
-            std::int64_t longest = 0;
-            for (std::size_t i = first; i < last; ++i) longest = std::max(longest, tokens[i + 1] - tokens[i]);
-            for (std::int64_t t = 0; t < longest; ++t) {
-                double product = 0.0, sum = 0.0;
-                std::int64_t reaching = 0;
-                auto each = [&](auto&& visit) {
-                    for (std::size_t i = first; i < last; ++i)
-                        if (tokens[i] + t < tokens[i + 1]) visit(tokens[i] + t);
-                };
-                each([&](std::int64_t at) {
-                    ++reaching;
-                    if (!roars::detail::trainable<col::mask>(batch, at)) return;
-                    product += double(advantage[std::size_t(at)]) * energy[std::size_t(at)];
-                    sum += energy[std::size_t(at)];
-                });
-                if (reaching < 2) continue;
-                each([&](std::int64_t at) {
-                    if (roars::detail::trainable<col::mask>(batch, at))
-                        advantage[std::size_t(at)] -= static_cast<Real>(product / (sum + eps));
-                });
-            }
-        });
-    }
-
-private:
-    /// W. Shapes: [tokens].
-    template <class RunType, class BatchType>
-    std::vector<double> energies(RunType& run, const BatchType& batch) const {
-        std::vector<double> energy(static_cast<std::size_t>(batch.tokens()));
-        segmented_transform(run.backend, batch.token_offsets(), std::span(energy), [&](std::int64_t i, std::int64_t t) {
-            if (!roars::detail::trainable<col::mask>(batch, t)) return 0.0;
-            TokenView<BatchType> x(batch, i, t);
-            double factor = weight(x);
-            return (1.0 - 2.0 * std::exp(x[col::logp_old{}]) + x[col::sum_pi_squared{}]) * factor * factor;
-        });
-        segmented_inclusive_sum(run.backend, batch.token_offsets(), std::span<const double>(energy), std::span(energy));
-        return energy;
+        using Here = roars::detail::EverywhereOf<RunType>;
+        NoState none;
+        roars::detail::call_estimate(RewardToGo{}, run, none, batch);
+        roars::detail::ScratchOf<double, RunType> energy(run.backend, batch.tokens());
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        using X = decltype(x);
+        Here::for_each(run.backend, batch.sequences(), Energies<X>{weight, x, energy.data()});
+        Here::for_each(run.backend, batch.groups(), TakeBaseline<X>{eps, x, energy.data()});
     }
 };
 template <class Weight>

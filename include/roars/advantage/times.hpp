@@ -36,7 +36,7 @@ private:
 /// weight(x): a factor for each token, from columns in its `needs`. One that is written over any number type weighs
 /// surrogates too (surrogate::Weighted), as the policy is at every step; here it is asked once, before the update.
 template <class W>
-concept TokenWeight = Part<W> && requires(const W& weight, const TokenView<archetype::AnyBatch>& x) {
+concept TokenWeight = Part<W> && requires(const W& weight, const TokenView<archetype::AnyView>& x) {
     { weight(x) } -> std::convertible_to<double>;
 };
 

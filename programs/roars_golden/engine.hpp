@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "roars/algorithm.hpp"
+#include "roars/regularizer/full_distribution.hpp"
 
+/// Where the parts of a case run: on the host, or on a device if ROARS_GOLDEN_ON_DEVICE is defined.
 namespace roars::golden {
 
 /// What is told of rows of logits; the logits become their gradient.
@@ -92,5 +94,38 @@ inline LogSoftmaxRows log_softmax(std::vector<double>& logits, std::int64_t voca
     return told;
 }
 
+/// A divergence from a teacher's row of logits, and its gradient.
+template <class Divergence>
+double divergence_of_row(const Divergence& divergence, const std::vector<double>& logits,
+                         const std::vector<double>& teacher, std::vector<double>& gradient) {
+    return row_divergence(divergence, logits.data(), teacher.data(), std::ssize(logits), 1.0, gradient.data());
+}
+
+/// Steps by a rule, one after the other.
+template <class Rule>
+class Steps {
+public:
+    using State = typename Rule::template StateOf<double>;
+    Steps(const Rule& rule, std::int64_t) : rule_(rule) {}
+    void step(std::vector<double>& parameters, std::vector<double> gradient) {
+        rule_.step(state_, std::span<double>(parameters), std::span<double>(gradient));
+    }
+    State state() const { return state_; }
+
+private:
+    Rule rule_;
+    State state_;
+};
+
 }  // namespace on_host
 }  // namespace roars::golden
+
+#if defined(ROARS_GOLDEN_ON_DEVICE)
+#include "golden_engine.hpp"  // of cuda/tests
+#else
+namespace roars::golden::engine {
+using namespace on_host;
+/// Calls that a device has done.
+inline std::int64_t calls_on_device() { return 0; }
+}  // namespace roars::golden::engine
+#endif

@@ -6,17 +6,19 @@
 #include <tuple>
 #include <vector>
 
-#include "host_engine.hpp"
+#include "engine.hpp"  // of programs/roars_golden
 #include "roars/cuda/algorithm.hpp"
+#include "roars/cuda/divergence.hpp"
+#include "roars/cuda/step.hpp"
 #if defined(__CUDACC__)
 #include "roars/cuda/backend.cuh"
 #include "roars/cuda/cub.cuh"
 #else
-#include "../emulated.hpp"
+#include "emulated.hpp"
 #endif
 
-/// Where the parts of a case run: here on a device, in double: the GPU if nvcc compiles it, else its emulation. What has
-/// no kernel and does not run everywhere is the host's.
+/// Where the parts of a case run: here on a device, in double: the GPU if nvcc compiles it, else its emulation. What
+/// has no kernel and does not run everywhere is the host's.
 namespace roars::golden::engine {
 
 #if defined(__CUDACC__)
@@ -154,15 +156,49 @@ inline LogSoftmaxRows log_softmax(std::vector<double>& logits, std::int64_t voca
     gpu::Buffer<double, Device> logp(device(), rows), total(device(), rows), entropy(device(), rows),
         squares(device(), rows);
     gpu::Logits<double> all(there.data(), rows, vocabulary);
-    selective_log_softmax(
-        device(), all, tokens.data(), static_cast<const double*>(nullptr), temperature,
-        gpu::RowColumns<double>{logp.data(), total.data(), entropy.data(), squares.data()});
-    selective_log_softmax_backward(device(), all, tokens.data(), temperature, total.data(),
-                                   static_cast<const double*>(entropy.data()),
-                                   static_cast<const double*>(by_logp.data()),
-                                   static_cast<const double*>(by_entropy.data()));
+    selective_log_softmax(device(), all, tokens.data(), static_cast<const double*>(nullptr), temperature,
+                          gpu::RowColumns<double>{logp.data(), total.data(), entropy.data(), squares.data()});
+    selective_log_softmax_backward(
+        device(), all, tokens.data(), temperature, total.data(), static_cast<const double*>(entropy.data()),
+        static_cast<const double*>(by_logp.data()), static_cast<const double*>(by_entropy.data()));
     logits = there.download();
     return {logp.download(), entropy.download(), squares.download()};
 }
+
+template <class Divergence>
+double divergence_of_row(const Divergence& divergence, const std::vector<double>& logits,
+                         const std::vector<double>& teacher, std::vector<double>& gradient) {
+    ++count_of_calls();
+    const auto size = std::ssize(logits);
+    gpu::Buffer<double, Device> row(device(), std::span<const double>(logits)),
+        other(device(), std::span<const double>(teacher)), value(device(), 1);
+    gpu::full_divergence_with_gradient(device(), divergence, gpu::Logits<double>(row.data(), 1, size),
+                                       gpu::Logits<const double>(other.data(), 1, size), 1.0,
+                                       static_cast<const double*>(nullptr), value.data());
+    gradient = row.download();
+    return value.download()[0];
+}
+
+template <class Rule>
+class Steps {
+public:
+    using State = typename Rule::template StateOf<double>;
+    Steps(const Rule& rule, std::int64_t size) : stepper_(device(), rule, size) {}
+    void step(std::vector<double>& parameters, const std::vector<double>& gradient) {
+        ++count_of_calls();
+        gpu::Buffer<double, Device> there(device(), std::span<const double>(parameters)),
+            by(device(), std::span<const double>(gradient));
+        stepper_.step(there.data(), by.data());
+        parameters = there.download();
+    }
+    State state() const {
+        State state;
+        stepper_.save(state);
+        return state;
+    }
+
+private:
+    gpu::Stepper<Rule, double, Device> stepper_;
+};
 
 }  // namespace roars::golden::engine

@@ -1,3 +1,0 @@
-#include "cuda_device.cuh"
-
-#include "golden_test.hpp"

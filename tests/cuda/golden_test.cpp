@@ -1,3 +1,0 @@
-#include "../../cuda/tests/emulated.hpp"
-
-#include "../../cuda/tests/golden_test.hpp"
