@@ -10,9 +10,9 @@
 
 #include "roars/random.hpp"
 
+namespace roars::heads_test {
 namespace {
 
-using namespace roars;
 using Numbers = std::vector<double>;
 using Read = std::span<const double>;
 using Write = std::span<double>;
@@ -172,3 +172,4 @@ TEST(Heads, ActionValuesHaveTheirSlopes) {
 }
 
 }  // namespace
+}  // namespace roars::heads_test

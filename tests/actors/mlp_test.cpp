@@ -12,6 +12,7 @@
 #include <omp.h>
 #endif
 
+namespace roars::mlp_test {
 namespace {
 
 using roars::Error;
@@ -188,3 +189,4 @@ TEST(Mlp, EmptyBatchGivesNothing) {
 }
 
 }  // namespace
+}  // namespace roars::mlp_test

@@ -13,6 +13,7 @@
 
 #include "roars/actors/parameters.hpp"
 
+namespace roars::safetensors_test {
 namespace {
 
 using roars::Error;
@@ -56,8 +57,8 @@ std::string entry(const std::string& name, const std::string& dtype, const std::
 }
 
 TEST_F(SafeTensorsFile, RoundTripKeepsEveryBit) {
-    float nan = std::numeric_limits<float>::quiet_NaN();
-    std::vector<float> single = {1.5f, -0.0f, nan, std::numeric_limits<float>::infinity(), 1e-42f, 7};
+    const auto no_number = std::numeric_limits<float>::quiet_NaN();
+    std::vector<float> single = {1.5f, -0.0f, no_number, std::numeric_limits<float>::infinity(), 1e-42f, 7};
     std::vector<double> wide = {0.1, -1e300};
     std::vector<std::int64_t> whole = {std::numeric_limits<std::int64_t>::min()};
     std::vector<float> nothing;
@@ -229,3 +230,4 @@ TEST(Parameters, AreOneBufferWithNamedParts) {
 }
 
 }  // namespace
+}  // namespace roars::safetensors_test

@@ -10,6 +10,7 @@
 
 #include "roars/random.hpp"
 
+namespace roars::actors_tabular_test {
 namespace {
 
 using roars::Error;
@@ -120,3 +121,4 @@ TEST(Tabular, RefusesWhatIsOutside) {
 }
 
 }  // namespace
+}  // namespace roars::actors_tabular_test

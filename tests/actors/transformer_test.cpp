@@ -13,6 +13,7 @@
 #include <omp.h>
 #endif
 
+namespace roars::actors_transformer_test {
 namespace {
 
 using roars::Error;
@@ -424,3 +425,4 @@ TEST(Transformer, EmptyBatchGivesNothing) {
 }
 
 }  // namespace
+}  // namespace roars::actors_transformer_test

@@ -9,9 +9,9 @@
 #include "roars/random.hpp"
 #include "roars/run.hpp"
 
+namespace roars::conservative_lagrangian_test {
 namespace {
 
-using namespace roars;
 using Part = advantage::ActionCritics<critic::SoftTarget, advantage::penalty::ConservativeLagrangian>;
 using State = Part::StateOf<double>;
 using Rows = Batch<double, unite_t<unite_t<needs_of<Part>, gives_of<Part>>, columns<col::mask>>>;
@@ -155,3 +155,4 @@ TEST(ConservativeLagrangian, TheGapComesDownToTheThresholdAndAMultiplierWithoutW
 }
 
 }  // namespace
+}  // namespace roars::conservative_lagrangian_test

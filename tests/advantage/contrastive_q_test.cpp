@@ -10,9 +10,8 @@
 
 #include "roars/methods/dual_rl.hpp"
 
+namespace roars::contrastive_q_test {
 namespace {
-
-using namespace roars;
 
 // An imitation reads no reward, and f-DVL reads no actions of the policy.
 static_assert(!contains_v<col::step_reward, methods::Recoil::Inputs>);
@@ -157,3 +156,4 @@ TEST(ContrastiveQ, RowsOfOneKindAndNoRows) {
 }
 
 }  // namespace
+}  // namespace roars::contrastive_q_test

@@ -6,9 +6,9 @@
 #include "roars/advantage/v_trace.hpp"
 #include "roars/critic/multistep.hpp"
 
+namespace roars::gae_test {
 namespace {
 
-using namespace roars;
 using StepColumns = columns<col::token_reward, col::value, col::next_value, col::terminated, col::done, col::logp,
                             col::logp_old, col::advantage, col::returns>;
 
@@ -170,3 +170,4 @@ TEST(LeakyVTrace, MixesTheCutRatioWithTheWholeOne) {
 }
 
 }  // namespace
+}  // namespace roars::gae_test

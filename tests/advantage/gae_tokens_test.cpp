@@ -6,9 +6,9 @@
 #include "roars/advantage/times.hpp"
 #include "roars/advantage/whiten.hpp"
 
+namespace roars::gae_tokens_test {
 namespace {
 
-using namespace roars;
 using TokenColumns = columns<col::mask, col::token_reward, col::value, col::advantage, col::returns>;
 using advantage::GaeTokens;
 using advantage::RewardToGo;
@@ -159,3 +159,4 @@ TEST(Wrappers, CarryTheCriticOfTheirBase) {
 }
 
 }  // namespace
+}  // namespace roars::gae_tokens_test

@@ -7,9 +7,9 @@
 #include "roars/reward/components.hpp"
 #include "roars/reward/outcome.hpp"
 
+namespace roars::groups_test {
 namespace {
 
-using namespace roars;
 using GroupColumns = columns<col::groups, col::mask, col::reward, col::advantage>;
 
 /// One token a sequence: the advantages of sequences.
@@ -218,3 +218,4 @@ RC_GTEST_PROP(GroupAdvantages, DoNotDependOnTheCut, ()) {
 }
 
 }  // namespace
+}  // namespace roars::groups_test

@@ -10,9 +10,9 @@
 #include "roars/regularizer/kl.hpp"
 #include "roars/regularizer/tuned_weight.hpp"
 
+namespace roars::maximum_a_posteriori_test {
 namespace {
 
-using namespace roars;
 using advantage::Temperature;
 
 /// The raw signal of a test: the advantage is q.
@@ -233,3 +233,4 @@ TEST(CriticWeight, IsOfTheCriticsAndActionsThatItSays) {
 }
 
 }  // namespace
+}  // namespace roars::maximum_a_posteriori_test

@@ -11,6 +11,7 @@
 #include "roars/algorithm.hpp"
 
 /// What the tests of advantages and critics share: ragged batches in double, filled with numbers.
+namespace roars {
 namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
@@ -86,3 +87,4 @@ std::vector<double> estimated(const Part& part, BatchType& batch, roars::backend
 }
 
 }  // namespace
+}  // namespace roars

@@ -5,9 +5,9 @@
 #include "roars/advantage/optimal_token_baseline.hpp"
 #include "roars/advantage/reward_to_go.hpp"
 
+namespace roars::token_baselines_test {
 namespace {
 
-using namespace roars;
 using advantage::OptimalTokenBaseline;
 using advantage::RewardToGo;
 using BaselineColumns = columns<col::groups, col::mask, col::token_reward, col::logp_old, col::sum_pi_squared,
@@ -86,3 +86,4 @@ TEST(ExponentialWeight, IsCappedAndMasked) {
 }
 
 }  // namespace
+}  // namespace roars::token_baselines_test

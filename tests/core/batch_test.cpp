@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+namespace roars::batch_test {
 namespace {
 
-using namespace roars;
 using Values = std::vector<std::int64_t>;
 
 /// Everything that a batch can hold: tokens, turns, sequences, groups, whole numbers, a wide column.
@@ -262,3 +262,4 @@ TEST(Batch, GathersTokensInAnyOrder) {
 }
 
 }  // namespace
+}  // namespace roars::batch_test

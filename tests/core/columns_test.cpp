@@ -6,9 +6,9 @@
 
 #include "roars/methods/ppo.hpp"
 
+namespace roars::columns_test {
 namespace {
 
-using namespace roars;
 using A = col::logp;
 using B = col::logp_old;
 using C = col::advantage;
@@ -51,3 +51,4 @@ TEST(Columns, AreVisitedInOrderByName) {
 }
 
 }  // namespace
+}  // namespace roars::columns_test

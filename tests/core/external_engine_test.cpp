@@ -8,9 +8,8 @@
 #include "roars/methods/dapo.hpp"
 #include "roars/sampler/curriculum.hpp"
 
+namespace roars::external_engine_test {
 namespace {
-
-using namespace roars;
 
 /// What an engine has, and DAPO's formulas over it, written out token by token: arXiv 2503.14476, eq. 8, 9 and 13.
 struct Engine {
@@ -147,3 +146,4 @@ TEST(ExternalEngine, LeavesStagesOut) {
 }
 
 }  // namespace
+}  // namespace roars::external_engine_test

@@ -16,9 +16,8 @@
 #include "roars/regularizer/kl.hpp"
 #include "roars/regularizer/sum.hpp"
 
+namespace roars::core_linear_test {
 namespace {
-
-using namespace roars;
 
 /// Terms of tokens alone, that differentiate both log-probability and entropy; and terms that want whole sequences
 /// first.
@@ -306,3 +305,4 @@ TEST(FromHidden, SaysWhatDoesNotFit) {
 }
 
 }  // namespace
+}  // namespace roars::core_linear_test

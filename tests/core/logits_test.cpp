@@ -12,9 +12,8 @@
 #include "roars/methods/grpo.hpp"
 #include "roars/regularizer/sum.hpp"
 
+namespace roars::logits_test {
 namespace {
-
-using namespace roars;
 
 /// Terms that differentiate both log-probability and entropy.
 using Method = Algorithm<sampler::Groups, reward::Verified, advantage::GroupZScore,
@@ -159,3 +158,4 @@ TEST(FromLogits, AForbiddenTokenThatWasDrawnIsAnError) {
 }
 
 }  // namespace
+}  // namespace roars::logits_test

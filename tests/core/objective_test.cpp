@@ -1,4 +1,5 @@
 #include "roars/objective.hpp"
+#include "../limits.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -20,9 +21,8 @@
 #include "roars/optimizer/surrogates/over.hpp"
 #include "roars/regularizer/sum.hpp"
 
+namespace roars::core_objective_test {
 namespace {
-
-using namespace roars;
 
 /// Three terms over three columns with gradients, weighed by sequence: clip + k3 + entropy + a critic.
 using Everything =
@@ -230,7 +230,6 @@ TEST(Objective, HasTheSameBitsOnAnyNumberOfThreads) {
 RC_GTEST_PROP(Objective, WhatIsMaskedNeverLeaks, (unsigned seed)) {
     auto clean = random_batch<BatchOf<double>>(seed, 3, 40);
     auto ugly = clean;
-    const double infinity = std::numeric_limits<double>::infinity();
     const double bad[] = {std::nan(""), infinity, -infinity, 1e308};
     int k = 0;
     for_each_column(BatchOf<double>::Columns{}, [&]<class Column>(Column column) {
@@ -245,7 +244,6 @@ RC_GTEST_PROP(Objective, WhatIsMaskedNeverLeaks, (unsigned seed)) {
 }
 
 TEST(Objective, NamesTheFirstValueThatIsNotFinite) {
-    const double infinity = std::numeric_limits<double>::infinity();
     auto error = [&](auto column, std::size_t token, double value) {
         BatchOf<double> batch(std::vector<std::int64_t>{0, 2, 2, 6}, std::vector<std::int64_t>{0, 3});
         for (auto& mask : batch[col::mask{}]) mask = 1;
@@ -350,3 +348,4 @@ TEST(Objective, RefusesRowsWhereATermReadsNumbers) {
 }
 
 }  // namespace
+}  // namespace roars::core_objective_test

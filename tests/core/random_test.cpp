@@ -7,9 +7,9 @@
 #include <set>
 #include <vector>
 
+namespace roars::random_test {
 namespace {
 
-using namespace roars;
 using Words = std::array<std::uint32_t, 4>;
 
 Words words(const Random& random, std::uint32_t sequence, std::uint32_t token) {
@@ -113,3 +113,4 @@ TEST(RandomStream, BelowTakesEveryNumberAndNoOther) {
 }
 
 }  // namespace
+}  // namespace roars::random_test

@@ -1,4 +1,5 @@
 #include "roars/reflect.hpp"
+#include "../limits.hpp"
 
 #include <gtest/gtest.h>
 
@@ -51,13 +52,13 @@ ROARS_FIELDS(Several, all, parts)
 
 }  // namespace reflect_test
 
+namespace roars::reflect_test {
 namespace {
 
-using namespace roars;
 using nlohmann::json;
-using reflect_test::Everything;
-using reflect_test::Several;
-using reflect_test::Wraps;
+using ::reflect_test::Everything;
+using ::reflect_test::Several;
+using ::reflect_test::Wraps;
 
 template <class Action>
 std::string error_of(Action&& action) {
@@ -126,7 +127,6 @@ TEST(Reflect, JsonThereAndBack) {
 }
 
 TEST(Reflect, JsonKeepsWhatIsNotFinite) {
-    const double infinity = std::numeric_limits<double>::infinity();
     for (double value : {infinity, -infinity, std::nan("")}) {
         Everything all, back;
         all.inner.rate = value;
@@ -207,3 +207,4 @@ TEST(Reflect, NamesOfTypes) {
 }
 
 }  // namespace
+}  // namespace roars::reflect_test

@@ -11,9 +11,8 @@
 #include "roars/regularizer/kl.hpp"
 #include "roars/regularizer/near_action.hpp"
 
+namespace roars::row_terms_test {
 namespace {
-
-using namespace roars;
 
 /// Wide and narrow columns, terms by rows and in lanes, in one objective.
 using Wide = Batch<double, columns<col::mask, col::policy_action, col::action, col::q, col::q_gradient, col::entropy,
@@ -136,3 +135,4 @@ TEST(RowTerms, OfNothingIsNothing) {
 }
 
 }  // namespace
+}  // namespace roars::row_terms_test

@@ -7,9 +7,8 @@
 #include <limits>
 #include <random>
 
+namespace roars::token_lanes_test {
 namespace {
-
-using namespace roars;
 
 template <class Real>
 using Tokens = Batch<Real, columns<col::mask, col::logp, col::logp_old, col::importance_weight>>;
@@ -106,3 +105,4 @@ TEST(TokenLanes, TheSameSequenceElsewhereHasTheSameSum) {
 }
 
 }  // namespace
+}  // namespace roars::token_lanes_test

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "../advantage/random_batch.hpp"
+#include "../limits.hpp"
 #include "gradient.hpp"
 #include "roars/critic/batch_constrained.hpp"
 #include "roars/critic/behaviour_regularised.hpp"
@@ -18,16 +19,15 @@
 #include "roars/regularizer/mean_discrepancy.hpp"
 #include "roars/simd.hpp"
 
+namespace roars::control_targets_test {
 namespace {
 
-using namespace roars;
 using StepColumns =
     columns<col::token_reward, col::next_value, col::terminated, col::done, col::q, col::logp, col::logp_old>;
 using Read = critic::Rows<const double>;
 using Write = critic::Rows<double>;
 using View = std::span<const double>;
 using Values = std::vector<double>;
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 Values random_values(Draw& draw, std::size_t count, double low = -2, double high = 2) {
     Values values(count);
@@ -395,3 +395,4 @@ RC_GTEST_PROP(MeanDiscrepancy, HasTheGradientItSaysAndVanishesForEqualSets, ()) 
 }
 
 }  // namespace
+}  // namespace roars::control_targets_test

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <vector>
 
+namespace roars {
 namespace {
 
 /// loss(x, gradient) must have the gradient it says, by central differences.
@@ -25,3 +26,4 @@ void expect_the_gradient(std::vector<double> x, Loss&& loss) {
 }
 
 }  // namespace
+}  // namespace roars

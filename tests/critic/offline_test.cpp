@@ -9,9 +9,9 @@
 #include "roars/critic/conservative.hpp"
 #include "roars/critic/quantile.hpp"
 
+namespace roars::offline_test {
 namespace {
 
-using namespace roars;
 using Read = critic::Rows<const double>;
 using Write = critic::Rows<double>;
 using View = std::span<const double>;
@@ -211,3 +211,4 @@ TEST(OfflineTargets, OfNoRowsAreZero) {
 }
 
 }  // namespace
+}  // namespace roars::offline_test

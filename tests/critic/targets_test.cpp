@@ -7,9 +7,9 @@
 #include "roars/critic/target_network.hpp"
 #include "roars/critic/twin_delayed.hpp"
 
+namespace roars::targets_test {
 namespace {
 
-using namespace roars;
 using StepColumns =
     columns<col::token_reward, col::next_value, col::terminated, col::done, col::q, col::logp, col::logp_old>;
 using Steps = critic::Steps<double>;
@@ -149,3 +149,4 @@ TEST(Polyak, GoesFromStandingStillToACopy) {
 }
 
 }  // namespace
+}  // namespace roars::targets_test

@@ -8,9 +8,9 @@
 #include "roars/methods/ppo.hpp"
 #include "roars/optimizer/aggregate.hpp"
 
+namespace roars::value_loss_test {
 namespace {
 
-using namespace roars;
 using ValueColumns = columns<col::mask, col::value, col::value_old, col::returns, col::q, col::grad<col::value>>;
 
 Batch<double, ValueColumns> random_values(unsigned seed) {
@@ -126,3 +126,4 @@ TEST(PpoVerified, PutsTheOutcomeOnTheLastTrainableToken) {
 }
 
 }  // namespace
+}  // namespace roars::value_loss_test

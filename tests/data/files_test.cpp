@@ -1,4 +1,5 @@
 #include "roars/data/files.hpp"
+#include "../limits.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,9 +17,9 @@
 #include "roars/environments/cart_pole.hpp"
 #include "roars/environments/pendulum.hpp"
 
+namespace roars::files_test {
 namespace {
 
-using namespace roars;
 namespace fs = std::filesystem;
 
 data::Transitions<> cart_pole(std::int64_t rows = 300) {
@@ -85,8 +86,8 @@ TEST(Transitions, WhatIsWrongIsNamedByColumnAndRow) {
 TEST(Collect, ActionsThatAreNoneAreErrors) {
     auto wrong = [](const auto&, auto, auto action, RandomStream&) { action[0] = 2; };
     EXPECT_THROW(data::collect(env::CartPole{}, 5, 0, wrong), Error);
-    auto nan = [](const auto&, auto, auto action, RandomStream&) { action[0] = std::nan(""); };
-    EXPECT_THROW(data::collect<double>(env::Pendulum{}, 5, 0, nan), Error);
+    auto no_number = [](const auto&, auto, auto action, RandomStream&) { action[0] = std::nan(""); };
+    EXPECT_THROW(data::collect<double>(env::Pendulum{}, 5, 0, no_number), Error);
     EXPECT_THROW(data::collect(env::CartPole{}, 0, 0, env::UniformPolicy{}), Error);
 }
 
@@ -238,11 +239,10 @@ TEST_F(Files, DamagedD4rlFilesAreRefused) {
     for (const char* name : {"observations", "actions", "rewards", "terminals", "timeouts"})
         field("field '" + std::string(name) + "': missing", [&](hid_t f) { H5Ldelete(f, name, H5P_DEFAULT); });
 
-    constexpr double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
     field("field 'rewards', row 7: nan, expected a finite number", [&](hid_t f) { put(f, "rewards", 7, 0, nan); });
-    field("field 'rewards', row 299: inf", [&](hid_t f) { put(f, "rewards", 299, 0, inf); });
+    field("field 'rewards', row 299: inf", [&](hid_t f) { put(f, "rewards", 299, 0, infinity); });
     field("field 'observations', row 12: nan", [&](hid_t f) { put(f, "observations", 12, 3, nan); });
-    field("field 'next_observations', row 0: -inf", [&](hid_t f) { put(f, "next_observations", 0, 1, -inf); });
+    field("field 'next_observations', row 0: -inf", [&](hid_t f) { put(f, "next_observations", 0, 1, -infinity); });
     field("field 'actions', row 4: 2, expected an action from 0 to 1", [&](hid_t f) { put(f, "actions", 4, 0, 2); });
     field("field 'actions', row 4: -1, expected an action", [&](hid_t f) { put(f, "actions", 4, 0, -1); });
     field("field 'actions', row 3: nan", [&](hid_t f) {
@@ -406,3 +406,4 @@ TEST(Files, WithoutHdf5ALineSaysSo) {
 #endif
 
 }  // namespace
+}  // namespace roars::files_test

@@ -20,9 +20,9 @@
 #include "roars/environments/point_reach.hpp"
 #include "roars/environments/vectorised.hpp"
 
+namespace roars::environments_test {
 namespace {
 
-using namespace roars;
 using namespace roars::env;
 
 /// An action from a number: the nearest of those of a discrete world, spread over the range and a little beyond of a
@@ -399,3 +399,4 @@ TEST(TabularMdp, BestValuesSatisfyBellmansEquation) {
 }
 
 }  // namespace
+}  // namespace roars::environments_test

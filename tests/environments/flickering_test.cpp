@@ -10,9 +10,8 @@
 #include "roars/environments/cart_pole.hpp"
 #include "roars/environments/pendulum.hpp"
 
+namespace roars::flickering_test {
 namespace {
-
-using namespace roars;
 
 static_assert(env::ContinuousEnvironment<env::Flickering<env::Pendulum>>);
 static_assert(!env::DiscreteEnvironment<env::Flickering<env::Pendulum>>);
@@ -60,3 +59,4 @@ TEST(Flickering, NeverAndAlways) {
 }
 
 }  // namespace
+}  // namespace roars::flickering_test

@@ -17,9 +17,9 @@
 
 #include "roars/environments/vectorised.hpp"
 
+namespace roars::mujoco_test {
 namespace {
 
-using namespace roars;
 namespace fs = std::filesystem;
 
 /// A walker of our own with the numbers of Hopper's: three sliding and turning joints of the trunk, three of the leg.
@@ -157,5 +157,6 @@ TEST_F(Mujoco, TheModelIsLookedForWhereItIsSaid) {
 }
 
 }  // namespace
+}  // namespace roars::mujoco_test
 
 #endif

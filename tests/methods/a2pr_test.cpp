@@ -12,9 +12,9 @@
 #include "roars/optimizer/surrogates/variational.hpp"
 #include "roars/regularizer/advantage_constraint.hpp"
 
+namespace roars::a2pr_test {
 namespace {
 
-using namespace roars;
 using Values = std::vector<double>;
 using View = std::span<const double>;
 
@@ -319,3 +319,4 @@ TEST(GuidedCritics, AreAFunctionOfTheSeedAndMaskedRowsTeachNothing) {
 }
 
 }  // namespace
+}  // namespace roars::a2pr_test

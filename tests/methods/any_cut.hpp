@@ -13,9 +13,8 @@
 #include "roars/algorithm.hpp"
 
 /// What the tests of methods share: an objective over a whole batch and over micro-batches of its groups.
+namespace roars {
 namespace {
-
-using namespace roars;
 
 struct Objective {
     std::vector<double> term_loss;
@@ -86,3 +85,4 @@ inline std::vector<std::int64_t> offsets_of(const std::vector<std::int64_t>& siz
 }
 
 }  // namespace
+}  // namespace roars

@@ -10,9 +10,9 @@
 #include "roars/methods/behaviour_model.hpp"
 #include "roars/train/control_learner.hpp"
 
+namespace roars::behaviour_model_test {
 namespace {
 
-using namespace roars;
 using Values = std::vector<double>;
 
 template <class Part>
@@ -217,3 +217,4 @@ TEST(BehaviourModel, TheDiscrepancyAloneImitates) {
 }
 
 }  // namespace
+}  // namespace roars::behaviour_model_test

@@ -14,9 +14,8 @@
 #include "roars/methods/sac.hpp"
 #include "roars/train/control_learner.hpp"
 
+namespace roars::control_test {
 namespace {
-
-using namespace roars;
 
 /// Three states in a row: right leads on and pays 1 behind the last, left ends the world and pays 0.2 (0.9 in the
 /// second).
@@ -333,3 +332,4 @@ TEST(Control, OfflineMethodsLearnFromData) {
 }
 
 }  // namespace
+}  // namespace roars::control_test

@@ -3,6 +3,7 @@
 #include "../optimizer/terms.hpp"
 #include "any_cut.hpp"
 
+namespace roars::copo_test {
 namespace {
 
 using advantage::LocalAndGlobal;
@@ -140,3 +141,4 @@ TEST(Copo, OnePromptMoreDoesNotChangeItsOwnLocalSignal) {
 }
 
 }  // namespace
+}  // namespace roars::copo_test

@@ -10,9 +10,9 @@
 #include "roars/metrics/coverage.hpp"
 #include "roars/metrics/dataset_quality.hpp"
 
+namespace roars::dataset_perspective_test {
 namespace {
 
-using namespace roars;
 using Values = std::vector<double>;
 using Wholes = std::vector<std::int64_t>;
 using View = std::span<const double>;
@@ -189,3 +189,4 @@ RC_GTEST_PROP(LoggedAction, FollowsTheDefinitionAndNeverLooksBehindAnEnd, ()) {
 }
 
 }  // namespace
+}  // namespace roars::dataset_perspective_test

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "../advantage/random_batch.hpp"
+#include "../limits.hpp"
 #include "roars/critic/soft_planning.hpp"
 #include "roars/methods/demonstration_regularized.hpp"
 #include "roars/metrics/policy_evaluation.hpp"
@@ -12,14 +13,12 @@
 #include "roars/train/finite_learner.hpp"
 #include "roars/train/trainer.hpp"
 
+namespace roars::demonstration_regularized_test {
 namespace {
 
-using namespace roars;
 using critic::RegularisedMaximum;
 using Values = std::vector<double>;
 using Wholes = std::vector<std::int64_t>;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 Values distributions(Draw& draw, std::size_t rows, std::int64_t width) {
     Values table;
@@ -396,3 +395,4 @@ TEST(DemonstrationRegularised, EpisodesAndDemonstrationsOfAnotherLengthAreRefuse
 }
 
 }  // namespace
+}  // namespace roars::demonstration_regularized_test

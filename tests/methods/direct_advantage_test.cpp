@@ -1,10 +1,12 @@
 #include "roars/methods/direct_advantage.hpp"
+#include "../limits.hpp"
 
 #include <limits>
 
 #include "random_objective.hpp"
 #include "roars/metrics/regression_optimum.hpp"
 
+namespace roars::direct_advantage_test {
 namespace {
 
 using Candidates = Batch<double, columns<col::groups, col::reward, col::next_value, col::terminated, col::answer,
@@ -13,7 +15,6 @@ using Candidates = Batch<double, columns<col::groups, col::reward, col::next_val
 /// Candidates of two tokens each.
 Candidates candidates(const std::vector<std::int64_t>& states, const std::vector<double>& q,
                       const std::vector<int>& action, double gap = 0.1, const std::vector<int>& terminal = {}) {
-    const double nan = std::numeric_limits<double>::quiet_NaN();
     Candidates batch(offsets_of(std::vector<std::int64_t>(q.size(), 2)), offsets_of(states));
     for (std::size_t i = 0; i < q.size(); ++i) {
         bool ends = i < terminal.size() && terminal[i];
@@ -197,3 +198,4 @@ TEST(DirectAdvantage, SolutionsAreKeptAsEvenlyAsTheyCome) {
 }
 
 }  // namespace
+}  // namespace roars::direct_advantage_test

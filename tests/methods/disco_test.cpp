@@ -7,6 +7,7 @@
 #include "roars/optimizer/policy_gradient.hpp"
 #include "roars/regularizer/none.hpp"
 
+namespace roars::disco_test {
 namespace {
 
 using score::LikelihoodRatio;
@@ -203,3 +204,4 @@ RC_GTEST_PROP(Disco, GrpoIsTheDifficultyWeightedGap, (std::uint32_t seed)) {
 }
 
 }  // namespace
+}  // namespace roars::disco_test

@@ -9,6 +9,7 @@
 #include "roars/train/tabular_learner.hpp"
 #include "roars/train/trainer.hpp"
 
+namespace roars::dler_test {
 namespace {
 
 template <class Reward>
@@ -210,3 +211,4 @@ TEST(Dler, LearnsToStopInTime) {
 }
 
 }  // namespace
+}  // namespace roars::dler_test

@@ -7,6 +7,7 @@
 #include "roars/objective.hpp"
 #include "roars/optimizer/aggregate.hpp"
 
+namespace roars::dual_rl_test {
 namespace {
 
 using f_divergence::ChiSquare;
@@ -149,7 +150,7 @@ TEST(DualRl, FarValuesStayFinite) {
 }
 TEST(DualRl, NothingPullsDownAtTauOne) {
     auto batch = value_batch({0}, {1});
-    for (double tau : {1.0, 0.0, -1.0, no_number})
+    for (double tau : {1.0, 0.0, -1.0, nan})
         expect_error([&] { value_loss(Maximiser<ChiSquare>{tau}, batch); }, "expected a number in (0, 1)");
     expect_error([&] { value_loss(critic::GumbelRegression{0.0}, batch); }, "temperature");
 }
@@ -181,7 +182,7 @@ TEST(DualRl, AGumbelLossDoesNotDependOnTheCut) {
     EXPECT_NEAR(found, expected, 1e-12);
 }
 TEST(DualRl, AMaskedRowIsNotTheLargest) {
-    auto batch = value_batch({0, no_number}, {1, 100});
+    auto batch = value_batch({0, nan}, {1, 100});
     batch[col::mask{}][1] = 0;
     auto alone = value_batch({0}, {1});
     EXPECT_EQ(value_loss(critic::GumbelRegression{}, batch), value_loss(critic::GumbelRegression{}, alone));
@@ -229,7 +230,7 @@ TEST(DualRl, BehindAnEndNothingIsRead) {
     Numbers numbers(1);
     Dual dual(numbers, 2, 4);
     dual.done = {1, 0, 1, 0};
-    dual.next[0] = dual.next[2] = no_number;
+    dual.next[0] = dual.next[2] = nan;
     EXPECT_TRUE(std::isfinite(dual.loss(critic::DualValue<>{})));
     EXPECT_EQ(dual.grad_next[0], 0.0);
     Dual none(numbers, 0, 0);
@@ -309,7 +310,7 @@ TEST(DualRl, RecoilAtItsEdges) {
     EXPECT_TRUE(std::isfinite(no_offline.loss(critic::Recoil{.beta = 1.0})));
     expect_error([&] { ends.loss(critic::Recoil{.beta = 1.5}); }, "expected a number in [0, 1]");
     ends.done = {1, 1};
-    ends.next = {no_number, no_number};
+    ends.next = {nan, nan};
     EXPECT_TRUE(std::isfinite(ends.loss(critic::Recoil{})));
     ends.mixture = {0, 0};
     ends.expert = {7};
@@ -324,3 +325,4 @@ TEST(DualRl, ThePolicysWeightIsCappedBeforeItIsRaised) {
 }
 
 }  // namespace
+}  // namespace roars::dual_rl_test

@@ -8,6 +8,7 @@
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/surrogates/balanced_climb.hpp"
 
+namespace roars::famo2o_test {
 namespace {
 
 using sampler::BalanceRange;
@@ -124,7 +125,7 @@ TEST(Famo2o, ABalanceOfZeroClonesAndOneForAllIsThePlainWeight) {
     for (double& q : batch[col::q{}]) q = numbers.real(-2, 2);
     std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), 1.0);
     batch[col::mask{}][5] = 0;
-    batch[col::q{}][5] = no_number;
+    batch[col::q{}][5] = nan;
     backend::Host host;
     roars::Run run{host};
     advantage::BalancedWeight<> part;
@@ -253,3 +254,4 @@ TEST(Famo2o, TheCriticsDoNotSeeTheBalance) {
 }
 
 }  // namespace
+}  // namespace roars::famo2o_test

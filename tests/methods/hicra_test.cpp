@@ -6,6 +6,7 @@
 #include "roars/train/tabular_learner.hpp"
 #include "roars/train/trainer.hpp"
 
+namespace roars::hicra_test {
 namespace {
 
 using Signals = Batch<double, columns<col::groups, col::mask, col::reward, col::planning, col::advantage>>;
@@ -201,3 +202,4 @@ RC_GTEST_PROP(Hicra, LossOfAnyCut, (std::uint32_t seed)) {
 }
 
 }  // namespace
+}  // namespace roars::hicra_test

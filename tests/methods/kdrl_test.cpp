@@ -4,6 +4,7 @@
 
 #include "random_objective.hpp"
 
+namespace roars::kdrl_test {
 namespace {
 
 /// The pull of the method's last term: its loss and gradient, with marks by the rewards.
@@ -126,3 +127,4 @@ TEST(Kdrl, ExactK3IsFiniteInFloat) {
 }
 
 }  // namespace
+}  // namespace roars::kdrl_test

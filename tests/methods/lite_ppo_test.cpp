@@ -3,6 +3,7 @@
 #include "any_cut.hpp"
 #include "roars/sampler/then.hpp"
 
+namespace roars::lite_ppo_test {
 namespace {
 
 /// Lite PPO's advantages of sequences of one token.
@@ -115,3 +116,4 @@ TEST(LitePpo, ACutAnswerLosesItsTokensAndKeepsItsPlaceInTheGroup) {
 }
 
 }  // namespace
+}  // namespace roars::lite_ppo_test

@@ -12,6 +12,7 @@
 #include "roars/train/tabular_learner.hpp"
 #include "roars/train/trainer.hpp"
 
+namespace roars::llm_rl_survey_test {
 namespace {
 
 template <class Over>
@@ -247,3 +248,4 @@ RC_GTEST_PROP(Survey, LossesOfAnyCut, (std::uint32_t seed)) {
 }
 
 }  // namespace
+}  // namespace roars::llm_rl_survey_test

@@ -1,10 +1,12 @@
 #include "roars/methods/open_rs.hpp"
+#include "../limits.hpp"
 
 #include <limits>
 #include <string>
 
 #include "random_objective.hpp"
 
+namespace roars::open_rs_test {
 namespace {
 
 const auto paper = methods::open_rs.reward;
@@ -66,7 +68,6 @@ RewardBatch scored(const decltype(methods::open_rs)& method, const std::vector<d
 }
 
 TEST(OpenRs, WhatCannotBeJudgedTeachesNothing) {
-    const double nan = std::numeric_limits<double>::quiet_NaN();
     auto batch = scored(methods::open_rs, {1, nan, 0}, {1, 1, 1}, {0, 0, 0});
     for (double r : batch[col::reward{}]) EXPECT_EQ(r, 1.0 + 2.0 * 1.0);
     for (double a : batch[col::advantage{}]) EXPECT_EQ(a, 0.0);
@@ -108,3 +109,4 @@ TEST(OpenRs, OnPolicyGradientByHand) {
 }
 
 }  // namespace
+}  // namespace roars::open_rs_test

@@ -18,9 +18,9 @@
 #include "roars/sampler/standardise.hpp"
 #include "roars/train/control_learner.hpp"
 
+namespace roars::prdc_test {
 namespace {
 
-using namespace roars;
 using Values = std::vector<double>;
 using Transitions = Batch<double, columns<col::state, col::action, col::policy_action, col::mask, col::q,
                                           col::q_gradient, col::neighbour_action, col::grad<col::policy_action>>>;
@@ -282,3 +282,4 @@ TEST(Prdc, IsTrainedOnADataSetAndIsAFunctionOfTheSeed) {
 }
 
 }  // namespace
+}  // namespace roars::prdc_test

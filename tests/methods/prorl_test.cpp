@@ -1,4 +1,5 @@
 #include "roars/methods/prorl.hpp"
+#include "../limits.hpp"
 
 #include <limits>
 #include <numeric>
@@ -9,6 +10,7 @@
 #include "roars/train/tabular_learner.hpp"
 #include "roars/train/trainer.hpp"
 
+namespace roars::prorl_test {
 namespace {
 
 using begin_again::OnPlateau;
@@ -24,7 +26,6 @@ std::vector<int> resets(const OnPlateau& part, const std::vector<double>& scores
 
 TEST(ProRl, ResetsWhereValidationStandsStillOrFalls) {
     OnPlateau part{.patience = 3, .min_improvement = 0.01, .max_drop = 0.05};
-    const double nan = std::numeric_limits<double>::quiet_NaN();
     EXPECT_EQ(resets(part, {0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5}), (std::vector<int>{3, 6}))
         << "every third after the first";
     EXPECT_EQ(resets(part, {0.5}), std::vector<int>{});
@@ -145,3 +146,4 @@ TEST(ProRl, TheBoundOfEqualProblemsIsTheirPassAtK) {
 }
 
 }  // namespace
+}  // namespace roars::prorl_test

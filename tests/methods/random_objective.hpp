@@ -5,6 +5,7 @@
 #include <random>
 
 /// What the tests of methods share: a batch with what the terms of a method's loss read.
+namespace roars {
 namespace {
 
 /// Columns of a method's loss.
@@ -35,3 +36,4 @@ Batch<double, ObjectiveColumns<Method>> random_objective(std::mt19937& random, i
 }
 
 }  // namespace
+}  // namespace roars

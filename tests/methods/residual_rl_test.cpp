@@ -11,6 +11,7 @@
 #include "roars/sampler/residual.hpp"
 #include "roars/sampler/two_sources.hpp"
 
+namespace roars::residual_rl_test {
 namespace {
 
 using sampler::ResidualAction;
@@ -149,7 +150,7 @@ RC_GTEST_PROP(ResidualRl, MoreHeadsNeverRaiseTheTarget, (std::uint32_t seed)) {
 }
 TEST(ResidualRl, AnEndLooksAtNoHead) {
     backend::Host host;
-    Values q{no_number, 1}, reward{3, 3}, discount{0, 0.5}, target(2);
+    Values q{nan, 1}, reward{3, 3}, discount{0, 0.5}, target(2);
     std::vector<std::int64_t> only{0}, none, outside{1};
     critic::SubsetMinimum{}.target<double>(host, {q, 2}, only, reward, discount, target);
     EXPECT_EQ(target, (Values{3, 3.5}));
@@ -239,3 +240,4 @@ RC_GTEST_PROP(ResidualRl, TheClipPassesASlopeOnlyInside, (std::uint32_t seed)) {
 }
 
 }  // namespace
+}  // namespace roars::residual_rl_test

@@ -7,6 +7,7 @@
 #include "roars/train/tabular_learner.hpp"
 #include "roars/train/trainer.hpp"
 
+namespace roars::rl_plus_test {
 namespace {
 
 using surrogate::ByKind;
@@ -188,3 +189,4 @@ TEST(RlPlus, LearnsWhatItWouldNeverHaveFound) {
 }
 
 }  // namespace
+}  // namespace roars::rl_plus_test

@@ -6,24 +6,21 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <random>
 #include <span>
 #include <vector>
 
+#include "../limits.hpp"
 #include "roars/critic/rows.hpp"
 
 /// What the tests of methods of control share: rows of random numbers, and finite differences of functions of them.
+namespace roars {
 namespace {
 
-using namespace roars;
 using Values = std::vector<double>;
 using View = std::span<const double>;
 using Read = critic::Rows<const double>;
 using Write = critic::Rows<double>;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double no_number = std::numeric_limits<double>::quiet_NaN();
 
 class Numbers {
 public:
@@ -83,3 +80,4 @@ void expect_error(Call&& call, const std::string& part) {
 }
 
 }  // namespace
+}  // namespace roars

@@ -6,6 +6,7 @@
 #include "roars/metrics/sample_efficiency.hpp"
 #include "roars/sampler/snapshots.hpp"
 
+namespace roars::snapshot_rl_test {
 namespace {
 
 using sampler::ByValue;
@@ -61,7 +62,7 @@ TEST(KMeans, StartsAreDistinctNumbersHoweverOftenOneComes) {
 }
 TEST(KMeans, OfTwoEquallyNearTheLower) { EXPECT_EQ(clusters_of({0, 1, 2}, 2, 0).label, (Indices{0, 0, 1})); }
 TEST(KMeans, WhatIsNoNumberIsNamed) {
-    expect_error([] { clusters_of({0, no_number}, 2); }, "number 1 is nan");
+    expect_error([] { clusters_of({0, nan}, 2); }, "number 1 is nan");
     expect_error([] { clusters_of({infinity}, 2); }, "number 0 is inf");
     expect_error([] { clusters_of({0}, 0); }, "0 clusters, expected 1 or more");
 }
@@ -149,3 +150,4 @@ TEST(SnapshotRl, SampleEfficiency) {
 }
 
 }  // namespace
+}  // namespace roars::snapshot_rl_test

@@ -17,6 +17,7 @@
 #include "roars/train/staged_trainer.hpp"
 #include "roars/train/trainer.hpp"
 
+namespace roars::tscac_test {
 namespace {
 
 using Responses = Batch<double, columns<col::step_reward, col::token_reward, col::value, col::next_value,
@@ -90,7 +91,7 @@ TEST(Tscac, AnEndCutsEveryResponseAndADiscountOfZeroLooksNoFurther) {
     roars::Run run{host};
     reward::StepReward{}.score(run, batch);
     batch[col::terminated{}][0] = 1, batch[col::terminated{}][1] = 0;
-    batch[col::next_value{}][0] = batch[col::next_value{}][1] = batch[col::next_value{}][3] = no_number;
+    batch[col::next_value{}][0] = batch[col::next_value{}][1] = batch[col::next_value{}][3] = nan;
     advantage::MultiCritic<2>{.gamma = {0.9, 0.0}}.estimate(run, batch);
     for (double target : batch[col::returns{}]) EXPECT_TRUE(std::isfinite(target));
     EXPECT_EQ(batch[col::returns{}][3], batch[col::step_reward{}][3]);
@@ -201,7 +202,7 @@ TEST(Tscac, AForbiddenActionHasNoWeightAndALargeAdvantageIsCapped) {
     batch[col::advantage{}][0] = batch[col::advantage{}][1] = 1e6;
     batch[col::logp_ref{}][0] = -infinity;
     batch[col::logp_ref{}][3] = -infinity;  // of the policy that is left out
-    batch[col::logp_ref{}][4] = no_number;
+    batch[col::logp_ref{}][4] = nan;
     backend::Host host;
     roars::Run run{host};
     term.prepare(run, batch);
@@ -290,7 +291,7 @@ RC_GTEST_PROP(Tscac, OfItsOwnRowsAPolicyEarnsTheirMean, (std::uint32_t seed)) {
     RC_ASSERT(moved.estimate[0] >= -2 && moved.estimate[0] <= 2);
 }
 TEST(Tscac, AnEstimateOfNothingIsNoNumber) {
-    Values forbidden{-infinity, -infinity}, behaviour{-1, -infinity}, reward{1, no_number}, none;
+    Values forbidden{-infinity, -infinity}, behaviour{-1, -infinity}, reward{1, nan}, none;
     auto found = metrics::capped_importance_sampling<double>(forbidden, behaviour, reward, 1);
     EXPECT_EQ(found.ratio, (Values{0, 0}));
     EXPECT_TRUE(std::isnan(found.estimate[0]));
@@ -401,3 +402,4 @@ TEST(Tscac, TheStagesFreezeAPolicyOfEachResponse) {
 }
 
 }  // namespace
+}  // namespace roars::tscac_test

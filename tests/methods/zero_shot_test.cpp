@@ -11,9 +11,9 @@
 #include "roars/sampler/contexts.hpp"
 #include "roars/sampler/task_vectors.hpp"
 
+namespace roars::zero_shot_test {
 namespace {
 
-using namespace roars;
 using Values = std::vector<double>;
 using Read = critic::Rows<const double>;
 using Write = critic::Rows<double>;
@@ -589,3 +589,4 @@ RC_GTEST_PROP(Past, IsTheContextOfTheStepAsItIsDone, ()) {
 }
 
 }  // namespace
+}  // namespace roars::zero_shot_test

@@ -10,9 +10,9 @@
 #include "roars/environments/evaluate.hpp"
 #include "roars/environments/pendulum.hpp"
 
+namespace roars::evaluation_test {
 namespace {
 
-using namespace roars;
 using namespace roars::metrics;
 
 TEST(Evaluation, StudentsQuantilesAreThoseOfTheTables) {
@@ -77,3 +77,4 @@ TEST(Evaluation, EpisodesOfAPolicy) {
 }
 
 }  // namespace
+}  // namespace roars::evaluation_test

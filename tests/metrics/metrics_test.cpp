@@ -5,16 +5,15 @@
 #include <limits>
 #include <vector>
 
+#include "../limits.hpp"
 #include "roars/metrics/confidence.hpp"
 #include "roars/metrics/estimates.hpp"
 #include "roars/metrics/groups.hpp"
 
+namespace roars::metrics_test {
 namespace {
 
-using namespace roars;
 using namespace roars::metrics;
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 /// The share of all subsets of k of n samples, the first c of them right, that hold a right one.
 double slow_pass_at_k(int n, int c, int k) {
@@ -190,3 +189,4 @@ TEST(Metrics, AMeanAndWhatItsNumbersSayOfIt) {
 }
 
 }  // namespace
+}  // namespace roars::metrics_test

@@ -10,9 +10,9 @@
 #include "roars/critic/quantile.hpp"
 #include "roars/optimizer/step/adamw.hpp"
 
+namespace roars::implicit_quantiles_test {
 namespace {
 
-using namespace roars;
 using Network = network::ImplicitQuantiles<double>;
 
 std::vector<double> numbers(std::size_t count, double low, double high, unsigned seed) {
@@ -115,3 +115,4 @@ TEST(ImplicitQuantiles, LearnsAQuantileFunction) {
 }
 
 }  // namespace
+}  // namespace roars::implicit_quantiles_test

@@ -7,9 +7,9 @@
 #include <span>
 #include <vector>
 
+namespace roars::recurrent_test {
 namespace {
 
-using namespace roars;
 using Network = network::Recurrent<double>;
 
 std::vector<double> numbers(std::int64_t count, unsigned seed) {
@@ -103,3 +103,4 @@ TEST(Recurrent, BeginsAsAFunctionOfTheSeedAndRefusesWhatDoesNotFit) {
 }
 
 }  // namespace
+}  // namespace roars::recurrent_test

@@ -9,6 +9,7 @@
 #include "roars/reward/outcome.hpp"
 #include "roars/sampler/groups.hpp"
 
+namespace roars::correction_test {
 namespace {
 
 /// A batch of correction parts: Real tokens with an engine's and a trainer's log-probability.
@@ -150,3 +151,4 @@ TEST(Correction, WorksInAnAlgorithm) {
 }
 
 }  // namespace
+}  // namespace roars::correction_test

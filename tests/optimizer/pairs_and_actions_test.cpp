@@ -8,6 +8,7 @@
 #include "roars/optimizer/surrogates/climb.hpp"
 #include "roars/sampler/geometric_mixture.hpp"
 
+namespace roars::pairs_and_actions_test {
 namespace {
 
 using namespace surrogate;
@@ -299,3 +300,4 @@ TEST(BoundedClimb, ShortensSteepSlopes) {
 }
 
 }  // namespace
+}  // namespace roars::pairs_and_actions_test

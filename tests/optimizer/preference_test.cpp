@@ -5,6 +5,7 @@
 #include "roars/optimizer/preference/sorted_pairs.hpp"
 #include "roars/optimizer/step/adamw.hpp"
 
+namespace roars::preference_test {
 namespace {
 
 using namespace surrogate;
@@ -267,3 +268,4 @@ TEST(Preference, IsAnOptimizer) {
 }
 
 }  // namespace
+}  // namespace roars::preference_test

@@ -13,6 +13,7 @@
 #include "roars/optimizer/surrogates/weighted.hpp"
 #include "roars/optimizer/surrogates/weighted_likelihood.hpp"
 
+namespace roars::surrogates_test {
 namespace {
 
 using namespace surrogate;
@@ -329,3 +330,4 @@ TEST(Aggregates, ALengthOfNothingDividesNothing) {
 }
 
 }  // namespace
+}  // namespace roars::surrogates_test

@@ -14,9 +14,8 @@
 #include "roars/optimizer/surrogates/wrapper.hpp"
 
 /// What the tests of terms share: random batches, a pass over one or in pieces, finite differences.
+namespace roars {
 namespace {
-
-using namespace roars;
 
 /// All that a term reads and writes, and room for its gradients.
 template <class Term>
@@ -318,3 +317,4 @@ void check_far_off_policy(const Term& term, const Aggregate& aggregate, double f
 }
 
 }  // namespace
+}  // namespace roars

@@ -7,9 +7,8 @@
 
 #include "ragged.hpp"
 
+namespace roars::broadcast_test {
 namespace {
-
-using namespace roars;
 
 RC_GTEST_PROP(Broadcast, EveryElementGetsItsSegment, ()) {
     auto ragged = any_ragged<float>();
@@ -44,3 +43,4 @@ TEST(Broadcast, SizesThatDoNotFitAreNamed) {
 }
 
 }  // namespace
+}  // namespace roars::broadcast_test

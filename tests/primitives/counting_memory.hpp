@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory_resource>
 
+namespace roars {
 namespace {
 
 /// Memory that knows `peak`, the most bytes that were ever held at once.
@@ -26,3 +27,4 @@ private:
 };
 
 }  // namespace
+}  // namespace roars

@@ -15,9 +15,9 @@
 #define ROARS_GOLDEN_DIR "tests/golden/data"
 #endif
 
+namespace roars::primitives_log_softmax_test {
 namespace {
 
-using namespace roars;
 using nlohmann::json;
 
 /// Forward and backward of one set of rows, as the library gives them and by plain loops in long double.
@@ -248,3 +248,4 @@ TEST(LogSoftmax, ErrorsNameTheRow) {
 }
 
 }  // namespace
+}  // namespace roars::primitives_log_softmax_test

@@ -10,9 +10,8 @@
 
 #include "roars/simd.hpp"
 
+namespace roars::math_test {
 namespace {
-
-using namespace roars;
 
 /// How many numbers of type Real lie between `got` and the true value, which is known to long double's precision.
 template <class Real>
@@ -93,8 +92,8 @@ TYPED_TEST(MathLanes, AnglesOfAnySize) {
         EXPECT_LE(this->worst(-range, range, LANES(sin), EXACT(sin)), 3.0) << range;
         EXPECT_LE(this->worst(-range, range, LANES(cos), EXACT(cos)), 3.0) << range;
     }
-    constexpr TypeParam infinity = std::numeric_limits<TypeParam>::infinity();
-    EXPECT_TRUE(std::isnan(this->one(LANES(sin), infinity)));
+    constexpr TypeParam inf = std::numeric_limits<TypeParam>::infinity();
+    EXPECT_TRUE(std::isnan(this->one(LANES(sin), inf)));
     EXPECT_TRUE(std::isnan(this->one(LANES(cos), std::numeric_limits<TypeParam>::quiet_NaN())));
     EXPECT_EQ(this->one(LANES(cos), 0), 1);
     EXPECT_EQ(this->one(LANES(sin), 0), 0);
@@ -217,3 +216,4 @@ TYPED_TEST(MathLanes, FoldsAndMasksSeeEveryLane) {
 }
 
 }  // namespace
+}  // namespace roars::math_test

@@ -19,9 +19,9 @@
 #define ROARS_GOLDEN_DIR "tests/golden/data"
 #endif
 
+namespace roars::nearest_test {
 namespace {
 
-using namespace roars;
 using Values = std::vector<double>;
 
 template <class Search>
@@ -223,3 +223,4 @@ TYPED_TEST(NearestBy, WhatCannotBeSearchedIsRefused) {
 }
 
 }  // namespace
+}  // namespace roars::nearest_test

@@ -7,9 +7,8 @@
 
 #include "roars/random.hpp"
 
+namespace roars::product_test {
 namespace {
-
-using namespace roars;
 
 template <class Real>
 std::vector<Real> normal_numbers(std::int64_t count, std::uint64_t seed) {
@@ -69,3 +68,4 @@ TEST(Product, ARowIsTheSameAmongOthersAndAlone) {
 }
 
 }  // namespace
+}  // namespace roars::product_test

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <numeric>
 #include <span>
 #include <vector>
@@ -14,13 +13,12 @@
 #include <omp.h>
 #endif
 
+#include "../limits.hpp"
 #include "roars/backend.hpp"
 
 /// What the tests of the primitives share: ragged data, and runs on one and on two threads.
+namespace roars {
 namespace {
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// Segments of random lengths, empty ones among them, some longer than the grain of `backend`; with NaN wherever the
 /// mask is 0. `origin` elements before the first segment belong to none.
@@ -103,3 +101,4 @@ bool same_on_any_threads(Action&& action) {
 }
 
 }  // namespace
+}  // namespace roars

@@ -12,9 +12,8 @@
 
 #include "roars/error.hpp"
 
+namespace roars::ranking_test {
 namespace {
-
-using namespace roars;
 
 /// Numbers of all sizes, some equal, some that are equal as floats alone, some NaN.
 std::vector<double> numbers(std::mt19937& random, std::int64_t count) {
@@ -91,3 +90,4 @@ TEST(KeptMemory, GivesWhatWasGivenBack) {
 }
 
 }  // namespace
+}  // namespace roars::ranking_test

@@ -11,9 +11,8 @@
 
 #include "ragged.hpp"
 
+namespace roars::primitives_sampling_test {
 namespace {
-
-using namespace roars;
 
 /// The distribution that the settings describe, token by token and by full sorts.
 std::vector<double> plain_distribution(std::vector<double> x, const Generation& g,
@@ -188,3 +187,4 @@ TEST(Sampling, ErrorsSayWhatAndWhere) {
 }
 
 }  // namespace
+}  // namespace roars::primitives_sampling_test

@@ -9,9 +9,8 @@
 
 #include "ragged.hpp"
 
+namespace roars::segmented_reduce_test {
 namespace {
-
-using namespace roars;
 
 RC_GTEST_PROP(SegmentedReduce, EqualsALoopOverEachSegment, ()) {
     auto ragged = any_ragged<float>();
@@ -180,3 +179,4 @@ TEST(SegmentedReduce, SizesThatDoNotFitAreNamed) {
 }
 
 }  // namespace
+}  // namespace roars::segmented_reduce_test

@@ -10,9 +10,8 @@
 
 #include "ragged.hpp"
 
+namespace roars::segmented_scan_test {
 namespace {
-
-using namespace roars;
 
 constexpr double untouched = -77.0;
 
@@ -176,3 +175,4 @@ RC_GTEST_PROP(SegmentedScan, BlocksEqualTheRecursion, (std::uint32_t seed)) {
 }
 
 }  // namespace
+}  // namespace roars::segmented_scan_test

@@ -7,9 +7,8 @@
 
 #include "ragged.hpp"
 
+namespace roars::select_test {
 namespace {
-
-using namespace roars;
 
 RC_GTEST_PROP(Select, KeepsTheFlaggedSegmentsInOrder, ()) {
     auto ragged = any_ragged<double>();
@@ -56,3 +55,4 @@ TEST(Select, SegmentsMayRepeatButMustExist) {
 }
 
 }  // namespace
+}  // namespace roars::select_test

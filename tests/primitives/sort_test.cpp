@@ -9,9 +9,8 @@
 
 #include "ragged.hpp"
 
+namespace roars::primitives_sort_test {
 namespace {
-
-using namespace roars;
 
 /// NaN, of which ragged data has some, is last in either order.
 template <class Order>
@@ -69,3 +68,4 @@ TEST(Sort, ANegativeCountIsRefused) {
 }
 
 }  // namespace
+}  // namespace roars::primitives_sort_test

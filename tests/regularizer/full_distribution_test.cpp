@@ -6,11 +6,12 @@
 #include <random>
 #include <vector>
 
+#include "../limits.hpp"
 #include "roars/regularizer/full_distribution.hpp"
 
+namespace roars::full_distribution_test {
 namespace {
 
-using namespace roars;
 constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
 
 template <class Visit>
@@ -110,7 +111,6 @@ TEST(FullDivergence, CosineIsTheAngleOfTheLogits) {
 
 TEST(FullDivergence, RowsOfWeightZeroAreNotRead) {
     backend::Host host;
-    const double nan = std::numeric_limits<double>::quiet_NaN();
     std::vector<double> logits{0.1, 0.5, nan, nan}, teacher{0.3, -0.2, 0.0, 0.0}, weight{2.0, 0.0}, value(2),
         gradient(4);
     full_divergence(host, divergence::ReverseKl{}, std::span<const double>(logits), std::span<const double>(teacher), 2,
@@ -130,7 +130,6 @@ TEST(FullDivergence, ForbiddenByOneSideAlone) {
     double sum_all = 0, sum_some = 0;
     for (std::size_t j = 0; j < 3; ++j) sum_all += p[j] = std::exp(all[j]), sum_some += q[j] = std::exp(some[j]);
     for (std::size_t j = 0; j < 3; ++j) p[j] /= sum_all, q[j] /= sum_some;
-    constexpr double infinity = std::numeric_limits<double>::infinity();
     // The teacher forbids it.
     EXPECT_EQ(row_divergence(divergence::ReverseKl{}, all.data(), some.data(), 3, 1.0, gradient.data()), infinity);
     EXPECT_EQ(gradient, std::vector<double>(3, 0.0));
@@ -154,3 +153,4 @@ TEST(FullDivergence, ForbiddenByOneSideAlone) {
 }
 
 }  // namespace
+}  // namespace roars::full_distribution_test

@@ -9,9 +9,9 @@
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/run.hpp"
 
+namespace roars::gaussian_trust_test {
 namespace {
 
-using namespace roars;
 using regularizer::GaussianKl;
 using regularizer::GaussianTrust;
 constexpr std::size_t width = 3;
@@ -154,3 +154,4 @@ TEST(GaussianTrust, HoldsEveryDimensionAtItsBound) {
 }
 
 }  // namespace
+}  // namespace roars::gaussian_trust_test

@@ -5,6 +5,7 @@
 #include "roars/regularizer/kl.hpp"
 #include "roars/regularizer/sum.hpp"
 
+namespace roars::kl_test {
 namespace {
 
 using Mean = aggregate::SequenceMean;
@@ -201,3 +202,4 @@ RC_GTEST_PROP(KlInReward, NeitherSeesWhatIsMaskedNorTheCut, (std::uint32_t seed)
 }
 
 }  // namespace
+}  // namespace roars::kl_test

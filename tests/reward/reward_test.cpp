@@ -22,9 +22,9 @@
 #include "roars/sampler/groups.hpp"
 #include "roars/sampler/then.hpp"
 
+namespace roars::reward_test {
 namespace {
 
-using namespace roars;
 using namespace roars::reward;
 
 using TestBatch = Batch<double, columns<col::groups, col::token, col::outcome, col::truncated, col::reward>>;
@@ -213,3 +213,4 @@ TEST(Reward, RunningScaleKeepsZeroAndSign) {
 }
 
 }  // namespace
+}  // namespace roars::reward_test

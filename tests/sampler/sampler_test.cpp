@@ -17,9 +17,8 @@
 #include "roars/sampler/stop_sequences.hpp"
 #include "roars/sampler/then.hpp"
 
+namespace roars::sampler_test {
 namespace {
-
-using namespace roars;
 
 using TestBatch = Batch<float, columns<col::groups, col::token, col::mask, col::outcome, col::truncated, col::prompt,
                                        col::advantage, col::importance_weight, col::reward, col::logp_behaviour>>;
@@ -425,3 +424,4 @@ TEST(StopSequences, EndAndCut) {
 }
 
 }  // namespace
+}  // namespace roars::sampler_test

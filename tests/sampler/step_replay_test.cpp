@@ -9,9 +9,8 @@
 #include "roars/algorithm.hpp"
 #include "roars/batch.hpp"
 
+namespace roars::step_replay_test {
 namespace {
-
-using namespace roars;
 
 using Steps = Batch<float, columns<col::mask, col::state, col::action, col::step_reward, col::done>>;
 
@@ -65,3 +64,4 @@ TEST(StepReplay, ABatchWithoutAStepOfItsOwnIsDrawnAlike) {
 }
 
 }  // namespace
+}  // namespace roars::step_replay_test

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <vector>
 
+#include "../limits.hpp"
 #include "roars/concepts.hpp"
 #include "roars/optimizer/step/accumulated.hpp"
 #include "roars/optimizer/step/adamw.hpp"
@@ -22,12 +23,8 @@
 #include <omp.h>
 #endif
 
+namespace roars::step_step_test {
 namespace {
-
-using namespace roars;
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 using Usual = step::Scheduled<step::Clipped<step::AdamW>, step::WarmUp<step::decay::Cosine>>;
 using ScheduleInside = step::Clipped<step::Scheduled<step::AdamW, step::WarmUp<step::decay::Linear>>>;
@@ -407,3 +404,4 @@ TEST(Step, AverageFollowsTheParameters) {
 }
 
 }  // namespace
+}  // namespace roars::step_step_test

@@ -1,4 +1,5 @@
 #include "roars/tasks/random_calculation.hpp"
+#include "../limits.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -21,14 +22,11 @@
 #define ROARS_GOLDEN_DIR "tests/golden/data"
 #endif
 
+namespace roars::random_calculation_test {
 namespace {
 
-using namespace roars;
 using namespace roars::tasks;
 using nlohmann::json;
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// Evaluates a text by recursive descent: value := '(' value op value ')' | n | n/d | n^2 | n^3. Knows nothing of
 /// postfix.
@@ -644,3 +642,4 @@ TEST(RandomCalculationGolden, ClipBias) {
 }
 
 }  // namespace
+}  // namespace roars::random_calculation_test

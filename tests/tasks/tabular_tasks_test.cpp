@@ -16,9 +16,9 @@
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/stop_time.hpp"
 
+namespace roars::tabular_tasks_test {
 namespace {
 
-using namespace roars;
 using namespace roars::tasks;
 
 BanditPrompts small(const BanditPrompts*) { return BanditPrompts({.prompts = 3, .answers = 5, .right = 2}, 7); }
@@ -386,3 +386,4 @@ TEST(TabularTasks, RefuseWhatMakesNoTask) {
 }
 
 }  // namespace
+}  // namespace roars::tabular_tasks_test

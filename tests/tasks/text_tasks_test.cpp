@@ -12,9 +12,9 @@
 #include "roars/tasks/countdown.hpp"
 #include "roars/train/language_learner.hpp"
 
+namespace roars::text_tasks_test {
 namespace {
 
-using namespace roars;
 using namespace roars::tasks;
 
 static_assert(train::TextTask<Countdown> && train::TextTask<CalculationDomains>);
@@ -174,3 +174,4 @@ TEST(TextTasks, RefuseWhatMakesNoTask) {
 }
 
 }  // namespace
+}  // namespace roars::text_tasks_test

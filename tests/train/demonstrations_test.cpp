@@ -16,9 +16,8 @@
 #include "roars/train/staged_trainer.hpp"
 #include "roars/train/with_base_policy.hpp"
 
+namespace roars::demonstrations_test {
 namespace {
-
-using namespace roars;
 
 using Rows = data::Transitions<float>;
 /// One-step rows of a cliff; choose(random) is the action.
@@ -234,3 +233,4 @@ TEST(Demonstrations, CriticsLearnAloneBeforeTheirPolicy) {
 }
 
 }  // namespace
+}  // namespace roars::demonstrations_test

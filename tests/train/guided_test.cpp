@@ -16,9 +16,8 @@
 #include "roars/train/staged_trainer.hpp"
 
 /// Learners that act by what the advantage has learnt.
+namespace roars::guided_test {
 namespace {
-
-using namespace roars;
 
 using Rows = data::Transitions<float>;
 /// None yet, of so many numbers a state and one an action.
@@ -478,3 +477,4 @@ TEST(Guided, ABalancePolicyFindsTheBetterBalancesOfflineAndGoesOnOnline) {
 }
 
 }  // namespace
+}  // namespace roars::guided_test

@@ -18,9 +18,9 @@
 #include "roars/train/trainer.hpp"
 #include "small_text.hpp"
 
+namespace roars::language_learner_test {
 namespace {
 
-using namespace roars;
 using small_text::Task;
 
 template <class Method>
@@ -355,3 +355,4 @@ TEST(LanguageTraining, LearnsDemonstrations) {
 }
 
 }  // namespace
+}  // namespace roars::language_learner_test

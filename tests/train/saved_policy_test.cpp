@@ -22,9 +22,8 @@
 #include "roars/train/snapshot_starts.hpp"
 #include "roars/train/with_base_policy.hpp"
 
+namespace roars::saved_policy_test {
 namespace {
-
-using namespace roars;
 
 /// A folder that is gone behind the test.
 struct Folder {
@@ -194,3 +193,4 @@ TEST(SavedPolicy, ItsStatesAreWhereAStudentBegins) {
 }
 
 }  // namespace
+}  // namespace roars::saved_policy_test

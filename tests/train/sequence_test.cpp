@@ -14,9 +14,9 @@
 #include "roars/train/sequence_learner.hpp"
 #include "roars/train/trainer.hpp"
 
+namespace roars::sequence_test {
 namespace {
 
-using namespace roars;
 using Values = std::vector<double>;
 
 /// Windows of 1, 3 and 2 random steps.
@@ -255,3 +255,4 @@ TEST(SequenceLearner, WindowsAreStepsOfOneEpisode) {
 }
 
 }  // namespace
+}  // namespace roars::sequence_test

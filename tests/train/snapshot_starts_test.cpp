@@ -11,9 +11,8 @@
 #include "roars/environments/pendulum.hpp"
 #include "roars/metrics/sample_efficiency.hpp"
 
+namespace roars::snapshot_starts_test {
 namespace {
-
-using namespace roars;
 
 /// Walls over the full width but for one gap each, at the far side of the other's: 28 steps from S to G.
 using Maze = env::GridWorld<8, 8, 60>;
@@ -184,3 +183,4 @@ TEST(SnapshotStarts, OfContinuousActionsAndOfAnEmptyStore) {
 }
 
 }  // namespace
+}  // namespace roars::snapshot_starts_test

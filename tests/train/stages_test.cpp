@@ -11,9 +11,9 @@
 #include "roars/train/staged_trainer.hpp"
 #include "roars/train/tabular_learner.hpp"
 
+namespace roars::stages_test {
 namespace {
 
-using namespace roars;
 using methods::Grpo;
 using methods::SupervisedLikelihood;
 using Task = tasks::BanditPrompts;
@@ -157,3 +157,4 @@ TEST(Stages, AreSettingsLikeAnyOther) {
 }
 
 }  // namespace
+}  // namespace roars::stages_test

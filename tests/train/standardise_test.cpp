@@ -10,9 +10,9 @@
 #include "roars/train/control_learner.hpp"
 
 /// States in the units of the data: rows, steps of the world and measurements in one and the same.
+namespace roars::standardise_test {
 namespace {
 
-using namespace roars;
 using Learner = train::ControlLearner<env::Pendulum, actor::DeterministicAction>;
 using Method = methods::TwinDelayedCloning;
 
@@ -150,3 +150,4 @@ TEST(StandardisedStates, ASourceThatCannotIsRefused) {
 }
 
 }  // namespace
+}  // namespace roars::standardise_test

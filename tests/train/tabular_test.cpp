@@ -19,9 +19,9 @@
 #include "roars/train/tabular_learner.hpp"
 #include "roars/train/trainer.hpp"
 
+namespace roars::train_tabular_test {
 namespace {
 
-using namespace roars;
 using train::TabularLearner;
 
 /// Without a value head a table does not serve PPO.
@@ -342,3 +342,4 @@ TEST(TabularLearner, LearnsDemonstrations) {
 }
 
 }  // namespace
+}  // namespace roars::train_tabular_test

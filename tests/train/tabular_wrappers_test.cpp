@@ -14,9 +14,8 @@
 #include "roars/train/with_branches.hpp"
 #include "roars/train/with_teacher.hpp"
 
+namespace roars::tabular_wrappers_test {
 namespace {
-
-using namespace roars;
 
 TEST(WithTeacher, SaysWhatTheTeacherThinksOfTheStudentsTokens) {
     tasks::BanditPrompts task({.prompts = 3, .answers = 4, .spread = 1}, 1);
@@ -111,3 +110,4 @@ TEST(WithBranches, TheCriticApproachesTheChanceOfSuccess) {
 }
 
 }  // namespace
+}  // namespace roars::tabular_wrappers_test

@@ -10,9 +10,8 @@
 #include "roars/environments/point_reach.hpp"
 #include "roars/methods/residual_rl.hpp"
 
+namespace roars::with_base_policy_test {
 namespace {
-
-using namespace roars;
 
 /// Half the way to the goal, in chunks of two: every second action is the one before it.
 struct Chunked {
@@ -98,3 +97,4 @@ TEST(WithBasePolicy, TheMethodIsOneOfTheParts) {
 }
 
 }  // namespace
+}  // namespace roars::with_base_policy_test
