@@ -5,7 +5,7 @@
 #include "roars/metrics/coverage.hpp"
 #include "roars/metrics/dataset_quality.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_dataset_perspective {
 namespace {
 
 /// Rows of state features, each with its action (a number or a row) behind it.
@@ -90,7 +90,7 @@ Json targets(const Inputs& in) {
 
 }  // namespace
 
-void add_dataset_perspective(Registry& registry) {
+void add(Registry& registry) {
     registry[key("02-dataset-perspective", "metric", "metric.1")] = coverage;
     registry[key("02-dataset-perspective", "metric", "metric.2")] = quality;
     registry[key("02-dataset-perspective", "metric", "metric.3")] = occupancy;
@@ -98,4 +98,4 @@ void add_dataset_perspective(Registry& registry) {
     registry[key("02-dataset-perspective", "target", "target")] = targets;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_dataset_perspective

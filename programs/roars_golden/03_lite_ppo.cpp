@@ -5,7 +5,7 @@
 #include "roars/methods/lite_ppo.hpp"
 #include "roars/sampler/then.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_lite_ppo {
 namespace {
 
 /// Advantages with a part that is chosen by the names of its two scopes; one a token.
@@ -75,11 +75,11 @@ Json overlong_filter(const Inputs& in) {
 
 }  // namespace
 
-void add_lite_ppo(Registry& registry) {
+void add(Registry& registry) {
     registry[key("03-lite-ppo", "advantage", "advantage.1")] = lite;
     registry[key("03-lite-ppo", "advantage", "advantage.2")] = compared;
     registry[key("03-lite-ppo", "loss", "loss")] = loss;
     registry[key("03-lite-ppo", "sampler", "sampler")] = overlong_filter;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_lite_ppo

@@ -8,7 +8,7 @@
 #include "roars/optimizer/surrogates/variational.hpp"
 #include "roars/regularizer/advantage_constraint.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_a2pr {
 namespace {
 
 Json model_loss(const Inputs& in) {
@@ -92,11 +92,11 @@ Json targets(const Inputs& in) {
 
 }  // namespace
 
-void add_a2pr(Registry& registry) {
+void add(Registry& registry) {
     registry[key("11-a2pr", "loss", "loss.1")] = model_loss;
     registry[key("11-a2pr", "regularizer", "regularizer")] = constraint;
     registry[key("11-a2pr", "loss", "loss.2")] = actor_loss;
     registry[key("11-a2pr", "target", "target")] = targets;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_a2pr

@@ -7,7 +7,7 @@
 #include "roars/sampler/contexts.hpp"
 #include "roars/sampler/task_vectors.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_zero_shot {
 namespace {
 
 using Read = critic::Rows<const double>;
@@ -137,7 +137,7 @@ Json contexts(const Inputs& in) {
 
 }  // namespace
 
-void add_zero_shot(Registry& registry) {
+void add(Registry& registry) {
     registry[key("12-zero-shot-rl", "loss", "loss.1")] = loss;
     registry[key("12-zero-shot-rl", "regularizer", "regularizer")] = penalties;
     registry[key("12-zero-shot-rl", "loss", "loss.2")] = weight;
@@ -146,4 +146,4 @@ void add_zero_shot(Registry& registry) {
     registry[key("12-zero-shot-rl", "sampler", "sampler.2")] = contexts;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_zero_shot

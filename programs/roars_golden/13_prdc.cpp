@@ -6,7 +6,7 @@
 #include "roars/reward/scaled_step.hpp"
 #include "roars/sampler/standardise.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_prdc {
 namespace {
 
 Json constraint(const Inputs& in) {
@@ -76,10 +76,10 @@ Json preparation(const Inputs& in) {
 
 }  // namespace
 
-void add_prdc(Registry& registry) {
+void add(Registry& registry) {
     registry[key("13-prdc", "regularizer", "regularizer")] = constraint;
     registry[key("13-prdc", "loss", "loss")] = actor_loss;
     registry[key("13-prdc", "sampler", "sampler")] = preparation;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_prdc

@@ -3,7 +3,7 @@
 
 #include "roars/methods/open_rs.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_open_rs {
 namespace {
 
 /// An answer whose length is given and not counted.
@@ -69,10 +69,10 @@ Json advantage(const Inputs& in) {
 
 }  // namespace
 
-void add_open_rs(Registry& registry) {
+void add(Registry& registry) {
     registry[key("16-open-rs", "reward", "reward.1")] = cosine;
     registry[key("16-open-rs", "reward", "reward.2")] = format;
     registry[key("16-open-rs", "advantage", "advantage")] = advantage;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_open_rs

@@ -5,7 +5,7 @@
 #include "roars/regularizer/cloned_policy.hpp"
 #include "roars/sampler/widest_gap.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_demonstration_regularized {
 namespace {
 
 FiniteHorizon shape_of(const Inputs& in) {
@@ -75,7 +75,7 @@ Json evaluation(const Inputs& in) {
 
 }  // namespace
 
-void add_demonstration_regularized(Registry& registry) {
+void add(Registry& registry) {
     registry[key("22-demo-regularized-rl", "regularizer", "regularizer")] = clone;
     registry[key("22-demo-regularized-rl", "target", "target.1")] = maximum;
     registry[key("22-demo-regularized-rl", "target", "target.2")] = induction;
@@ -83,4 +83,4 @@ void add_demonstration_regularized(Registry& registry) {
     registry[key("22-demo-regularized-rl", "metric", "metric")] = evaluation;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_demonstration_regularized

@@ -7,7 +7,7 @@
 #include "roars/optimizer/surrogates/balanced_climb.hpp"
 #include "roars/regularizer/entropy_temperature.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_famo2o {
 namespace {
 
 using Values = std::vector<double>;
@@ -92,11 +92,11 @@ Json balance_model(const Inputs& in) {
 
 }  // namespace
 
-void add_famo2o(Registry& registry) {
+void add(Registry& registry) {
     registry[key("23-famo2o", "sampler", "sampler")] = coefficients;
     registry[key("23-famo2o", "loss", "loss.1")] = weighted_regression;
     registry[key("23-famo2o", "loss", "loss.2")] = actor_critic;
     registry[key("23-famo2o", "loss", "loss.3")] = balance_model;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_famo2o

@@ -4,7 +4,7 @@
 #include "roars/algorithm.hpp"
 #include "roars/methods/rl_plus.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_rl_plus {
 namespace {
 
 /// The inputs with `external` for each token, as the column has it.
@@ -52,9 +52,9 @@ Json loss(const Inputs& in) {
 
 }  // namespace
 
-void add_rl_plus(Registry& registry) {
+void add(Registry& registry) {
     registry[key("26-rl-plus", "advantage", "advantage")] = advantage;
     registry[key("26-rl-plus", "loss", "loss")] = loss;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_rl_plus

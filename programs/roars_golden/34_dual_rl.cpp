@@ -7,7 +7,7 @@
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/surrogate.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_dual_rl {
 namespace {
 
 using Values = std::vector<double>;
@@ -93,7 +93,7 @@ Json extraction(const Inputs& in) {
 
 }  // namespace
 
-void add_dual_rl(Registry& registry) {
+void add(Registry& registry) {
     registry[key("34-dual-rl", "loss", "loss.1")] = value_losses;
     registry[key("34-dual-rl", "regularizer", "regularizer")] = conjugates;
     registry[key("34-dual-rl", "loss", "loss.2")] = dual_value;
@@ -101,4 +101,4 @@ void add_dual_rl(Registry& registry) {
     registry[key("34-dual-rl", "loss", "loss.4")] = extraction;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_dual_rl

@@ -8,7 +8,7 @@
 #include "roars/regularizer/near_action.hpp"
 #include "roars/regularizer/near_references.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_tscac {
 namespace {
 
 using Values = std::vector<double>;
@@ -145,7 +145,7 @@ Json capped_importance_sampling(const Inputs& in) {
 
 }  // namespace
 
-void add_tscac(Registry& registry) {
+void add(Registry& registry) {
     registry[key("35-tscac", "advantage", "advantage")] = multi_critic;
     registry[key("35-tscac", "regularizer", "regularizer")] = closest_policy;
     registry[key("35-tscac", "loss", "loss.1")] = weighted_likelihood;
@@ -153,4 +153,4 @@ void add_tscac(Registry& registry) {
     registry[key("35-tscac", "metric", "metric")] = capped_importance_sampling;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_tscac

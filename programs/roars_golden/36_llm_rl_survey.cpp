@@ -7,7 +7,7 @@
 #include "roars/regularizer/kl.hpp"
 #include "roars/reward/over_turns.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_llm_rl_survey {
 namespace {
 
 using Set = columns<col::groups, col::reward, col::mask, col::greedy_outcome, col::logp_old, col::logp_ref,
@@ -66,9 +66,9 @@ Json process_rewards(const Inputs& in) {
 }  // namespace
 
 // The survey's losses are among the peers' (peers_losses.cpp).
-void add_llm_rl_survey(Registry& registry) {
+void add(Registry& registry) {
     registry[key("36-llm-rl-survey", "advantage", "advantage")] = advantages;
     registry[key("36-llm-rl-survey", "reward", "reward")] = process_rewards;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_llm_rl_survey

@@ -5,7 +5,7 @@
 #include "roars/methods/disco.hpp"
 #include "roars/metrics/difficulty.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_disco {
 namespace {
 
 template <class Score, class Pool>
@@ -49,10 +49,10 @@ Json difficulty(const Inputs& in) {
 
 }  // namespace
 
-void add_disco(Registry& registry) {
+void add(Registry& registry) {
     registry[key("45-disco", "loss", "loss.1")] = soft_maximum;
     registry[key("45-disco", "loss", "loss.2")] = mean;
     registry[key("45-disco", "metric", "metric")] = difficulty;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_disco

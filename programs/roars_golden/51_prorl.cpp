@@ -4,7 +4,7 @@
 #include "roars/methods/prorl.hpp"
 #include "roars/metrics/estimates.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_prorl {
 namespace {
 
 Json loss(const Inputs& in) {
@@ -54,11 +54,11 @@ Json pass_at_k(const Inputs& in) {
 
 }  // namespace
 
-void add_prorl(Registry& registry) {
+void add(Registry& registry) {
     registry[key("51-prorl", "loss", "loss")] = loss;
     registry[key("51-prorl", "regularizer", "regularizer")] = controller;
     registry[key("51-prorl", "reward", "reward")] = termination;
     registry[key("51-prorl", "metric", "metric")] = pass_at_k;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_prorl

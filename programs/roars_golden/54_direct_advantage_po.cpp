@@ -4,7 +4,7 @@
 #include "roars/methods/direct_advantage.hpp"
 #include "roars/metrics/regression_optimum.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_direct_advantage_po {
 namespace {
 
 /// A group for each state, a sequence of one token for each of its completions; the state's value stands at each.
@@ -66,11 +66,11 @@ Json optimum(const Inputs& in) {
 
 }  // namespace
 
-void add_direct_advantage_po(Registry& registry) {
+void add(Registry& registry) {
     registry[key("54-direct-advantage-po", "target", "target.1")] = critic_target;
     registry[key("54-direct-advantage-po", "advantage", "advantage")] = candidates;
     registry[key("54-direct-advantage-po", "loss", "loss")] = regression;
     registry[key("54-direct-advantage-po", "target", "target.2")] = optimum;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_direct_advantage_po

@@ -9,7 +9,7 @@
 #include "roars/sampler/residual.hpp"
 #include "roars/sampler/two_sources.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_residual_rl {
 namespace {
 
 using Values = std::vector<double>;
@@ -134,7 +134,7 @@ Json actor(const Inputs& in) {
 
 }  // namespace
 
-void add_residual_rl(Registry& registry) {
+void add(Registry& registry) {
     registry[key("56-residual-rl", "sampler", "sampler.1")] = acting;
     registry[key("56-residual-rl", "sampler", "sampler.2")] = n_step_rows;
     registry[key("56-residual-rl", "sampler", "sampler.3")] = demonstrations;
@@ -143,4 +143,4 @@ void add_residual_rl(Registry& registry) {
     registry[key("56-residual-rl", "loss", "loss.2")] = actor;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_residual_rl

@@ -3,7 +3,7 @@
 #include "roars/metrics/sample_efficiency.hpp"
 #include "roars/sampler/snapshots.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_snapshot_rl {
 namespace {
 
 Json collection(const Inputs& in) {
@@ -47,11 +47,11 @@ Json efficiency(const Inputs& in) {
 
 }  // namespace
 
-void add_snapshot_rl(Registry& registry) {
+void add(Registry& registry) {
     registry[key("59-snapshot-rl", "sampler", "sampler.1")] = collection;
     registry[key("59-snapshot-rl", "sampler", "sampler.2")] = classification;
     registry[key("59-snapshot-rl", "sampler", "sampler.3")] = phases;
     registry[key("59-snapshot-rl", "metric", "metric")] = efficiency;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_snapshot_rl

@@ -4,7 +4,7 @@
 #include "roars/algorithm.hpp"
 #include "roars/methods/copo.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_copo {
 namespace {
 
 /// Per sequence: each has one token.
@@ -85,10 +85,10 @@ Json loss(const Inputs& in) {
 
 }  // namespace
 
-void add_copo(Registry& registry) {
+void add(Registry& registry) {
     registry[key("63-copo", "reward", "reward")] = prompts;
     registry[key("63-copo", "advantage", "advantage")] = signals;
     registry[key("63-copo", "loss", "loss")] = loss;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_copo

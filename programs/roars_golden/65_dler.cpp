@@ -7,7 +7,7 @@
 #include "roars/methods/dler.hpp"
 #include "roars/optimizer/selective_merge.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_dler {
 namespace {
 
 using RewardBatch = Batch<double, columns<col::groups, col::outcome, col::truncated, col::reward>>;
@@ -128,7 +128,7 @@ Json merging(const Inputs& in) {
 
 }  // namespace
 
-void add_dler(Registry& registry) {
+void add(Registry& registry) {
     registry[key("65-dler", "reward", "reward.1")] = truncation;
     registry[key("65-dler", "reward", "reward.2")] = budgets;
     registry[key("65-dler", "advantage", "advantage")] = advantage;
@@ -136,4 +136,4 @@ void add_dler(Registry& registry) {
     registry[key("65-dler", "target", "target")] = merging;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_dler

@@ -3,7 +3,7 @@
 
 #include "roars/methods/kdrl.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_kdrl {
 namespace {
 
 /// A pull to the teacher alone: what it marks, then its terms, by the mean over trainable tokens.
@@ -54,10 +54,10 @@ Json loss(const Inputs& in) {
 
 }  // namespace
 
-void add_kdrl(Registry& registry) {
+void add(Registry& registry) {
     registry[key("66-kdrl", "regularizer", "regularizer.1")] = teacher_kl;
     registry[key("66-kdrl", "regularizer", "regularizer.2")] = coefficient;
     registry[key("66-kdrl", "loss", "loss")] = loss;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_kdrl

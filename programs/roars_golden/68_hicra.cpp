@@ -3,7 +3,7 @@
 
 #include "roars/methods/hicra.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_hicra {
 namespace {
 
 Json advantage(const Inputs& in) {
@@ -50,11 +50,11 @@ Json mining(const Inputs& in) {
 
 }  // namespace
 
-void add_hicra(Registry& registry) {
+void add(Registry& registry) {
     registry[key("68-hicra", "advantage", "advantage")] = advantage;
     registry[key("68-hicra", "sampler", "sampler")] = mark;
     registry[key("68-hicra", "metric", "metric.1")] = entropies;
     registry[key("68-hicra", "metric", "metric.2")] = mining;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_hicra

@@ -7,7 +7,7 @@
 #include "roars/optimizer/surrogate.hpp"
 #include "roars/regularizer/kl.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_baselines {
 namespace {
 
 Json group_z_score(const Inputs& in) {
@@ -27,9 +27,9 @@ Json clip_and_kl(const Inputs& in) {
 
 }  // namespace
 
-void add_baselines(Registry& registry) {
+void add(Registry& registry) {
     registry[key("00-grpo", "advantage", "advantage")] = group_z_score;
     registry[key("00-grpo", "loss", "loss")] = clip_and_kl;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_baselines

@@ -20,7 +20,7 @@
 #include "roars/run.hpp"
 
 /// What d3rlpy says of the parts that have a counterpart there: tests/golden/make_d3rlpy.py.
-namespace roars::golden {
+namespace roars::golden::of_d3rlpy {
 namespace {
 
 using Reals = std::vector<double>;
@@ -214,7 +214,7 @@ Json sequence_tokens(const Inputs& in) {
 
 }  // namespace
 
-void add_d3rlpy(Registry& registry) {
+void add(Registry& registry) {
     auto add = [&](const char* stage, const char* name, Evaluate evaluate) {
         registry[key("d3rlpy", stage, name)] = evaluate;
     };
@@ -234,4 +234,4 @@ void add_d3rlpy(Registry& registry) {
     add("regularizer", "bear_laplacian", discrepancy<regularizer::kernel::Laplacian>);
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_d3rlpy

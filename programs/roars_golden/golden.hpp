@@ -92,35 +92,37 @@ inline std::string key(const std::string& method, const std::string& stage, cons
 }
 
 // One file a paper adds its formulas.
-void add_baselines(Registry& registry);
-void add_peers_advantages(Registry& registry);
-void add_peers_losses(Registry& registry);
-void add_peers_rest(Registry& registry);
-void add_random_calculation(Registry& registry);
-void add_lite_ppo(Registry& registry);
-void add_rl_plus(Registry& registry);
-void add_disco(Registry& registry);
-void add_copo(Registry& registry);
-void add_dler(Registry& registry);
-void add_open_rs(Registry& registry);
-void add_llm_rl_survey(Registry& registry);
-void add_prorl(Registry& registry);
-void add_direct_advantage_po(Registry& registry);
-void add_kdrl(Registry& registry);
-void add_hicra(Registry& registry);
-void add_dual_rl(Registry& registry);
-void add_residual_rl(Registry& registry);
-void add_tscac(Registry& registry);
-void add_snapshot_rl(Registry& registry);
-void add_famo2o(Registry& registry);
-void add_prdc(Registry& registry);
-void add_a2pr(Registry& registry);
-void add_zero_shot(Registry& registry);
-void add_demonstration_regularized(Registry& registry);
-void add_dataset_perspective(Registry& registry);
-void add_metrics(Registry& registry);
-void add_rlax(Registry& registry);
-void add_d3rlpy(Registry& registry);
-void add_trl(Registry& registry);
+// clang-format off
+namespace of_baselines { void add(Registry& registry); }
+namespace of_peers_advantages { void add(Registry& registry); }
+namespace of_peers_losses { void add(Registry& registry); }
+namespace of_peers_rest { void add(Registry& registry); }
+namespace of_random_calculation { void add(Registry& registry); }
+namespace of_lite_ppo { void add(Registry& registry); }
+namespace of_rl_plus { void add(Registry& registry); }
+namespace of_disco { void add(Registry& registry); }
+namespace of_copo { void add(Registry& registry); }
+namespace of_dler { void add(Registry& registry); }
+namespace of_open_rs { void add(Registry& registry); }
+namespace of_llm_rl_survey { void add(Registry& registry); }
+namespace of_prorl { void add(Registry& registry); }
+namespace of_direct_advantage_po { void add(Registry& registry); }
+namespace of_kdrl { void add(Registry& registry); }
+namespace of_hicra { void add(Registry& registry); }
+namespace of_dual_rl { void add(Registry& registry); }
+namespace of_residual_rl { void add(Registry& registry); }
+namespace of_tscac { void add(Registry& registry); }
+namespace of_snapshot_rl { void add(Registry& registry); }
+namespace of_famo2o { void add(Registry& registry); }
+namespace of_prdc { void add(Registry& registry); }
+namespace of_a2pr { void add(Registry& registry); }
+namespace of_zero_shot { void add(Registry& registry); }
+namespace of_demonstration_regularized { void add(Registry& registry); }
+namespace of_dataset_perspective { void add(Registry& registry); }
+namespace of_metrics { void add(Registry& registry); }
+namespace of_rlax { void add(Registry& registry); }
+namespace of_d3rlpy { void add(Registry& registry); }
+namespace of_trl { void add(Registry& registry); }
+// clang-format on
 
 }  // namespace roars::golden

@@ -3,7 +3,7 @@
 
 #include "golden.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_metrics {
 namespace {
 
 Json answers(const Inputs& in) {
@@ -39,10 +39,10 @@ Json clip(const Inputs& in) {
 
 }  // namespace
 
-void add_metrics(Registry& registry) {
+void add(Registry& registry) {
     registry[key("metrics", "metric", "answers")] = answers;
     registry[key("metrics", "metric", "groups")] = groups;
     registry[key("metrics", "metric", "clip")] = clip;
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_metrics

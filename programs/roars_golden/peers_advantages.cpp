@@ -25,7 +25,7 @@
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/surrogate.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_peers_advantages {
 namespace {
 
 using Values = std::vector<double>;
@@ -308,7 +308,7 @@ Json multistep(const Inputs& in) {
 
 }  // namespace
 
-void add_peers_advantages(Registry& registry) {
+void add(Registry& registry) {
     auto add = [&](const std::string& stage, const std::string& rule, Evaluate evaluate) {
         registry[key("00-peers", stage, rule)] = evaluate;
     };
@@ -335,4 +335,4 @@ void add_peers_advantages(Registry& registry) {
     add("target", "multistep", multistep);
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_peers_advantages

@@ -20,7 +20,7 @@
 #include "roars/regularizer/adaptive.hpp"
 #include "roars/regularizer/full_distribution.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_peers_losses {
 namespace {
 
 /// Loss and gradient of a surrogate, and those of its metrics that the name is given of.
@@ -529,7 +529,7 @@ Json preference(const Inputs& in) {
 
 }  // namespace
 
-void add_peers_losses(Registry& registry) {
+void add(Registry& registry) {
     auto loss = [&](const char* rule, Evaluate evaluate) { registry[key("00-peers", "loss", rule)] = evaluate; };
     loss("clip_higher_dual_clip", dual_clip);
     loss("gspo", gspo);
@@ -576,4 +576,4 @@ void add_peers_losses(Registry& registry) {
     survey("loss.10", ppo_with_critic);
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_peers_losses

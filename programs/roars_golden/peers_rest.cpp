@@ -11,7 +11,7 @@
 #include "roars/sampler/replay.hpp"
 #include "roars/sampler/then.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_peers_rest {
 namespace {
 
 // ---- reward
@@ -168,7 +168,7 @@ Json muon(const Inputs& in) {
 
 }  // namespace
 
-void add_peers_rest(Registry& registry) {
+void add(Registry& registry) {
     auto add = [&](const char* stage, const char* rule, Evaluate evaluate) {
         registry[key("00-peers", stage, rule)] = evaluate;
     };
@@ -183,4 +183,4 @@ void add_peers_rest(Registry& registry) {
     add("step", "muon", muon);
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_peers_rest

@@ -5,7 +5,7 @@
 #include "roars/tasks/continuous_answer.hpp"
 #include "roars/tasks/random_calculation.hpp"
 
-namespace roars::golden {
+namespace roars::golden::of_random_calculation {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -97,7 +97,7 @@ Json clip_bias(const Inputs& in) {
 
 }  // namespace
 
-void add_random_calculation(Registry& registry) {
+void add(Registry& registry) {
     auto add = [&](const char* stage, const char* name, Evaluate evaluate) {
         registry[key("55-random-calculation", stage, name)] = evaluate;
     };
@@ -108,4 +108,4 @@ void add_random_calculation(Registry& registry) {
     add("metric", "metric.2", clip_bias);
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_random_calculation

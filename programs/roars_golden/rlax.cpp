@@ -13,7 +13,7 @@
 #include "golden.hpp"
 
 /// What rlax says of the parts that have a counterpart there: tests/golden/make_rlax.py.
-namespace roars::golden {
+namespace roars::golden::of_rlax {
 namespace {
 
 using Reals = std::vector<double>;
@@ -199,7 +199,7 @@ Json on_policy(const Inputs& in) {
 
 }  // namespace
 
-void add_rlax(Registry& registry) {
+void add(Registry& registry) {
     auto add = [&](const char* name, Evaluate evaluate) { registry[key("rlax", "critic", name)] = evaluate; };
     add("leaky_vtrace", leaky_v_trace);
     add("tree_backup", tree_backup);
@@ -213,4 +213,4 @@ void add_rlax(Registry& registry) {
     add("vmpo", on_policy);
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_rlax

@@ -7,7 +7,7 @@
 #include "roars/run.hpp"
 
 /// What TRL says of losses of pairs: tests/golden/make_trl.py.
-namespace roars::golden {
+namespace roars::golden::of_trl {
 namespace {
 
 /// The loss of a batch of pairs, two answers each.
@@ -38,7 +38,7 @@ Json exploratory(const Inputs& in) {
 
 }  // namespace
 
-void add_trl(Registry& registry) {
+void add(Registry& registry) {
     auto add = [&](const char* name, Evaluate evaluate) { registry[key("trl", "loss", name)] = evaluate; };
     add("aot", sorted_margins);
     add("aot_unpaired", sorted_sides);
@@ -48,4 +48,4 @@ void add_trl(Registry& registry) {
     add("xpo", exploratory);
 }
 
-}  // namespace roars::golden
+}  // namespace roars::golden::of_trl
