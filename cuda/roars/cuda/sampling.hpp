@@ -63,6 +63,12 @@ public:
     static constexpr std::int64_t most_penalised = 262144;
     static constexpr double infinity = std::numeric_limits<double>::infinity();
 
+    struct Found {
+        unsigned long long mass[bins];
+        unsigned members[bins];
+        double z[few];
+        std::int32_t place[few];
+    };
     struct Shared {
         double run_max[most_runs], run_mass[most_runs];
         std::uint16_t listed_run[most_runs];
@@ -72,12 +78,7 @@ public:
         };
         union {
             WeightSum full[threads];
-            struct {
-                unsigned long long mass[bins];
-                unsigned members[bins];
-                double z[few];
-                std::int32_t place[few];
-            } found;
+            Found found;
         };
         unsigned seen[penalised ? most_penalised / 32 : 1];
         std::int64_t low, high;
