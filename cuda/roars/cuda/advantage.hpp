@@ -90,9 +90,10 @@ struct Estimate<advantage::Normalise<Center, Scale>> {
         segmented_moments(device, whole(device, batch.sequences(), ends), reward, all);
         auto bound_center = roars::detail::bound_to(part.center, run, batch);
         auto bound_scale = roars::detail::bound_to(part.scale, run, batch);
-        segmented_for_each(device, groups_of(batch),
-                           detail::NormaliseOne{roars::detail::reader_of(bound_center),
-                                                roars::detail::reader_of(bound_scale), reward, group, all, signal});
+        const auto from = roars::detail::reader_of(bound_center);
+        const auto by = roars::detail::reader_of(bound_scale);
+        using One = detail::NormaliseOne<std::remove_const_t<decltype(from)>, std::remove_const_t<decltype(by)>, Real>;
+        segmented_for_each(device, groups_of(batch), One{from, by, reward, group, all, signal});
         segmented_broadcast(device, sequences_of(batch), signal, batch[col::advantage{}]);
     }
 };
