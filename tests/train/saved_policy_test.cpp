@@ -27,7 +27,9 @@ namespace {
 
 /// A folder that is gone behind the test.
 struct Folder {
-    std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "roars_saved_policy";
+    std::filesystem::path path =
+        std::filesystem::path(testing::TempDir()) /
+        ("roars_saved_policy_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     Folder() { std::filesystem::create_directories(path); }
     ~Folder() { std::filesystem::remove_all(path); }
     std::string checkpoint() const { return (path / "checkpoint.safetensors").string(); }
