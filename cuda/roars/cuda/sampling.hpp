@@ -12,8 +12,8 @@
 /// Tokens drawn from logits on a device, a block a row: the rules, their order and the numbers of the host
 /// (primitives/sampling.hpp), in double. The same uniform number gives the same token, but where it falls within the
 /// rounding of a sum (1e-15 of the mass; for top-p 1e-10) on a boundary. A row is read once; top-p reads it a second
-/// time, for a histogram of the mass; whatever else is looked at are the few stretches that can matter. Nothing is
-/// sorted.
+/// time, for a histogram of the mass; what else is looked at are the stretches that can matter, of flat logits most of
+/// them. Nothing is sorted.
 namespace roars::gpu {
 
 /// What a row's `token` is where none could be drawn: read_samples makes an Error of it.
