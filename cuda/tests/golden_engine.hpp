@@ -63,35 +63,31 @@ auto there(BatchType& batch, Work&& work) {
     }
 }
 
-template <class Part, class BatchType>
-void score(const Part& part, BatchType& batch) {
-    if constexpr (runs_everywhere<Part>)
+/// call(run, state, batch) as the host does it, on the device if the part runs there.
+template <class Part, bool on_device, class BatchType, class Call>
+void in_first_iteration(BatchType& batch, Call&& call) {
+    if constexpr (on_device)
         there(batch, [&](auto& run, auto& copy) {
             state_of<Part> state{};
-            roars::detail::call_score(part, run, state, copy);
+            call(run, state, copy);
         });
     else
-        on_host::score(part, batch);
+        on_host::in_first_iteration<Part>(batch, call);
+}
+template <class Part, class BatchType>
+void score(const Part& part, BatchType& batch) {
+    in_first_iteration<Part, runs_everywhere<Part>>(batch,
+                                                    [&](auto&... with) { roars::detail::call_score(part, with...); });
 }
 template <class Part, class BatchType>
 void shape(const Part& part, BatchType& batch) {
-    if constexpr (roars::detail::shapes_everywhere<Part>)
-        there(batch, [&](auto& run, auto& copy) {
-            state_of<Part> state{};
-            roars::detail::call_shape(part, run, state, copy);
-        });
-    else
-        on_host::shape(part, batch);
+    in_first_iteration<Part, roars::detail::shapes_everywhere<Part>>(
+        batch, [&](auto&... with) { roars::detail::call_shape(part, with...); });
 }
 template <class Part, class BatchType>
 void estimate(const Part& part, BatchType& batch) {
-    if constexpr (gpu::Estimate<Part>::on_device)
-        there(batch, [&](auto& run, auto& copy) {
-            state_of<Part> state{};
-            gpu::estimate(part, run, state, copy);
-        });
-    else
-        on_host::estimate(part, batch);
+    in_first_iteration<Part, gpu::Estimate<Part>::on_device>(
+        batch, [&](auto&... with) { roars::detail::call_estimate(part, with...); });
 }
 
 /// Terms that are no algorithm's.

@@ -19,26 +19,25 @@ struct LogSoftmaxRows {
 /// The parts of a case, each in its first iteration, on the columns of a batch of the host.
 namespace on_host {
 
-template <class Part, class BatchType>
-void score(const Part& part, BatchType& batch) {
+/// call(run, state, batch) with a State that has seen nothing.
+template <class Part, class BatchType, class Call>
+void in_first_iteration(BatchType& batch, Call&& call) {
     backend::Host host;
     Run run{host};
     state_of<Part> state{};
-    roars::detail::call_score(part, run, state, batch);
+    call(run, state, batch);
+}
+template <class Part, class BatchType>
+void score(const Part& part, BatchType& batch) {
+    in_first_iteration<Part>(batch, [&](auto&... with) { roars::detail::call_score(part, with...); });
 }
 template <class Part, class BatchType>
 void shape(const Part& part, BatchType& batch) {
-    backend::Host host;
-    Run run{host};
-    state_of<Part> state{};
-    roars::detail::call_shape(part, run, state, batch);
+    in_first_iteration<Part>(batch, [&](auto&... with) { roars::detail::call_shape(part, with...); });
 }
 template <class Part, class BatchType>
 void estimate(const Part& part, BatchType& batch) {
-    backend::Host host;
-    Run run{host};
-    state_of<Part> state{};
-    roars::detail::call_estimate(part, run, state, batch);
+    in_first_iteration<Part>(batch, [&](auto&... with) { roars::detail::call_estimate(part, with...); });
 }
 
 /// Loss and gradients of an algorithm's terms.
