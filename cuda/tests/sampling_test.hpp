@@ -21,6 +21,8 @@ const std::vector<Generation> settings{
     {.min_p = 0.2},
     {.temperature = 1e-3, .top_k = 50, .top_p = 0.999},
     {.temperature = 2.0, .top_p = 1e-9},
+    {.temperature = 0.5, .top_p = 0.97, .repetition_penalty = 1.2},
+    {.temperature = 3.0, .top_p = 0.999},
     {.temperature = 0.9, .top_k = 30, .top_p = 0.9, .repetition_penalty = 1.3},
 };
 

@@ -11,9 +11,9 @@
 
 /// Tokens drawn from logits on a device, a block a row: the rules, their order and the numbers of the host
 /// (primitives/sampling.hpp), in double. The same uniform number gives the same token, but where it falls within the
-/// rounding of a sum (1e-15 of the mass; for top-p 1e-10) on a boundary. A row is read once; top-p reads it a second
-/// time, for a histogram of the mass; what else is looked at are the stretches that can matter, of flat logits most of
-/// them. Nothing is sorted.
+/// rounding of a sum (1e-15 of the mass; for top-p 1e-10) on a boundary. A row is read once; what else is looked at are
+/// the stretches that can matter: a few of a language model's, all of them where top-p meets flat logits. Nothing is
+/// sorted.
 namespace roars::gpu {
 
 /// What a row's `token` is where none could be drawn: read_samples makes an Error of it.
@@ -51,13 +51,23 @@ struct JoinSums {
     }
 };
 
+struct Range {
+    double low, high;
+};
+struct JoinRanges {
+    ROARS_FN Range operator()(const Range& a, const Range& b) const {
+        return {math::min(a.low, b.low), math::max(a.high, b.high)};
+    }
+};
+
 /// A block draws from one row. It reads the row once, each thread a stretch of neighbours (a run) at a time, and keeps
 /// of each run the largest logit and the mass of its weights: they tell in which run the drawn token lies, and which
 /// runs a filter must look at once more.
 template <class T, bool penalised>
 class SampleRows {
 public:
-    static constexpr int threads = 256, lanes = 32, together = 16, most_runs = 512, bins = 256, few = 128;
+    static constexpr int threads = 256, lanes = 32, together = 16, most_runs = penalised ? 256 : 512;
+    static constexpr int bins = 512, few = threads;
     /// Weights e^z that top-p counts are whole numbers of 2^-44, so that their sums do not depend on an order.
     static constexpr double unit = 17592186044416.0;
     static constexpr std::int64_t most_penalised = 262144;
@@ -79,6 +89,8 @@ public:
         union {
             WeightSum full[threads];
             Found found;
+            double run_top[most_runs];
+            Range range[threads];
         };
         unsigned seen[penalised ? most_penalised / 32 : 1];
         std::int64_t low, high;
@@ -133,9 +145,10 @@ public:
         }
         if (generation.top_p < 1.0) {
             const double wanted = math::max(1.0, std::ceil(generation.top_p * mass * unit));
+            const double bound = below_mass_of_runs(block, shared, row, wanted / unit, top_k.value);
             top_p = filter(
                 block, shared, row, [&](double z, std::int64_t i) { return top_k.keeps(z, i) && fixed(z) > 0; },
-                [](double z) { return fixed(z); }, static_cast<unsigned long long>(wanted), top_k.value);
+                [](double z) { return fixed(z); }, static_cast<unsigned long long>(wanted), bound);
         }
         if (generation.min_p > 0.0) lowest = std::log(generation.min_p);
         if (generation.top_p < 1.0 || generation.min_p > 0.0)
@@ -363,8 +376,10 @@ private:
     template <class Block>
     ROARS_FN void clear_bins(Block& block, Shared& shared) const {
         block.each([&](int thread) {
-            shared.found.mass[thread] = 0;
-            shared.found.members[thread] = 0;
+            for (int bin = thread; bin < bins; bin += threads) {
+                shared.found.mass[bin] = 0;
+                shared.found.members[bin] = 0;
+            }
         });
     }
     /// The first bin at which `above` and the mass of the bins reach what is wanted, -1 if none does; shared.above is
@@ -392,6 +407,30 @@ private:
         });
         const int bin = bin_that_reaches(block, shared, 0, wanted);
         return bin < 0 ? -infinity : by.floor(bin);
+    }
+    /// A z above which lies `wanted` of the mass that run_mass counts, of which nothing is below `low`; at least `low`.
+    /// Of a run of n tokens at least its largest weight lies above z, and at least its mass less n e^z.
+    template <class Block>
+    ROARS_FN double below_mass_of_runs(Block& block, Shared& shared, const Row& row, double wanted, double low) const {
+        constexpr double step = 0.125, rounding = 1e-6;  // also of whole numbers: n / 2 of 2^-44
+        block.each([&](int thread) {
+            for (int run = thread; run < row.runs; run += threads) {
+                const double z = row.scaled(shared.run_max[run]);
+                shared.run_top[run] = z > low ? math::exp(z) : 0.0;
+            }
+        });
+        block.each([&](int thread) {
+            const double z = -step * (thread + 1), weight = math::exp(z),
+                         most = static_cast<double>(row.run_size) * weight;
+            double above = 0.0;
+            for (int run = 0; run < row.runs; ++run) {
+                const double top = shared.run_top[run];
+                above += math::max(top >= weight ? top : 0.0, shared.run_mass[run] - most);
+            }
+            shared.real[thread] = above >= wanted * (1.0 + rounding) + rounding ? z : -infinity;
+        });
+        reduce(block, shared.real, Largest{});
+        return math::max(low, block.read(shared.real[0]));
     }
     /// visit(i, z) for all tokens of finite z in [low, high], by any thread. Runs that lie below are not read.
     template <class Block, class Visit>
@@ -452,25 +491,26 @@ private:
                 });
                 return last_of_few(block, shared, above, wanted);
             }
-            const double highest = extreme(block, shared, visit_bin, -infinity, Largest{});
-            const double lowest = extreme(block, shared, visit_bin, infinity, Least{});
-            if (lowest == highest) {
-                const unsigned long long each = weight(lowest), ties = (wanted - above + each - 1) / each;
-                auto equal = [&](std::int64_t i, double z) { return z == lowest && allowed(z, i) ? 1.0 : 0.0; };
-                weigh(block, shared, row, lowest, equal);
-                return {lowest, find(block, shared, row, static_cast<double>(ties) - 1.0, equal)};
+            const Range range = range_of(block, shared, visit_bin);
+            low = range.low;
+            high = range.high;
+            if (low == high) {
+                const unsigned long long each = weight(low), ties = (wanted - above + each - 1) / each;
+                auto equal = [&](std::int64_t i, double z) { return z == low && allowed(z, i) ? 1.0 : 0.0; };
+                weigh(block, shared, row, low, equal);
+                return {low, find(block, shared, row, static_cast<double>(ties) - 1.0, equal)};
             }
-            low = lowest;
-            high = highest;
         }
     }
-    /// Of the values of a bin the largest or the least.
-    template <class Block, class VisitBin, class Combine>
-    ROARS_FN double extreme(Block& block, Shared& shared, VisitBin visit_bin, double none, Combine combine) const {
-        block.each([&](int thread) { shared.real[thread] = none; });
-        visit_bin([&](int thread, std::int64_t, double z) { shared.real[thread] = combine(shared.real[thread], z); });
-        reduce(block, shared.real, combine);
-        return block.read(shared.real[0]);
+    /// The least and the largest value of a bin.
+    template <class Block, class VisitBin>
+    ROARS_FN Range range_of(Block& block, Shared& shared, VisitBin visit_bin) const {
+        block.each([&](int thread) { shared.range[thread] = {infinity, -infinity}; });
+        visit_bin([&](int thread, std::int64_t, double z) {
+            shared.range[thread] = JoinRanges{}(shared.range[thread], {z, z});
+        });
+        reduce(block, shared.range, JoinRanges{});
+        return block.read(shared.range[0]);
     }
     /// The collected one with which, behind those that come first, `wanted` is reached.
     template <class Block>
