@@ -1,5 +1,6 @@
 #include "tabular_tasks.hpp"
 
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -36,11 +37,13 @@ TabularWork work_on(const Request& request) {
 }  // namespace
 
 TabularWork tabular_work(const Request& request) {
-    if (request.task == "bandit") return work_on<tasks::BanditPrompts>(request);
-    if (request.task == "chain") return work_on<tasks::Chain>(request);
-    if (request.task == "digits") return work_on<tasks::DigitChain>(request);
-    if (request.task == "factorised") return work_on<tasks::FactorisedTargets>(request);
-    return work_on<tasks::StopTime>(request);
+    std::optional<TabularWork> work;
+    std::apply(
+        [&]<class... Named>(const Named&... each) {
+            ((each.name == request.task ? void(work = work_on<typename Named::Task>(request)) : void()), ...);
+        },
+        tabular_tasks);
+    return std::move(work).value();
 }
 
 void use_one_thread() {

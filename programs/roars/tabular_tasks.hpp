@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -14,15 +16,35 @@
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/stop_time.hpp"
+#include "roars/tasks/tool_questions.hpp"
 #include "roars/train/tabular_learner.hpp"
 #include "session.hpp"
 
 namespace roars::program {
 
-/// Any of the tabular tasks behind one type, so that a method is compiled once for all of them.
+/// A task and its name on the command line.
+template <class Task_>
+struct NamedTask {
+    using Task = Task_;
+    std::string_view name;
+};
+inline constexpr std::tuple tabular_tasks{
+    NamedTask<tasks::BanditPrompts>{"bandit"}, NamedTask<tasks::Chain>{"chain"},
+    NamedTask<tasks::DigitChain>{"digits"},    NamedTask<tasks::FactorisedTargets>{"factorised"},
+    NamedTask<tasks::StopTime>{"stop-time"},   NamedTask<tasks::ToolQuestions>{"tool-questions"},
+};
+template <class>
+struct OneOf;
+template <class... Named>
+struct OneOf<const std::tuple<Named...>> {
+    using Which = std::variant<typename Named::Task...>;
+    using Told = unite_t<tasks::told_by<typename Named::Task>...>;
+};
+
+/// Any of the tabular tasks behind one type, so that a method is compiled once for all of them. It tells whatever one
+/// of them does: add_tabular() keeps a method from a task that lacks what it asks for.
 class AnyTabularTask {
-    using Which =
-        std::variant<tasks::BanditPrompts, tasks::Chain, tasks::DigitChain, tasks::FactorisedTargets, tasks::StopTime>;
+    using Which = OneOf<decltype(tabular_tasks)>::Which;
     Which task_;
 
     template <class Question>
@@ -31,6 +53,7 @@ class AnyTabularTask {
     }
 
 public:
+    using gives = OneOf<decltype(tabular_tasks)>::Told;
     explicit AnyTabularTask(Which task) : task_(std::move(task)) {}
 
     std::int64_t prompts() const {
@@ -68,6 +91,19 @@ public:
     }
     double outcome(std::int64_t prompt, std::int64_t state, RandomStream& noise) const {
         return ask([&](auto& t) { return t.outcome(prompt, state, noise); });
+    }
+    bool observation(std::int64_t prompt, std::int64_t state) const {
+        return ask([=](auto& t) { return tasks::is_observation(t, prompt, state); });
+    }
+    template <class Column>
+    double tell(Column column, std::int64_t prompt, std::span<const std::int32_t> actions, std::int64_t k,
+                RandomStream& noise) const {
+        return ask([&]<class Task>(const Task& t) -> double {
+            if constexpr (contains_v<Column, tasks::told_by<Task>>)
+                return t.tell(column, prompt, actions, k, noise);
+            else
+                throw Error("the task tells no column '" + std::string(Column::name) + "'");
+        });
     }
     std::int32_t answer(std::int64_t prompt, std::span<const std::int32_t> actions) const {
         return ask([=](auto& t) { return t.answer(prompt, actions); });

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -15,7 +16,6 @@
 
 namespace roars::program {
 
-inline constexpr std::string_view tabular_task_names[] = {"bandit", "chain", "digits", "factorised", "stop-time"};
 template <class Method>
 using AnyTabularLearner = train::TabularLearner<AnyTabularTask, float, contains_v<col::value, typename Method::Inputs>>;
 
@@ -40,7 +40,7 @@ Method tabular_settings(Method method, const AnyTabularTask& task) {
     return method;
 }
 
-/// roars train --method NAME --task bandit, chain, digits, factorised or stop-time.
+/// roars train --method NAME --task, one of tabular_tasks.
 template <class Method>
 int train_tabular(const methods::Facts& facts, const Request& request) {
     use_one_thread();
@@ -77,7 +77,14 @@ void add_tabular(Programs& programs) {
     auto add = [&]<class Entry>(const Entry& entry) {
         Program program = program_of<typename Entry::Method, AnyTabularLearner<typename Entry::Method>>(
             []<class Fitting>(const Fitting*) { return train_tabular<Fitting>; });
-        for (std::string_view task : tabular_task_names) add_program(programs, task, {entry.facts.name}, program);
+        auto add_to = [&]<class Named>(const Named& task) {
+            using Untold = minus_t<common_t<typename Entry::Method::Inputs, gives_of<AnyTabularTask>>,
+                                   tasks::told_by<typename Named::Task>>;
+            Program here = program;
+            if (program.train && Untold::size > 0) here = {nullptr, column_names(Untold{})};
+            add_program(programs, task.name, {entry.facts.name}, here);
+        };
+        std::apply([&](const auto&... task) { (add_to(task), ...); }, tabular_tasks);
     };
     [&]<std::size_t... index>(std::index_sequence<index...>) {
         auto one = [&]<std::size_t number>(std::integral_constant<std::size_t, number>) {

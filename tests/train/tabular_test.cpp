@@ -11,6 +11,7 @@
 #include "roars/methods/rloo.hpp"
 #include "roars/methods/supervised.hpp"
 #include "roars/regularizer/sum.hpp"
+#include "roars/reward/over_turns.hpp"
 #include "roars/tasks/bandit_prompts.hpp"
 #include "roars/tasks/chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
@@ -339,6 +340,92 @@ TEST(TabularLearner, LearnsDemonstrations) {
     }
     roars::Run run{host};
     EXPECT_GT(learner.evaluate(run).success, 0.99);
+}
+
+/// Draws (action 0) a card or stops (action 1), three times at most; the environment says whether the card is good (1)
+/// or bad (0). Right if the last card is good.
+struct Cards {
+    using gives = columns<col::tool_calls, col::turn_outcome>;
+    std::vector<double> logits{0, 0, 0, 1, 0, 0, 0, 1};
+
+    std::int64_t prompts() const { return 1; }
+    std::int64_t rows() const { return 4; }
+    std::int64_t actions() const { return 2; }
+    std::int64_t states() const { return 16; }
+    std::int64_t longest_answer() const { return 6; }
+    std::span<const double> start_logits() const { return logits; }
+    // State 4 n + k: n cards; k = 0: bad or none, 1: good, 2: a card is being looked at; 3: bad, and 12 + k: ended.
+    std::int64_t start(std::int64_t) const { return 0; }
+    std::int64_t row(std::int64_t, std::int64_t s) const { return s >= 12 ? -1 : s % 4 == 2 ? 3 : s % 4; }
+    bool observation(std::int64_t, std::int64_t s) const { return s < 12 && s % 4 == 2; }
+    std::int64_t next(std::int64_t, std::int64_t s, std::int64_t a) const {
+        if (s % 4 == 2) return 4 * (s / 4 + 1) + a;
+        return a == 1 ? 14 + s % 2 : 4 * (s / 4) + 2;
+    }
+    bool truncated(std::int64_t, std::int64_t s) const { return s < 14; }
+    double success(std::int64_t, std::int64_t s) const { return s % 2 == 1 ? 1 : 0; }
+    double outcome(std::int64_t p, std::int64_t s, RandomStream&) const { return success(p, s); }
+    std::int32_t answer(std::int64_t, std::span<const std::int32_t>) const { return 0; }
+    std::vector<std::int32_t> solution(std::int64_t) const { return {0, 1, 1}; }
+    double tell(col::tool_calls, std::int64_t, std::span<const std::int32_t> actions, std::int64_t,
+                RandomStream&) const {
+        return double(actions.size() / 2);
+    }
+    /// The card that the turn drew; -1 where it stopped.
+    double tell(col::turn_outcome, std::int64_t, std::span<const std::int32_t> actions, std::int64_t turn,
+                RandomStream&) const {
+        return std::size_t(2 * turn + 1) < actions.size() ? double(actions[std::size_t(2 * turn + 1)]) : -1.0;
+    }
+};
+static_assert(tasks::TabularTask<Cards>);
+
+template <class Reward>
+using OfCards = Algorithm<sampler::Groups, Reward, advantage::GroupZScore, regularizer::EntropyBonus,
+                          optimizer::PolicyGradient<surrogate::Clip, aggregate::TokenMean, step::AdamW>>;
+
+/// Observations are masked, belong to the turn before them, and their rows never move.
+TEST(TabularLearner, ObservationsAreTheEnvironments) {
+    using ByTurns = OfCards<reward::OverTurns<reward::over::Mean>>;
+    using ByVerdict = OfCards<reward::Verified>;
+    const ByTurns by_turns{.sampler = {.prompts = 4, .group_size = 256}};
+    const ByVerdict by_verdict{.sampler = {.prompts = 4, .group_size = 16},
+                               .optimizer = {.step = {.learning_rate = 0.1, .weight_decay = 0}}};
+    Cards task;
+    TabularLearner<Cards> learner(task);
+    backend::Host host;
+    roars::Run run{host, Random(5)};
+    ByTurns::State state;
+    auto batch = collected(by_turns, run, state, learner);
+    ASSERT_EQ(batch.sequences(), 1024);
+    std::int64_t good = 0, seen = 0;
+    for (std::int64_t i = 0; i < batch.sequences(); ++i) {
+        const std::int64_t first = batch.token_offsets()[std::size_t(i)],
+                           last = batch.token_offsets()[std::size_t(i) + 1];
+        const std::int64_t begin = batch[col::turn_owner{}][std::size_t(i)],
+                           end = batch[col::turn_owner{}][std::size_t(i) + 1];
+        ASSERT_EQ(end - begin, (last - first + 1) / 2);
+        for (std::int64_t t = first; t < last; ++t) {
+            ASSERT_EQ(batch[col::mask{}][std::size_t(t)], (t - first) % 2 == 0 ? 1 : 0);
+            if ((t - first) % 2 == 0) continue;
+            ++seen;
+            good += batch[col::token{}][std::size_t(t)];
+            ASSERT_EQ(batch[col::turn_outcome{}][std::size_t(begin + (t - first) / 2)],
+                      batch[col::token{}][std::size_t(t)]);
+        }
+        for (std::int64_t k = begin; k < end; ++k)
+            ASSERT_EQ(batch[col::turns{}][std::size_t(k)], first + 2 * (k - begin));
+    }
+    ASSERT_EQ(batch[col::turns{}].back(), batch.tokens());
+    EXPECT_NEAR(double(good) / double(seen), 1 / (1 + std::exp(-1.0)), 0.04);
+    train::Trainer<ByVerdict, TabularLearner<Cards>> trainer(by_verdict, learner);
+    const double before = learner.evaluate(run).success;
+    for (std::uint32_t i = 0; i < 60; ++i) {
+        roars::Run each{host, Random(5).at(i)};
+        trainer.iterate(each);
+    }
+    EXPECT_GT(learner.evaluate(run).success, before + 0.2);
+    EXPECT_EQ(learner.policy().logits(3)[0], 0.0f);
+    EXPECT_EQ(learner.policy().logits(3)[1], 1.0f);
 }
 
 }  // namespace

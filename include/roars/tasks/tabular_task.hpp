@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "roars/columns.hpp"
 #include "roars/error.hpp"
 #include "roars/random.hpp"
 
@@ -41,6 +42,21 @@ concept TabularTask = requires(const T& task, std::int64_t prompt, std::int64_t 
     { task.answer(prompt, actions) } -> std::convertible_to<std::int32_t>;  // equal answers, equal numbers
     { task.solution(prompt) } -> std::convertible_to<std::vector<std::int32_t>>;
 };
+
+/// Whether the environment writes the token in this state: an observation, the answer of a tool. It is drawn from its
+/// row like any other, is not the policy's (mask 0) and never learns. A task without observations need not say so.
+template <class Task>
+bool is_observation(const Task& task, std::int64_t prompt, std::int64_t state) {
+    if constexpr (requires { task.observation(prompt, state); })
+        return task.observation(prompt, state);
+    else
+        return false;
+}
+
+/// The columns that a task brings beside those of every tabular task, `using gives = columns<...>`, each told by
+///     double tell(Column, prompt, actions, k, noise): of an answer (k = 0), or of its turn or token number k.
+template <class Task>
+using told_by = gives_of<Task>;
 
 /// What a policy is worth, without sampling.
 struct ExactScore {
@@ -82,13 +98,31 @@ double softmax(std::span<const Real> logits, std::span<double> probability) {
 /// 1 - (1 - p)^samples: an event of probability p at least once.
 inline double at_least_once(double p, double samples) { return p >= 1 ? 1.0 : -std::expm1(samples * std::log1p(-p)); }
 
+/// One pass over the states of a prompt: reach(start) = 1 and reach(next(s, a)) += reach(s) p(a) of
+/// p = choose(state, row, reach), [actions], where an answer goes on; end(state, reach) of all in which one has ended.
+template <TabularTask Task, class Choose, class End>
+void walk(const Task& task, std::int64_t prompt, Choose&& choose, End&& end) {
+    std::vector<double> reach(static_cast<std::size_t>(task.states()));
+    reach[static_cast<std::size_t>(task.start(prompt))] = 1;
+    for (std::int64_t state = 0; state < task.states(); ++state) {
+        const double here = reach[static_cast<std::size_t>(state)];
+        const std::int64_t row = task.row(prompt, state);
+        if (row < 0) end(state, here);
+        if (row < 0 || here == 0) continue;
+        std::span<const double> probability = choose(state, row, here);
+        for (std::size_t a = 0; a < probability.size(); ++a)
+            if (probability[a] > 0)
+                reach[static_cast<std::size_t>(task.next(prompt, state, std::int64_t(a)))] += here * probability[a];
+    }
+}
+
 }  // namespace detail
 
 /// One prompt under the policy softmax(logits): one pass over its states,
 ///     reach(start) = 1,   reach(next(s, a)) += reach(s) p(a | row(s)),
 ///     success = sum over endings e of reach(e) success(e),   pass = 1 - (1 - success)^samples,
 ///     coverage = mean over endings with success(e) > 0 of 1 - (1 - reach(e) success(e))^samples,
-///     entropy = sum over the others of reach(s) H(row(s)),   length = their sum of reach(s).
+///     entropy = sum over the others of reach(s) H(row(s)),   length = their sum of reach(s), observations left out.
 /// Shapes: logits [rows x actions]. Errors: a table or a prompt that is not the task's, samples below 1.
 template <TabularTask Task, class Real>
 ExactScore exact_score(const Task& task, std::span<const Real> logits, std::int64_t prompt, std::int64_t samples = 64) {
@@ -101,30 +135,27 @@ ExactScore exact_score(const Task& task, std::span<const Real> logits, std::int6
         return "exact score: prompt " + std::to_string(prompt) + " and " + std::to_string(samples) +
                " samples, expected a prompt from 0 to " + std::to_string(task.prompts() - 1) + " and at least 1 sample";
     });
-    std::vector<double> reach(static_cast<std::size_t>(task.states())), probability(actions);
-    reach[static_cast<std::size_t>(task.start(prompt))] = 1;
+    std::vector<double> probability(actions);
     ExactScore score;
     std::int64_t right_endings = 0;
-    for (std::int64_t state = 0; state < task.states(); ++state) {
-        const double here = reach[static_cast<std::size_t>(state)];
-        const std::int64_t row = task.row(prompt, state);
-        if (row < 0) {
-            const double right = here * task.success(prompt, state);
-            score.success += right;
-            if (task.success(prompt, state) > 0) {
-                ++right_endings;
-                score.coverage += detail::at_least_once(right, double(samples));
-            }
-            if (task.truncated(prompt, state)) score.truncated += here;
-        } else if (here > 0) {
+    auto choose = [&](std::int64_t state, std::int64_t row, double here) {
+        auto logits_here = logits.subspan(static_cast<std::size_t>(row) * actions, actions);
+        const double entropy = detail::softmax(logits_here, std::span<double>(probability));
+        if (!is_observation(task, prompt, state)) {
             score.length += here;
-            auto logits_here = logits.subspan(static_cast<std::size_t>(row) * actions, actions);
-            score.entropy += here * detail::softmax(logits_here, std::span<double>(probability));
-            for (std::size_t a = 0; a < actions; ++a)
-                if (probability[a] > 0)
-                    reach[static_cast<std::size_t>(task.next(prompt, state, std::int64_t(a)))] += here * probability[a];
+            score.entropy += here * entropy;
         }
-    }
+        return std::span<const double>(probability);
+    };
+    detail::walk(task, prompt, choose, [&](std::int64_t state, double here) {
+        const double right = here * task.success(prompt, state);
+        score.success += right;
+        if (task.success(prompt, state) > 0) {
+            ++right_endings;
+            score.coverage += detail::at_least_once(right, double(samples));
+        }
+        if (task.truncated(prompt, state)) score.truncated += here;
+    });
     if (right_endings > 0) score.coverage /= double(right_endings);
     score.pass = detail::at_least_once(score.success, double(samples));
     return score;
@@ -143,22 +174,18 @@ double exact_divergence(const Task& task, std::span<const Real> logits, std::spa
                " logits, prompt " + std::to_string(prompt) + ", expected " + std::to_string(size) +
                " of each and a prompt from 0 to " + std::to_string(task.prompts() - 1);
     });
-    std::vector<double> reach(static_cast<std::size_t>(task.states())), p(actions), q(actions);
-    reach[static_cast<std::size_t>(task.start(prompt))] = 1;
+    std::vector<double> p(actions), q(actions);
     double divergence = 0;
-    for (std::int64_t state = 0; state < task.states(); ++state) {
-        const double here = reach[static_cast<std::size_t>(state)];
-        const std::int64_t row = task.row(prompt, state);
-        if (row < 0 || here == 0) continue;
+    auto choose = [&](std::int64_t state, std::int64_t row, double here) {
         const auto first = static_cast<std::size_t>(row) * actions;
         detail::softmax(logits.subspan(first, actions), std::span<double>(p));
+        if (is_observation(task, prompt, state)) return std::span<const double>(p);
         detail::softmax(reference.subspan(first, actions), std::span<double>(q));
-        for (std::size_t a = 0; a < actions; ++a) {
-            if (p[a] == 0) continue;
-            divergence += here * p[a] * std::log(p[a] / q[a]);
-            reach[static_cast<std::size_t>(task.next(prompt, state, std::int64_t(a)))] += here * p[a];
-        }
-    }
+        for (std::size_t a = 0; a < actions; ++a)
+            if (p[a] > 0) divergence += here * p[a] * std::log(p[a] / q[a]);
+        return std::span<const double>(p);
+    };
+    detail::walk(task, prompt, choose, [](std::int64_t, double) {});
     return divergence;
 }
 template <TabularTask Task, class Real>
@@ -167,6 +194,27 @@ double mean_exact_divergence(const Task& task, std::span<const Real> logits, std
     for (std::int64_t prompt = 0; prompt < task.prompts(); ++prompt)
         sum += exact_divergence(task, logits, reference, prompt) / double(task.prompts());
     return sum;
+}
+
+/// Probability of a right answer where the policy takes its likeliest action everywhere: of equal ones the first.
+template <TabularTask Task, class Real>
+double greedy_success(const Task& task, std::span<const Real> logits, std::int64_t prompt) {
+    const auto actions = static_cast<std::size_t>(task.actions());
+    std::vector<double> probability(actions);
+    double success = 0;
+    auto choose = [&](std::int64_t state, std::int64_t row, double) {
+        auto here = logits.subspan(static_cast<std::size_t>(row) * actions, actions);
+        if (is_observation(task, prompt, state)) {
+            detail::softmax(here, std::span<double>(probability));
+        } else {
+            std::fill(probability.begin(), probability.end(), 0.0);
+            probability[std::size_t(std::max_element(here.begin(), here.end()) - here.begin())] = 1;
+        }
+        return std::span<const double>(probability);
+    };
+    detail::walk(task, prompt, choose,
+                 [&](std::int64_t state, double here) { success += here * task.success(prompt, state); });
+    return success;
 }
 
 /// The mean over prompts [first, last); over all of them without any.

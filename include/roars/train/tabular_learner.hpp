@@ -27,17 +27,19 @@ ROARS_FIELDS(TabularSettings, in_turn, coverage_samples, flipped_pairs)
 
 /// A table of logits at work on a small task: rolls out, demonstrates, fills the columns that an actor brings, turns an
 /// objective into gradients, and measures itself exactly. With `value_head` each row has a value too, of the state
-/// before the token; without, an algorithm that asks for `value` does not compile. Real is float where a step rule
-/// trains the table; in double, accumulate() gives gradients to check against.
+/// before the token; without, an algorithm that asks for `value` does not compile. A token of the policy begins a turn,
+/// to which the observations behind it belong. Real is float where a step rule trains the table; in double,
+/// accumulate() gives gradients to check against.
 template <tasks::TabularTask Task, class Real_ = float, bool value_head = false>
 class TabularLearner {
 public:
     using Real = Real_;
-    using gives = unite_t<
-        columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour, col::logp_ref,
-                col::entropy, col::sum_pi_squared, col::external, col::outcome, col::truncated, col::format,
-                col::verifiable, col::answer, col::prompt, col::greedy_outcome, col::chosen, col::mismatched>,
-        std::conditional_t<value_head, columns<col::value, col::value_old>, columns<>>>;
+    using gives =
+        unite_t<columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour,
+                        col::logp_ref, col::entropy, col::sum_pi_squared, col::external, col::outcome, col::truncated,
+                        col::format, col::verifiable, col::answer, col::prompt, col::greedy_outcome, col::chosen,
+                        col::mismatched, col::turns, col::turn_owner>,
+                tasks::told_by<Task>, std::conditional_t<value_head, columns<col::value, col::value_old>, columns<>>>;
     /// What it needs in any batch of its own.
     using keeps = columns<col::token, col::mask, col::prompt, col::logp>;
 
@@ -332,47 +334,86 @@ private:
             if constexpr (BatchType::template has<col::answer>)
                 batch[col::answer{}][i] = task_->answer(prompt, answer.actions);
         }
-        std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), Real(1));
+        mark_observations(batch);
         return batch;
     }
+    /// The mask, and where a turn begins.
+    template <class BatchType>
+    void mark_observations(BatchType& batch) const {
+        std::vector<std::int64_t> turns, owners{0};
+        each_token(batch, [&](std::size_t i, std::int64_t state, std::size_t t) {
+            const bool own = !tasks::is_observation(*task_, batch[col::prompt{}][i], state);
+            batch[col::mask{}][t] = own ? Real(1) : Real(0);
+            owners.resize(i + 1, std::ssize(turns));
+            if (own || std::int64_t(t) == batch.token_offsets()[i]) turns.push_back(std::int64_t(t));
+        });
+        owners.resize(static_cast<std::size_t>(batch.sequences()) + 1, std::ssize(turns));
+        turns.push_back(batch.tokens());
+        if constexpr (BatchType::template has<col::turns>) {
+            batch.set_offsets(col::turns{}, turns);
+            batch.set_offsets(col::turn_owner{}, owners);
+        }
+    }
 
-    /// The verdicts, each with random numbers of its rollout; and what the greedy answers are worth.
+    /// The verdicts and what else the task tells, each with random numbers of its rollout; and what the greedy answers
+    /// are worth.
     template <class RunType, class BatchType>
     void fill_outcomes(RunType& run, BatchType& batch, const std::vector<Answer>& answers) {
         const Random random = run.random.of(Purpose::noise);
         for (std::size_t i = 0; i < answers.size(); ++i) {
             const std::int64_t prompt = batch[col::prompt{}][i];
             auto rollout = static_cast<std::uint64_t>(position.rollouts) + i;
-            if constexpr (BatchType::template has<col::outcome>) {
-                constexpr std::uint64_t apart = 256;  // random numbers that a verdict may take
-                RandomStream noise(random.at(0), rollout * apart);
+            constexpr std::uint64_t apart = 256;  // random numbers that a rollout may take
+            RandomStream noise(random.at(0), rollout * apart);
+            if constexpr (BatchType::template has<col::outcome>)
                 batch[col::outcome{}][i] = static_cast<Real>(task_->outcome(prompt, answers[i].state, noise));
-            }
+            for_each_column(tasks::told_by<Task>{}, [&](auto column) {
+                if constexpr (BatchType::template has<decltype(column)>) fill_told(batch, column, i, noise);
+            });
             if constexpr (BatchType::template has<col::greedy_outcome>)
-                batch[col::greedy_outcome{}][i] = static_cast<Real>(greedy_success(prompt));
+                batch[col::greedy_outcome{}][i] =
+                    static_cast<Real>(tasks::greedy_success(*task_, policy_.logits(), prompt));
         }
     }
-    double greedy_success(std::int64_t prompt) const {
-        std::int64_t state = task_->start(prompt);
-        for (std::int64_t row; (row = task_->row(prompt, state)) >= 0;) {
-            std::span<const Real> logits = policy_.logits(row);
-            state = task_->next(prompt, state, std::max_element(logits.begin(), logits.end()) - logits.begin());
+    template <class BatchType, class Column>
+    void fill_told(BatchType& batch, Column column, std::size_t i, RandomStream& noise) const {
+        static_assert(Column::extent != Extent::group && Column::extent != Extent::batch,
+                      "roars: a task tells columns of sequences, turns and tokens");
+        const auto first = static_cast<std::size_t>(batch.token_offsets()[i]);
+        const auto last = static_cast<std::size_t>(batch.token_offsets()[i + 1]);
+        std::span<const std::int32_t> actions = batch[col::token{}].subspan(first, last - first);
+        std::size_t begin = i, count = 1;
+        if constexpr (Column::extent == Extent::token) {
+            begin = first;
+            count = last - first;
+        } else if constexpr (Column::extent == Extent::turn) {
+            begin = static_cast<std::size_t>(batch[col::turn_owner{}][i]);
+            count = static_cast<std::size_t>(batch[col::turn_owner{}][i + 1]) - begin;
         }
-        return task_->success(prompt, state);
+        for (std::size_t k = 0; k < count; ++k)
+            batch[column][begin + k] = static_cast<value_of<Column, Real>>(
+                task_->tell(column, batch[col::prompt{}][i], actions, std::int64_t(k), noise));
     }
 
-    /// The row of the table that each token was chosen from: the walk of its answer again.
-    template <class BatchType>
-    void find_rows(const BatchType& batch) {
-        rows_.clear();
+    /// visit(sequence, state, token) along every answer: the walk again.
+    template <class BatchType, class Visit>
+    void each_token(const BatchType& batch, Visit&& visit) const {
         for (std::size_t i = 0; i < static_cast<std::size_t>(batch.sequences()); ++i) {
             const std::int64_t prompt = batch[col::prompt{}][i];
             std::int64_t state = task_->start(prompt);
             for (std::int64_t t = batch.token_offsets()[i]; t < batch.token_offsets()[i + 1]; ++t) {
-                rows_.push_back(task_->row(prompt, state));
+                visit(i, state, static_cast<std::size_t>(t));
                 state = task_->next(prompt, state, batch[col::token{}][static_cast<std::size_t>(t)]);
             }
         }
+    }
+    /// The row of the table that each token was chosen from.
+    template <class BatchType>
+    void find_rows(const BatchType& batch) {
+        rows_.clear();
+        each_token(batch, [&](std::size_t i, std::int64_t state, std::size_t) {
+            rows_.push_back(task_->row(batch[col::prompt{}][i], state));
+        });
     }
     template <class BatchType>
     void read_values(BatchType& batch) const {
