@@ -56,6 +56,7 @@
 #include "roars/regularizer/adaptive.hpp"
 #include "roars/regularizer/kl.hpp"
 #include "roars/regularizer/kl_hinge.hpp"
+#include "roars/regularizer/selective_loss_mask.hpp"
 #include "roars/regularizer/tuned_weight.hpp"
 #include "roars/reward/combine.hpp"
 #include "roars/reward/format.hpp"
@@ -63,6 +64,7 @@
 #include "roars/reward/model_score.hpp"
 #include "roars/reward/on_last_token.hpp"
 #include "roars/reward/outcome.hpp"
+#include "roars/reward/reasoning_cost.hpp"
 #include "roars/reward/repetition.hpp"
 #include "roars/reward/running.hpp"
 #include "roars/reward/truncated.hpp"
@@ -402,6 +404,7 @@ void add_all() {
     for_types(Corrections{}, []<class T>(T) { add("correction/" + name_of<T>(), correction_of<T>); });
     add("correction/effective_sample_size", sample_size);
     add("penalty/KlInReward", correction_of<regularizer::KlInReward>);
+    add("penalty/SelectiveLossMask", correction_of<regularizer::SelectiveLossMask>);
     for_types(TwoPhase{}, []<class T>(T) {
         add("surrogate/" + name_of<T>(), [](benchmark::State& state) { whole_objective(state, OfGroups<T>{}, 8); });
     });
@@ -461,6 +464,7 @@ void add_all() {
     reward("Gate<Format, Verified>", reward::Gate<reward::Format, reward::Verified>{});
     reward("ReplaceTruncated<Verified>", reward::ReplaceTruncated<reward::Verified>{});
     reward("ScaleTruncated<Verified>", reward::ScaleTruncated<reward::Verified>{});
+    reward("ReasoningCost<Verified>", reward::ReasoningCost<reward::Verified>{});
     reward("Then<Verified, RunningNormalise>", reward::Then<reward::Verified, reward::RunningNormalise>{});
     reward("Then<Verified, Repetition>", reward::Then<reward::Verified, reward::Repetition>{});
     add("target/NStep", [](benchmark::State& state) { target_of(state, critic::NStep{}); });

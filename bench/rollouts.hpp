@@ -56,6 +56,9 @@ BatchType rollouts(std::int64_t sequences, std::int64_t length) {
     flags(col::truncated{}, 27, 0.1);
     flags(col::verifiable{}, 28, 0.9);
     flags(col::answer{}, 29, 0.5);
+    flags(col::reasoned{}, 32, 0.5);
+    flags(col::needs_reasoning{}, 33, 0.5);
+    flags(col::decision{}, 34, 0.01);
     if constexpr (BatchType::template has<col::chosen>)
         for (std::size_t i = 0; i < batch[col::chosen{}].size(); i += 2) batch[col::chosen{}][i] = 1;
     flags(col::mask{}, 10, 0.9);

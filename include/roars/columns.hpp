@@ -122,15 +122,18 @@ ROARS_COLUMN(next_value, token, actor, real);      ///< the critic's estimate of
 ROARS_COLUMN(q, token, actor, real);               ///< action value of (state, action)
 ROARS_COLUMN(external, token, task, real);         ///< 1 = not written by this policy (a hint, a given solution)
 ROARS_COLUMN(planning, token, task, real);         ///< 1 = says what to do next, 0 = does it
+ROARS_COLUMN(decision, token, task, real);         ///< 1 = the token that decides whether to reason
 
 // What the task says of an answer.
-ROARS_COLUMN(outcome, sequence, task, real);         ///< raw verdict or score of the task, before any shaping
-ROARS_COLUMN(truncated, sequence, task, real);       ///< 1 = cut by the length limit
-ROARS_COLUMN(format, sequence, task, real);          ///< 1 = has the form that was asked for
-ROARS_COLUMN(verifiable, sequence, task, real);      ///< 1 = the task could judge the answer, 0 = it has no verdict
-ROARS_COLUMN(answer, sequence, task, index);         ///< identifier of the final answer: equal answers, equal numbers
-ROARS_COLUMN(prompt, sequence, task, index);         ///< identifier of the prompt
-ROARS_COLUMN(greedy_outcome, sequence, task, real);  ///< outcome of the greedy answer to the same prompt
+ROARS_COLUMN(outcome, sequence, task, real);          ///< raw verdict or score of the task, before any shaping
+ROARS_COLUMN(truncated, sequence, task, real);        ///< 1 = cut by the length limit
+ROARS_COLUMN(format, sequence, task, real);           ///< 1 = has the form that was asked for
+ROARS_COLUMN(reasoned, sequence, task, real);         ///< 1 = it has a reasoning that is not empty
+ROARS_COLUMN(needs_reasoning, sequence, task, real);  ///< 1 = the prompt is one that should be reasoned about
+ROARS_COLUMN(verifiable, sequence, task, real);       ///< 1 = the task could judge the answer, 0 = it has no verdict
+ROARS_COLUMN(answer, sequence, task, index);          ///< identifier of the final answer: equal answers, equal numbers
+ROARS_COLUMN(prompt, sequence, task, index);          ///< identifier of the prompt
+ROARS_COLUMN(greedy_outcome, sequence, task, real);   ///< outcome of the greedy answer to the same prompt
 ROARS_COLUMN(chosen, sequence, task, real);  ///< 1 = the preferred one of a pair or a desirable answer, 0 = the other
 ROARS_COLUMN(mismatched, sequence, task, real);  ///< 1 = an answer to another prompt: it measures, and is never learnt
 ROARS_COLUMN(preference, sequence, task,

@@ -70,6 +70,7 @@
 #include "roars/metrics/groups.hpp"
 #include "roars/metrics/importance_sampling.hpp"
 #include "roars/metrics/policy_evaluation.hpp"
+#include "roars/metrics/reasoning.hpp"
 #include "roars/metrics/sample_efficiency.hpp"
 #include "roars/metrics/text_overlap.hpp"
 #include "roars/networks/implicit_quantiles.hpp"

@@ -17,6 +17,7 @@
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/tool_questions.hpp"
+#include "roars/tasks/when_to_reason.hpp"
 #include "roars/train/tabular_learner.hpp"
 #include "session.hpp"
 
@@ -29,9 +30,10 @@ struct NamedTask {
     std::string_view name;
 };
 inline constexpr std::tuple tabular_tasks{
-    NamedTask<tasks::BanditPrompts>{"bandit"}, NamedTask<tasks::Chain>{"chain"},
-    NamedTask<tasks::DigitChain>{"digits"},    NamedTask<tasks::FactorisedTargets>{"factorised"},
-    NamedTask<tasks::StopTime>{"stop-time"},   NamedTask<tasks::ToolQuestions>{"tool-questions"},
+    NamedTask<tasks::BanditPrompts>{"bandit"},        NamedTask<tasks::Chain>{"chain"},
+    NamedTask<tasks::DigitChain>{"digits"},           NamedTask<tasks::FactorisedTargets>{"factorised"},
+    NamedTask<tasks::StopTime>{"stop-time"},          NamedTask<tasks::ToolQuestions>{"tool-questions"},
+    NamedTask<tasks::WhenToReason>{"when-to-reason"},
 };
 template <class>
 struct OneOf;
@@ -94,6 +96,9 @@ public:
     }
     bool observation(std::int64_t prompt, std::int64_t state) const {
         return ask([=](auto& t) { return tasks::is_observation(t, prompt, state); });
+    }
+    std::int64_t shared_row(std::int64_t prompt, std::int64_t state) const {
+        return ask([=](auto& t) { return tasks::shared_row(t, prompt, state); });
     }
     template <class Column>
     double tell(Column column, std::int64_t prompt, std::span<const std::int32_t> actions, std::int64_t k,

@@ -35,6 +35,7 @@ std::vector<Experiment> all_experiments() {
                      add_survey,
                      add_survey_rows,
                      add_disco,
+                     add_adacot,
                      add_prorl,
                      add_direct_advantage,
                      add_copo,

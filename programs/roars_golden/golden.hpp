@@ -105,6 +105,7 @@ namespace of_copo { void add(Registry& registry); }
 namespace of_dler { void add(Registry& registry); }
 namespace of_open_rs { void add(Registry& registry); }
 namespace of_llm_rl_survey { void add(Registry& registry); }
+namespace of_adacot { void add(Registry& registry); }
 namespace of_prorl { void add(Registry& registry); }
 namespace of_direct_advantage_po { void add(Registry& registry); }
 namespace of_kdrl { void add(Registry& registry); }

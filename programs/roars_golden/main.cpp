@@ -113,6 +113,7 @@ int main(int argc, char** argv) {
     roars::golden::of_dler::add(registry);
     roars::golden::of_open_rs::add(registry);
     roars::golden::of_llm_rl_survey::add(registry);
+    roars::golden::of_adacot::add(registry);
     roars::golden::of_prorl::add(registry);
     roars::golden::of_direct_advantage_po::add(registry);
     roars::golden::of_kdrl::add(registry);

@@ -10,6 +10,7 @@
 #include "roars/error.hpp"
 #include "roars/methods/a2pr.hpp"
 #include "roars/methods/actor_critic.hpp"
+#include "roars/methods/adacot.hpp"
 #include "roars/methods/behaviour_model.hpp"
 #include "roars/methods/cispo.hpp"
 #include "roars/methods/control_policy_gradient.hpp"
@@ -140,6 +141,12 @@ inline constexpr List all{
     Entry{Facts{"open-rs-accuracy", "Open-RS, first experiments: form and correctness", "group", "2503.16219", 2025,
                 "16-open-rs"},
           open_rs_accuracy},
+    Entry{Facts{"adacot", "AdaCoT: when to reason, from two costs that pull against each other", "length", "2505.11896",
+                2025, "48-adacot"},
+          adacot},
+    Entry{Facts{"adacot-masked", "Its first stage: the token that decides is left as it is", "length", "2505.11896",
+                2025, "48-adacot"},
+          adacot_masked},
     Entry{Facts{"prorl", "ProRL: the reference begins again where validation stands still", "prolonged", "2505.24864",
                 2025, "51-prorl"},
           prorl},

@@ -53,6 +53,16 @@ bool is_observation(const Task& task, std::int64_t prompt, std::int64_t state) {
         return false;
 }
 
+/// A row that the state shares with others, whose logits are added to its own: what is learnt there is learnt for all
+/// of them. -1 for none, which a task need not say.
+template <class Task>
+std::int64_t shared_row(const Task& task, std::int64_t prompt, std::int64_t state) {
+    if constexpr (requires { task.shared_row(prompt, state); })
+        return task.shared_row(prompt, state);
+    else
+        return -1;
+}
+
 /// The columns that a task brings beside those of every tabular task, `using gives = columns<...>`, each told by
 ///     double tell(Column, prompt, actions, k, noise): of an answer (k = 0), or of its turn or token number k.
 template <class Task>
@@ -98,6 +108,29 @@ double softmax(std::span<const Real> logits, std::span<double> probability) {
 /// 1 - (1 - p)^samples: an event of probability p at least once.
 inline double at_least_once(double p, double samples) { return p >= 1 ? 1.0 : -std::expm1(samples * std::log1p(-p)); }
 
+/// The logits in each state, from a table [rows x actions]. What it gives holds until it is asked again.
+template <class Task, class Real>
+class LogitsIn {
+public:
+    LogitsIn(const Task& task, std::span<const Real> table) : task_(&task), table_(table) {}
+    std::span<const Real> operator()(std::int64_t prompt, std::int64_t state, std::int64_t row) {
+        const std::int64_t shared = shared_row(*task_, prompt, state);
+        if (shared < 0) return of(row);
+        sum_.assign(of(row).begin(), of(row).end());
+        for (std::size_t a = 0; a < sum_.size(); ++a) sum_[a] += of(shared)[a];
+        return sum_;
+    }
+
+private:
+    std::span<const Real> of(std::int64_t row) const {
+        const auto actions = static_cast<std::size_t>(task_->actions());
+        return table_.subspan(static_cast<std::size_t>(row) * actions, actions);
+    }
+    const Task* task_;
+    std::span<const Real> table_;
+    std::vector<Real> sum_;
+};
+
 /// One pass over the states of a prompt: reach(start) = 1 and reach(next(s, a)) += reach(s) p(a) of
 /// p = choose(state, row, reach), [actions], where an answer goes on; end(state, reach) of all in which one has ended.
 template <TabularTask Task, class Choose, class End>
@@ -138,9 +171,9 @@ ExactScore exact_score(const Task& task, std::span<const Real> logits, std::int6
     std::vector<double> probability(actions);
     ExactScore score;
     std::int64_t right_endings = 0;
+    detail::LogitsIn<Task, Real> policy(task, logits);
     auto choose = [&](std::int64_t state, std::int64_t row, double here) {
-        auto logits_here = logits.subspan(static_cast<std::size_t>(row) * actions, actions);
-        const double entropy = detail::softmax(logits_here, std::span<double>(probability));
+        const double entropy = detail::softmax(policy(prompt, state, row), std::span<double>(probability));
         if (!is_observation(task, prompt, state)) {
             score.length += here;
             score.entropy += here * entropy;
@@ -176,11 +209,12 @@ double exact_divergence(const Task& task, std::span<const Real> logits, std::spa
     });
     std::vector<double> p(actions), q(actions);
     double divergence = 0;
+    detail::LogitsIn<Task, Real> policy(task, logits);
+    detail::LogitsIn<Task, double> start(task, reference);
     auto choose = [&](std::int64_t state, std::int64_t row, double here) {
-        const auto first = static_cast<std::size_t>(row) * actions;
-        detail::softmax(logits.subspan(first, actions), std::span<double>(p));
+        detail::softmax(policy(prompt, state, row), std::span<double>(p));
         if (is_observation(task, prompt, state)) return std::span<const double>(p);
-        detail::softmax(reference.subspan(first, actions), std::span<double>(q));
+        detail::softmax(start(prompt, state, row), std::span<double>(q));
         for (std::size_t a = 0; a < actions; ++a)
             if (p[a] > 0) divergence += here * p[a] * std::log(p[a] / q[a]);
         return std::span<const double>(p);
@@ -202,8 +236,9 @@ double greedy_success(const Task& task, std::span<const Real> logits, std::int64
     const auto actions = static_cast<std::size_t>(task.actions());
     std::vector<double> probability(actions);
     double success = 0;
+    detail::LogitsIn<Task, Real> policy(task, logits);
     auto choose = [&](std::int64_t state, std::int64_t row, double) {
-        auto here = logits.subspan(static_cast<std::size_t>(row) * actions, actions);
+        auto here = policy(prompt, state, row);
         if (is_observation(task, prompt, state)) {
             detail::softmax(here, std::span<double>(probability));
         } else {

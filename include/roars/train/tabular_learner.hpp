@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -174,11 +175,12 @@ public:
         const auto actions = static_cast<std::size_t>(policy_.actions());
         std::span<Real> gradients = policy_.parameters().gradients();
         for (std::size_t t = 0; t < rows_.size(); ++t)
-            for (std::size_t a = 0; a < actions; ++a)
-                gradients[static_cast<std::size_t>(rows_[t]) * actions + a] += logits_[t * actions + a];
+            for (std::int64_t row : {rows_[t].own, rows_[t].shared})
+                for (std::size_t a = 0; row >= 0 && a < actions; ++a)
+                    gradients[static_cast<std::size_t>(row) * actions + a] += logits_[t * actions + a];
         if constexpr (BatchType::template has<col::grad<col::value>>)
             for (std::size_t t = 0; t < rows_.size(); ++t)
-                policy_.value_gradients()[static_cast<std::size_t>(rows_[t])] += batch[col::grad<col::value>{}][t];
+                policy_.value_gradients()[static_cast<std::size_t>(rows_[t].own)] += batch[col::grad<col::value>{}][t];
         return result;
     }
 
@@ -232,7 +234,7 @@ protected:
             for (std::size_t i : living) {
                 std::uint64_t rollout = first_rollout + i;
                 u.push_back(random.at(std::uint32_t(rollout >> 32)).uniform(std::uint32_t(rollout), t));
-                rows_.push_back(task_->row(prompts[i / static_cast<std::size_t>(copies)], answers[i].state));
+                rows_.push_back(rows_in(prompts[i / static_cast<std::size_t>(copies)], answers[i].state));
             }
             gather(policy);
             drawn.resize(living.size());
@@ -407,26 +409,37 @@ private:
             }
         }
     }
-    /// The row of the table that each token was chosen from.
+    /// The row of the table that a token is chosen from, and the one that is added to it; -1 for none.
+    struct Rows {
+        std::int64_t own, shared;
+    };
+    Rows rows_in(std::int64_t prompt, std::int64_t state) const {
+        return {task_->row(prompt, state), tasks::shared_row(*task_, prompt, state)};
+    }
+    /// Those of every token.
     template <class BatchType>
     void find_rows(const BatchType& batch) {
         rows_.clear();
         each_token(batch, [&](std::size_t i, std::int64_t state, std::size_t) {
-            rows_.push_back(task_->row(batch[col::prompt{}][i], state));
+            rows_.push_back(rows_in(batch[col::prompt{}][i], state));
         });
     }
     template <class BatchType>
     void read_values(BatchType& batch) const {
         if constexpr (BatchType::template has<col::value>)
             for (std::size_t t = 0; t < rows_.size(); ++t)
-                batch[col::value{}][t] = policy_.values()[static_cast<std::size_t>(rows_[t])];
+                batch[col::value{}][t] = policy_.values()[static_cast<std::size_t>(rows_[t].own)];
     }
     /// logits_ [rows_ x actions]: a copy, which a gradient may overwrite.
     void gather(const actor::Tabular<Real>& policy) {
         logits_.clear();
-        for (std::int64_t row : rows_) {
-            std::span<const Real> logits = policy.logits(row);
+        for (const Rows& rows : rows_) {
+            std::span<const Real> logits = policy.logits(rows.own);
             logits_.insert(logits_.end(), logits.begin(), logits.end());
+            if (rows.shared < 0) continue;
+            std::span<const Real> shared = policy.logits(rows.shared);
+            std::transform(shared.begin(), shared.end(), logits_.end() - std::ssize(shared),
+                           logits_.end() - std::ssize(shared), std::plus<Real>{});
         }
     }
 
@@ -439,7 +452,7 @@ private:
     TabularSettings settings_;
     actor::Tabular<Real> policy_;
     double temperature_ = 1.0;
-    std::vector<std::int64_t> rows_;
+    std::vector<Rows> rows_;
     std::vector<Real> logits_;
 };
 
