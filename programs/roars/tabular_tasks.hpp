@@ -16,6 +16,7 @@
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/stop_time.hpp"
+#include "roars/tasks/thought_length.hpp"
 #include "roars/tasks/tool_questions.hpp"
 #include "roars/tasks/when_to_reason.hpp"
 #include "roars/train/tabular_learner.hpp"
@@ -33,7 +34,7 @@ inline constexpr std::tuple tabular_tasks{
     NamedTask<tasks::BanditPrompts>{"bandit"},        NamedTask<tasks::Chain>{"chain"},
     NamedTask<tasks::DigitChain>{"digits"},           NamedTask<tasks::FactorisedTargets>{"factorised"},
     NamedTask<tasks::StopTime>{"stop-time"},          NamedTask<tasks::ToolQuestions>{"tool-questions"},
-    NamedTask<tasks::WhenToReason>{"when-to-reason"},
+    NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::ThoughtLength>{"thought-length"},
 };
 template <class>
 struct OneOf;

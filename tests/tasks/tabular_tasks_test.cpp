@@ -15,6 +15,7 @@
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/stop_time.hpp"
+#include "roars/tasks/thought_length.hpp"
 #include "roars/tasks/tool_questions.hpp"
 #include "roars/tasks/when_to_reason.hpp"
 
@@ -34,6 +35,7 @@ DigitChain small(const DigitChain*) {
 StopTime small(const StopTime*) { return StopTime({.classes = 3, .limit = 5}); }
 ToolQuestions small(const ToolQuestions*) { return ToolQuestions(); }
 WhenToReason small(const WhenToReason*) { return WhenToReason({.first = 3, .last = 7}); }
+ThoughtLength small(const ThoughtLength*) { return ThoughtLength({.classes = 2, .lengths = 4, .conclusions = 3}, 7); }
 
 /// The task's start logits and normal noise; forbidden actions stay forbidden.
 template <class Task>
@@ -78,8 +80,8 @@ void for_each_answer(const Task& task, const std::vector<double>& logits, std::i
 
 template <class Task>
 struct EveryTabularTask : testing::Test {};
-using Tasks =
-    testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, WhenToReason>;
+using Tasks = testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, WhenToReason,
+                             ThoughtLength>;
 TYPED_TEST_SUITE(EveryTabularTask, Tasks);
 
 TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {
@@ -367,6 +369,24 @@ TEST(StopTime, StartsWhereTheGeometricSumSays) {
     EXPECT_NEAR(score.truncated, std::pow(1 - stop, 16), 1e-14);
 }
 
+TEST(ThoughtLength, StartsWhereTheSheetSays) {
+    ThoughtLength task({}, 3);
+    for (std::int64_t prompt = 0; prompt < 4; ++prompt) {
+        const double thought = double(8 - (prompt + 1)) / 8;
+        auto score = exact_score(task, task.start_logits(), prompt);
+        EXPECT_NEAR(score.success, thought / (1 + std::exp(double(prompt) - 1)), 1e-14);
+        EXPECT_NEAR(score.length, 2 + 3.5, 1e-14);
+        auto solution = task.solution(prompt);
+        EXPECT_EQ(std::ssize(solution), prompt + 3);
+    }
+    // One unit less of thought, and the right conclusion does not help.
+    auto solution = task.solution(2);
+    std::int64_t state = task.next(2, 0, solution[0] - 1);
+    state = task.next(2, task.next(2, task.next(2, state, 0), 0), solution.back());
+    EXPECT_LT(task.row(2, state), 0);
+    EXPECT_EQ(task.success(2, state), 0.0);
+}
+
 template <class Task, class Settings>
 void refuses(const Settings& settings, const std::string& what) {
     try {
@@ -396,6 +416,7 @@ TEST(TabularTasks, RefuseWhatMakesNoTask) {
     refuses<DigitChain>(DigitChainSettings{.digits = 0}, "0 digits");
     refuses<DigitChain>(DigitChainSettings{.digits = 10}, "different answers");
     refuses<DigitChain>(DigitChainSettings{.flipped = -0.5}, "flipped -0.5");
+    refuses<ThoughtLength>(ThoughtLengthSettings{.classes = 8}, "8 classes");
     refuses<StopTime>(StopTimeSettings{.limit = 0}, "limit of 0");
     refuses<StopTime>(StopTimeSettings{.ceiling = 0}, "ceiling 0");
     refuses<StopTime>(StopTimeSettings{.ceiling = 1.5}, "ceiling 1.5");
