@@ -356,7 +356,9 @@ using Advantages =
                advantage::LocalAndGlobal<>, advantage::Whiten<advantage::GaeTokens<>>, advantage::Gdpo,
                advantage::ConstantBaseline, advantage::ExponentialWeight<>, advantage::MaximumAPosteriori,
                advantage::OnPolicyMaximumAPosteriori<advantage::Gae<>>,
-               advantage::Times<advantage::GroupZScore, weight::Column<col::importance_weight>>>;
+               advantage::Times<advantage::GroupZScore, weight::Column<col::importance_weight>>,
+               advantage::TimesGroup<advantage::GroupZScore, weight::Uncertainty>,
+               advantage::Plus<advantage::GroupZScore, advantage::RewardToGo>>;
 using Critics = std::tuple<critic::SquaredError, critic::ClippedValue, critic::Huber, critic::Expectile,
                            critic::SuccessProbability>;
 using Corrections = std::tuple<correction::TruncatedToken, correction::IcePop, correction::TruncatedSequence,
@@ -405,6 +407,7 @@ void add_all() {
     add("correction/effective_sample_size", sample_size);
     add("penalty/KlInReward", correction_of<regularizer::KlInReward>);
     add("penalty/SelectiveLossMask", correction_of<regularizer::SelectiveLossMask>);
+    add("penalty/KlOfTokens", correction_of<regularizer::KlOfTokens>);
     for_types(TwoPhase{}, []<class T>(T) {
         add("surrogate/" + name_of<T>(), [](benchmark::State& state) { whole_objective(state, OfGroups<T>{}, 8); });
     });
@@ -466,6 +469,7 @@ void add_all() {
     reward("ScaleTruncated<Verified>", reward::ScaleTruncated<reward::Verified>{});
     reward("ReasoningCost<Verified>", reward::ReasoningCost<reward::Verified>{});
     reward("Then<Verified, RunningNormalise>", reward::Then<reward::Verified, reward::RunningNormalise>{});
+    reward("Then<Verified, ShortestRightBonus>", reward::Then<reward::Verified, reward::ShortestRightBonus>{});
     reward("Then<Verified, Repetition>", reward::Then<reward::Verified, reward::Repetition>{});
     add("target/NStep", [](benchmark::State& state) { target_of(state, critic::NStep{}); });
     add("target/LambdaReturn", [](benchmark::State& state) { target_of(state, critic::LambdaReturn{}); });

@@ -3,7 +3,7 @@
 namespace roars::program {
 
 void add_data_methods(Programs& programs) {
-    add_text<methods::RlPlus, methods::Dler, methods::DifficultyAwareDler>(programs);
+    add_text<methods::RlPlus, methods::Dler, methods::DifficultyAwareDler, methods::ObserveR1>(programs);
 }
 
 }  // namespace roars::program

@@ -32,6 +32,7 @@ Method tabular_settings(Method method, const AnyTabularTask& task) {
     set_everywhere(method, "aggregate.max_length", longest);
     set_everywhere(method, "aggregate.normalizer", longest);
     set_everywhere(method, "door.max_length", longest);
+    set_everywhere(method, "second.min_length", 0);
     if constexpr (requires { method.sampler.group_size; }) {
         bool groups = method.sampler.group_size > 1;
         method.sampler.prompts = groups ? 32 : 256;

@@ -27,6 +27,8 @@ Method small_policy_settings(Method method, const AnyTextTask& task) {
         {"aggregate.max_length", longest},
         {"aggregate.normalizer", longest},
         {"door.max_length", longest},
+        {"second.min_length", 0},
+        {"sampler.items", 256},
     };
     for (const auto& [name, number] : small) set_everywhere(method, name, number);
     // Without a ratio there is no correction for a policy that has moved on: one step a batch.

@@ -32,6 +32,7 @@ std::vector<Experiment> all_experiments() {
     for (auto add : {add_lite_ppo,
                      add_open_rs,
                      add_rl_plus,
+                     add_observe_r1,
                      add_survey,
                      add_survey_rows,
                      add_disco,

@@ -31,6 +31,7 @@
 #include "roars/methods/hicra.hpp"
 #include "roars/methods/kdrl.hpp"
 #include "roars/methods/lite_ppo.hpp"
+#include "roars/methods/observe_r1.hpp"
 #include "roars/methods/offline.hpp"
 #include "roars/methods/open_rs.hpp"
 #include "roars/methods/ppo.hpp"
@@ -147,6 +148,9 @@ inline constexpr List all{
     Entry{Facts{"adacot-masked", "Its first stage: the token that decides is left as it is", "length", "2505.11896",
                 2025, "48-adacot"},
           adacot_masked},
+    Entry{Facts{"observe-r1", "Observe-R1: from easy to hard, the shortest right answer, unsure groups weigh more",
+                "length", "2505.12432", 2025, "29-observe-r1"},
+          observe_r1},
     Entry{Facts{"prorl", "ProRL: the reference begins again where validation stands still", "prolonged", "2505.24864",
                 2025, "51-prorl"},
           prorl},

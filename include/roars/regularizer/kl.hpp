@@ -148,13 +148,12 @@ struct ImportanceKl {
 template <class Estimator>
 ROARS_FIELDS_OF((ImportanceKl<Estimator>), coefficient)
 
-/// KL in the reward: token_reward_t = -coefficient (logp_old - logp_ref) on trainable tokens, k1, without gradient,
-/// plus the sequence's reward on its last trainable token (dropped if it has none). Shapes: reward [sequences] ->
-/// token_reward [tokens]. Source: InstructGPT, arXiv 2203.02155, eq. 2.
-struct KlInReward {
-    double coefficient = 0.05;
+/// KL as a reward of tokens: token_reward_t = -coefficient (logp_old - logp_ref) on trainable tokens, k1, without
+/// gradient; 0 on the others. Shapes: [tokens].
+struct KlOfTokens {
+    double coefficient = 0.01;
 
-    using needs = columns<col::reward, col::logp_old, col::logp_ref>;
+    using needs = columns<col::logp_old, col::logp_ref>;
     using gives = columns<col::token_reward>;
 
     static constexpr bool everywhere = true;
@@ -168,6 +167,25 @@ struct KlInReward {
             x[col::token_reward{}][t] = static_cast<typename X::Real>(x.trainable(t) ? -coefficient * divergence : 0.0);
         }
     };
+    template <class RunType, BatchWith<col::logp_old, col::logp_ref, col::token_reward> BatchType>
+    void shape(RunType& run, BatchType& batch) const {
+        auto x = view_of<unite_t<needs, gives>>(run, batch);
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.tokens(),
+                                                       OfToken<decltype(x)>{coefficient, x});
+    }
+};
+ROARS_FIELDS(KlOfTokens, coefficient)
+
+/// KL in the reward: that of KlOfTokens plus the sequence's reward on its last trainable token (dropped if it has
+/// none). Shapes: reward [sequences] -> token_reward [tokens]. Source: InstructGPT, arXiv 2203.02155, eq. 2.
+struct KlInReward {
+    double coefficient = 0.05;
+
+    using needs = columns<col::reward, col::logp_old, col::logp_ref>;
+    using gives = columns<col::token_reward>;
+
+    static constexpr bool everywhere = true;
+
     template <class X>
     struct OfSequence {
         X x;
@@ -178,11 +196,9 @@ struct KlInReward {
     };
     template <class RunType, BatchWith<col::reward, col::logp_old, col::logp_ref, col::token_reward> BatchType>
     void shape(RunType& run, BatchType& batch) const {
-        using Here = roars::detail::EverywhereOf<RunType>;
+        KlOfTokens{coefficient}.shape(run, batch);
         auto x = view_of<unite_t<needs, gives>>(run, batch);
-        using X = decltype(x);
-        Here::for_each(run.backend, batch.tokens(), OfToken<X>{coefficient, x});
-        Here::for_each(run.backend, batch.sequences(), OfSequence<X>{x});
+        roars::detail::EverywhereOf<RunType>::for_each(run.backend, batch.sequences(), OfSequence<decltype(x)>{x});
     }
 };
 ROARS_FIELDS(KlInReward, coefficient)
