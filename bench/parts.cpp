@@ -59,6 +59,7 @@
 #include "roars/regularizer/selective_loss_mask.hpp"
 #include "roars/regularizer/tuned_weight.hpp"
 #include "roars/reward/combine.hpp"
+#include "roars/reward/fewest_calls.hpp"
 #include "roars/reward/format.hpp"
 #include "roars/reward/length.hpp"
 #include "roars/reward/model_score.hpp"
@@ -471,6 +472,9 @@ void add_all() {
     reward("Then<Verified, RunningNormalise>", reward::Then<reward::Verified, reward::RunningNormalise>{});
     reward("Then<Verified, ShortestRightBonus>", reward::Then<reward::Verified, reward::ShortestRightBonus>{});
     reward("Then<Verified, Repetition>", reward::Then<reward::Verified, reward::Repetition>{});
+    reward("Then<Verified, FewCalls>", reward::Then<reward::Verified, reward::FewCalls>{});
+    reward("Then<Verified, FewestCalls>", reward::Then<reward::Verified, reward::FewestCalls>{});
+    reward("Then<Verified, RememberedFewestCalls>", reward::Then<reward::Verified, reward::RememberedFewestCalls>{});
     add("target/NStep", [](benchmark::State& state) { target_of(state, critic::NStep{}); });
     add("target/LambdaReturn", [](benchmark::State& state) { target_of(state, critic::LambdaReturn{}); });
     add("target/Retrace", [](benchmark::State& state) {

@@ -61,6 +61,12 @@ BatchType rollouts(std::int64_t sequences, std::int64_t length) {
     flags(col::decision{}, 34, 0.01);
     if constexpr (BatchType::template has<col::chosen>)
         for (std::size_t i = 0; i < batch[col::chosen{}].size(); i += 2) batch[col::chosen{}][i] = 1;
+    if constexpr (BatchType::template has<col::tool_calls>)
+        fill(batch[col::tool_calls{}], 32, [](const Random& random, std::uint32_t s, std::uint32_t t) {
+            return double(int(5 * random.uniform(s, t)));
+        });
+    if constexpr (BatchType::template has<col::prompt>)
+        for (std::size_t i = 0; i < batch[col::prompt{}].size(); ++i) batch[col::prompt{}][i] = std::int32_t(i / 8);
     flags(col::mask{}, 10, 0.9);
     flags(col::outcome{}, 11, 0.5);
     flags(col::terminated{}, 12, 0.01);

@@ -21,7 +21,7 @@ inline const std::vector<std::int64_t> pair_offsets{0, 2, 4, 6, 8};
 template <class C>
 constexpr bool is_flag = contains_v<
     C, columns<col::mask, col::done, col::terminated, col::outcome, col::truncated, col::chosen, col::mismatched,
-               col::planning, col::external, col::format, col::verifiable, col::greedy_outcome>>;
+               col::planning, col::external, col::format, col::verifiable, col::greedy_outcome, col::tool_calls>>;
 template <class C, class BatchType>
 void fill_one(BatchType& batch, std::mt19937& engine) {
     using Real = typename BatchType::Real;

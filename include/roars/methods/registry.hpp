@@ -34,6 +34,7 @@
 #include "roars/methods/observe_r1.hpp"
 #include "roars/methods/offline.hpp"
 #include "roars/methods/open_rs.hpp"
+#include "roars/methods/otc.hpp"
 #include "roars/methods/ppo.hpp"
 #include "roars/methods/prdc.hpp"
 #include "roars/methods/preference.hpp"
@@ -176,6 +177,15 @@ inline constexpr List all{
     Entry{Facts{"hicra", "HICRA: planning tokens get more credit and less blame", "group", "2509.03646", 2025,
                 "68-hicra"},
           hicra},
+    Entry{Facts{"otc-grpo", "OTC-GRPO: a right answer is worth most with the fewest tool calls of its group", "agent",
+                "2504.14870", 2025, "50-otc"},
+          otc_grpo},
+    Entry{Facts{"otc-grpo-memory", "OTC-GRPO that remembers the fewest calls of every question", "agent", "2504.14870",
+                2025, "50-otc"},
+          otc_grpo_memory},
+    Entry{Facts{"otc-ppo", "OTC-PPO: a right answer is worth less with every tool call", "agent", "2504.14870", 2025,
+                "50-otc"},
+          otc_ppo},
     Entry{Facts{"reinforce-plus-plus", "REINFORCE++: the whole batch is the baseline", "survey", "2501.03262", 2025,
                 "36-llm-rl-survey"},
           reinforce_plus_plus},
