@@ -37,6 +37,7 @@ std::vector<Experiment> all_experiments() {
                      add_survey_rows,
                      add_disco,
                      add_adacot,
+                     add_otc,
                      add_prorl,
                      add_direct_advantage,
                      add_copo,
