@@ -154,6 +154,7 @@ ROARS_COLUMN(balanced_action, token, actor, real);  ///< a row: the policy's act
 ROARS_COLUMN(action_by_balance, token, actor, real);  ///< a row: how that action moves with that balance
 ROARS_COLUMN(turn_outcome, turn, task, real);         ///< raw score of a turn
 ROARS_COLUMN(tool_calls, sequence, task, real);       ///< how often the rollout called a tool, in vain or not
+ROARS_COLUMN(confidence, turn, actor, real);          ///< in the true answer before the turn: mean log-probability
 // Control. Rows are wide columns; `next` is of the state after the step.
 ROARS_COLUMN(policy_samples, token, actor, real);         ///< a row: several more actions of the policy there, now
 ROARS_COLUMN(policy_logp, token, actor, real);            ///< log-probability of policy_action, which it moves with

@@ -26,6 +26,7 @@
 #include "roars/advantage/state_balance.hpp"
 #include "roars/advantage/times.hpp"
 #include "roars/advantage/times_group.hpp"
+#include "roars/advantage/turn_returns.hpp"
 #include "roars/advantage/v_trace.hpp"
 #include "roars/advantage/whiten.hpp"
 #include "roars/algorithm.hpp"

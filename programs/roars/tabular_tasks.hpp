@@ -18,6 +18,7 @@
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/thought_length.hpp"
 #include "roars/tasks/tool_questions.hpp"
+#include "roars/tasks/two_hop.hpp"
 #include "roars/tasks/when_to_reason.hpp"
 #include "roars/train/tabular_learner.hpp"
 #include "session.hpp"
@@ -35,6 +36,7 @@ inline constexpr std::tuple tabular_tasks{
     NamedTask<tasks::DigitChain>{"digits"},           NamedTask<tasks::FactorisedTargets>{"factorised"},
     NamedTask<tasks::StopTime>{"stop-time"},          NamedTask<tasks::ToolQuestions>{"tool-questions"},
     NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::ThoughtLength>{"thought-length"},
+    NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::TwoHop>{"two-hop"},
 };
 template <class>
 struct OneOf;
@@ -109,6 +111,14 @@ public:
                 return t.tell(column, prompt, actions, k, noise);
             else
                 throw Error("the task tells no column '" + std::string(Column::name) + "'");
+        });
+    }
+    std::vector<tasks::ScoredToken> true_answer(std::int64_t prompt, std::int64_t state) const {
+        return ask([&](auto& t) -> std::vector<tasks::ScoredToken> {
+            if constexpr (requires { t.true_answer(prompt, state); })
+                return t.true_answer(prompt, state);
+            else
+                throw Error("the task does not say what its true answer is");
         });
     }
     std::int32_t answer(std::int64_t prompt, std::span<const std::int32_t> actions) const {

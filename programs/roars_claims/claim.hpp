@@ -67,6 +67,7 @@ inline void stop_if_interrupted() {
 // One function a translation unit, named by the number that its numeric cases have too. A new one: a file, a line here,
 // a line in all_experiments().
 void add_lite_ppo(std::vector<Experiment>& all);              // 03
+void add_igpo(std::vector<Experiment>& all);                  // 14
 void add_open_rs(std::vector<Experiment>& all);               // 16
 void add_rl_plus(std::vector<Experiment>& all);               // 26
 void add_observe_r1(std::vector<Experiment>& all);            // 29

@@ -30,6 +30,7 @@ namespace roars::claims {
 std::vector<Experiment> all_experiments() {
     std::vector<Experiment> all;
     for (auto add : {add_lite_ppo,
+                     add_igpo,
                      add_open_rs,
                      add_rl_plus,
                      add_observe_r1,

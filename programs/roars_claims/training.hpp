@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "claim.hpp"
@@ -32,7 +33,8 @@ auto with_step(const Algorithm<S, R, A, G, O>& method, const Step& step) {
 template <class Method, class Step = step::Sgd>
 using WithStep = decltype(with_step(std::declval<const Method&>(), std::declval<const Step&>()));
 
-/// Trains for trial.updates iterations; watch(iterations so far, what the last one measured) is called behind each.
+/// Trains for trial.updates iterations; watch(iterations so far, what the last one measured) is called behind each, or
+/// watch(iterations so far, its batch).
 template <class Method, class Learner, class Watch>
 void train(const Method& method, Learner& learner, const Trial& trial, Watch&& watch) {
     learner.set_reference();
@@ -42,7 +44,10 @@ void train(const Method& method, Learner& learner, const Trial& trial, Watch&& w
         stop_if_interrupted();
         Run run{host, Random(trial.seed).at(static_cast<std::uint32_t>(i)), Progress{i, trial.updates}};
         const train::Record record = trainer.iterate(run);
-        watch(i + 1, record);
+        if constexpr (std::is_invocable_v<Watch&, std::int64_t, decltype(trainer.batch())>)
+            watch(i + 1, trainer.batch());
+        else
+            watch(i + 1, record);
     }
 }
 

@@ -104,6 +104,7 @@ namespace of_disco { void add(Registry& registry); }
 namespace of_copo { void add(Registry& registry); }
 namespace of_dler { void add(Registry& registry); }
 namespace of_observe_r1 { void add(Registry& registry); }
+namespace of_igpo { void add(Registry& registry); }
 namespace of_open_rs { void add(Registry& registry); }
 namespace of_llm_rl_survey { void add(Registry& registry); }
 namespace of_adacot { void add(Registry& registry); }

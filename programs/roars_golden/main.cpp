@@ -112,6 +112,7 @@ int main(int argc, char** argv) {
     roars::golden::of_copo::add(registry);
     roars::golden::of_dler::add(registry);
     roars::golden::of_observe_r1::add(registry);
+    roars::golden::of_igpo::add(registry);
     roars::golden::of_open_rs::add(registry);
     roars::golden::of_llm_rl_survey::add(registry);
     roars::golden::of_adacot::add(registry);

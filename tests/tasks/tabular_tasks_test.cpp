@@ -17,6 +17,7 @@
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/thought_length.hpp"
 #include "roars/tasks/tool_questions.hpp"
+#include "roars/tasks/two_hop.hpp"
 #include "roars/tasks/when_to_reason.hpp"
 
 namespace roars::tabular_tasks_test {
@@ -36,6 +37,7 @@ StopTime small(const StopTime*) { return StopTime({.classes = 3, .limit = 5}); }
 ToolQuestions small(const ToolQuestions*) { return ToolQuestions(); }
 WhenToReason small(const WhenToReason*) { return WhenToReason({.first = 3, .last = 7}); }
 ThoughtLength small(const ThoughtLength*) { return ThoughtLength({.classes = 2, .lengths = 4, .conclusions = 3}, 7); }
+TwoHop small(const TwoHop*) { return TwoHop({.types = 3, .tools = 3, .answers = 4}, 7); }
 
 /// The task's start logits and normal noise; forbidden actions stay forbidden.
 template <class Task>
@@ -82,6 +84,8 @@ template <class Task>
 struct EveryTabularTask : testing::Test {};
 using Tasks = testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, WhenToReason,
                              ThoughtLength>;
+using Tasks =
+    testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, WhenToReason, TwoHop>;
 TYPED_TEST_SUITE(EveryTabularTask, Tasks);
 
 TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {
@@ -95,7 +99,11 @@ TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {
             all += p;
             success += p * task.success(prompt, state);
             entropy -= p * std::log(p);
-            length += p * double(answer.size());
+            std::int64_t here = task.start(prompt);
+            for (std::int32_t action : answer) {
+                length += is_observation(task, prompt, here) ? 0.0 : p;  // the environment wrote it
+                here = task.next(prompt, here, action);
+            }
             truncated += task.truncated(prompt, state) ? p : 0.0;
             if (task.success(prompt, state) > 0) right[state] += p * task.success(prompt, state);
         });
@@ -358,6 +366,32 @@ TEST(StopTime, HasACeilingAndASteepness) {
     EXPECT_EQ(task.success(0, 12), 0.0);
 }
 
+/// Both tools hit: the answer is read. The first hits: its pair is. Neither: a guess. And so surely does the policy
+/// know the true answer before each turn.
+TEST(TwoHop, StartsAsAPolicyThatCanRead) {
+    TwoHop task({}, 2);
+    const double read = std::exp(3.5) / (std::exp(3.5) + 7), half = std::exp(2.5) / (2 * std::exp(2.5) + 6);
+    EXPECT_NEAR(mean_exact_score(task, task.start_logits()).success, read / 36 + half * 5 / 36 + 5.0 / 6 / 8, 1e-14);
+    EXPECT_NEAR(mean_exact_score(task, task.start_logits()).length, 3.0, 1e-12);  // observations are not the policy's
+    for (std::int64_t prompt = 0; prompt < task.prompts(); ++prompt) {
+        std::vector<double> known;
+        std::int64_t state = task.start(prompt);
+        for (std::int32_t action : task.solution(prompt)) {
+            if (!task.observation(prompt, state)) {
+                auto tokens = task.true_answer(prompt, state);
+                ASSERT_EQ(tokens.size(), 1U);
+                auto p = probabilities(task, {task.start_logits().begin(), task.start_logits().end()}, tokens[0].row);
+                known.push_back(p[std::size_t(tokens[0].action)]);
+            }
+            state = task.next(prompt, state, action);
+        }
+        ASSERT_EQ(known.size(), 3U);
+        EXPECT_NEAR(known[0], 1.0 / 8, 1e-14);
+        EXPECT_NEAR(known[1], half, 1e-14);
+        EXPECT_NEAR(known[2], read, 1e-14);
+    }
+}
+
 TEST(StopTime, StartsWhereTheGeometricSumSays) {
     StopTime task;
     double stop = 1 / (1 + std::exp(6.0)), sum = 0;
@@ -417,6 +451,9 @@ TEST(TabularTasks, RefuseWhatMakesNoTask) {
     refuses<DigitChain>(DigitChainSettings{.digits = 10}, "different answers");
     refuses<DigitChain>(DigitChainSettings{.flipped = -0.5}, "flipped -0.5");
     refuses<ThoughtLength>(ThoughtLengthSettings{.classes = 8}, "8 classes");
+    refuses<TwoHop>(TwoHopSettings{.answers = 3}, "3 answers");
+    refuses<TwoHop>(TwoHopSettings{.types = 9}, "9 types");
+    refuses<TwoHop>(TwoHopSettings{.tools = 0}, "0 tools");
     refuses<StopTime>(StopTimeSettings{.limit = 0}, "limit of 0");
     refuses<StopTime>(StopTimeSettings{.ceiling = 0}, "ceiling 0");
     refuses<StopTime>(StopTimeSettings{.ceiling = 1.5}, "ceiling 1.5");

@@ -29,6 +29,7 @@
 #include "roars/methods/grpo.hpp"
 #include "roars/methods/gspo.hpp"
 #include "roars/methods/hicra.hpp"
+#include "roars/methods/igpo.hpp"
 #include "roars/methods/kdrl.hpp"
 #include "roars/methods/lite_ppo.hpp"
 #include "roars/methods/observe_r1.hpp"
@@ -186,6 +187,12 @@ inline constexpr List all{
     Entry{Facts{"otc-ppo", "OTC-PPO: a right answer is worth less with every tool call", "agent", "2504.14870", 2025,
                 "50-otc"},
           otc_ppo},
+    Entry{Facts{"igpo", "IGPO: a turn is paid what it adds to the policy's confidence in the true answer", "turns",
+                "2510.14967", 2025, "14-igpo"},
+          igpo},
+    Entry{Facts{"igpo-joint", "IGPO, first version: gains of probability, normalised together with the outcomes",
+                "turns", "2510.14967", 2025, "14-igpo"},
+          igpo_joint},
     Entry{Facts{"reinforce-plus-plus", "REINFORCE++: the whole batch is the baseline", "survey", "2501.03262", 2025,
                 "36-llm-rl-survey"},
           reinforce_plus_plus},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -83,6 +84,37 @@ GroupRates group_rates(Offsets groups, std::span<Real> outcome) {
     if (rates.groups == 0) return rates;
     auto count = static_cast<double>(rates.groups);
     return {rates.solved / count, rates.all_right / count, rates.effective / count, rates.groups};
+}
+
+/// Advantage collapse: where all rollouts of a group come out alike, the outcome teaches nothing. Means over the groups
+/// that are not empty.
+struct Collapse {
+    double outcome = 0.0;  ///< share whose outcomes are all equal
+    double turn = 0.0;     ///< share of which the gains before the last turns are, too, or where there is none
+};
+
+/// Shapes: outcome [sequences], turn_owner [sequences + 1], gain [turns]. Source: IGPO, arXiv 2510.14967.
+template <class Real>
+Collapse advantage_collapse(Offsets groups, Offsets turn_owner, std::span<Real> gain, std::span<Real> outcome) {
+    Collapse share;
+    std::int64_t count = 0;
+    for (std::size_t g = 0; g + 1 < groups.size(); ++g) {
+        const auto first = static_cast<std::size_t>(groups[g]), last = static_cast<std::size_t>(groups[g + 1]);
+        if (first == last) continue;
+        std::vector<std::remove_const_t<Real>> gains;
+        for (std::size_t i = first; i < last; ++i)
+            for (std::int64_t k = turn_owner[i]; k + 1 < turn_owner[i + 1]; ++k)
+                gains.push_back(gain[static_cast<std::size_t>(k)]);
+        auto equal = [](auto values) {
+            return std::adjacent_find(values.begin(), values.end(), std::not_equal_to{}) == values.end();
+        };
+        const bool alike = equal(outcome.subspan(first, last - first));
+        share.outcome += alike;
+        share.turn += alike && equal(std::span(gains));
+        ++count;
+    }
+    if (count == 0) return share;
+    return {share.outcome / static_cast<double>(count), share.turn / static_cast<double>(count)};
 }
 
 /// Unbiased pass@k, the mean over the groups of a batch with at least k members. Shapes: outcome [sequences].

@@ -65,8 +65,18 @@ std::int64_t shared_row(const Task& task, std::int64_t prompt, std::int64_t stat
 
 /// The columns that a task brings beside those of every tabular task, `using gives = columns<...>`, each told by
 ///     double tell(Column, prompt, actions, k, noise): of an answer (k = 0), or of its turn or token number k.
+/// Not so col::confidence, which a policy tells of the true answer:
+///     std::vector<ScoredToken> true_answer(prompt, state): its tokens, were it given in this state; none: there is
+///     none.
 template <class Task>
 using told_by = gives_of<Task>;
+
+/// A token that is not drawn but looked up: how probable is this action in this row, and the one it shares, if any?
+struct ScoredToken {
+    std::int64_t row;
+    std::int32_t action;
+    std::int64_t shared_row = -1;
+};
 
 /// What a policy is worth, without sampling.
 struct ExactScore {

@@ -15,6 +15,7 @@
 #include "roars/objective_logits.hpp"
 #include "roars/primitives/sampling.hpp"
 #include "roars/random.hpp"
+#include "roars/reward/information_gain.hpp"
 #include "roars/tasks/tabular_task.hpp"
 
 namespace roars::train {
@@ -370,12 +371,36 @@ private:
             if constexpr (BatchType::template has<col::outcome>)
                 batch[col::outcome{}][i] = static_cast<Real>(task_->outcome(prompt, answers[i].state, noise));
             for_each_column(tasks::told_by<Task>{}, [&](auto column) {
-                if constexpr (BatchType::template has<decltype(column)>) fill_told(batch, column, i, noise);
+                constexpr bool told = !std::is_same_v<decltype(column), col::confidence>;
+                if constexpr (told && BatchType::template has<decltype(column)>) fill_told(batch, column, i, noise);
             });
             if constexpr (BatchType::template has<col::greedy_outcome>)
                 batch[col::greedy_outcome{}][i] =
                     static_cast<Real>(tasks::greedy_success(*task_, policy_.logits(), prompt));
         }
+        if constexpr (BatchType::template has<col::confidence>) fill_confidence(run, batch);
+    }
+    /// What the policy that drew the batch thinks of the true answer before every turn.
+    template <class RunType, class BatchType>
+    void fill_confidence(RunType& run, BatchType& batch) {
+        std::vector<std::int64_t> offsets{0};
+        std::vector<std::int32_t> actions;
+        rows_.clear();
+        Offsets turns = batch[col::turns{}];
+        each_token(batch, [&](std::size_t i, std::int64_t state, std::size_t t) {
+            if (turns[offsets.size() - 1] != std::int64_t(t)) return;
+            for (const tasks::ScoredToken& token : task_->true_answer(batch[col::prompt{}][i], state)) {
+                rows_.push_back({token.row, token.shared_row});
+                actions.push_back(token.action);
+            }
+            offsets.push_back(std::ssize(actions));
+        });
+        gather(policy_);
+        std::vector<Real> logp(actions.size()), log_sum_exp(actions.size());
+        selective_log_softmax(run.backend, std::span<const Real>(logits_), policy_.actions(),
+                              std::span<const std::int32_t>(actions), temperature_,
+                              LogSoftmaxColumns<Real>{.logp = logp, .log_sum_exp = log_sum_exp});
+        reward::mean_log_probability(run.backend, offsets, std::span<const Real>(logp), batch[col::confidence{}]);
     }
     template <class BatchType, class Column>
     void fill_told(BatchType& batch, Column column, std::size_t i, RandomStream& noise) const {
