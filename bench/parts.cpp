@@ -15,6 +15,7 @@
 #include "roars/advantage/optimal_token_baseline.hpp"
 #include "roars/advantage/reward_to_go.hpp"
 #include "roars/advantage/times.hpp"
+#include "roars/advantage/turn_returns.hpp"
 #include "roars/advantage/v_trace.hpp"
 #include "roars/advantage/whiten.hpp"
 #include "roars/critic/multistep.hpp"
@@ -61,6 +62,7 @@
 #include "roars/reward/combine.hpp"
 #include "roars/reward/fewest_calls.hpp"
 #include "roars/reward/format.hpp"
+#include "roars/reward/information_gain.hpp"
 #include "roars/reward/length.hpp"
 #include "roars/reward/model_score.hpp"
 #include "roars/reward/on_last_token.hpp"
@@ -86,9 +88,13 @@ using bench::add;
 
 constexpr std::int64_t sequences = 1024, length = 1024, tokens = sequences * length;
 
+template <class Column>
+constexpr std::int64_t count_of = Column::extent == Extent::sequence ? sequences
+                                  : Column::extent == Extent::turn   ? 8 * sequences
+                                                                     : tokens;
 template <class... Column>
 std::int64_t bytes_of(columns<Column...>) {
-    return ((Column::extent == Extent::sequence ? sequences : tokens) + ... + 0) * std::int64_t(sizeof(float));
+    return (count_of<Column> + ... + 0) * std::int64_t(sizeof(float));
 }
 
 /// The objective of some terms: loss, gradient and metrics in one pass.
@@ -116,7 +122,7 @@ void advantage(benchmark::State& state) {
     Run run{backend};
     Advantage part{};
     [[maybe_unused]] state_of<Advantage> memory;
-    using Read = minus_t<needs_of<Advantage>, columns<col::groups>>;
+    using Read = minus_t<needs_of<Advantage>, columns<col::groups, col::turns, col::turn_owner>>;
     bench::Bytes bytes{bytes_of(Read{}), bytes_of(gives_of<Advantage>{})};
     bytes.read = std::max(bytes.read, bytes.written);  // a copy has to read what it writes
     bench::against_copy(state, bytes, tokens, [&] {
@@ -145,14 +151,17 @@ template <class Reward>
 void reward_of(benchmark::State& state, const Reward& part) {
     constexpr std::int64_t answers = 1 << 20, size = 4;
     using Needs = needs_of<Reward>;
-    auto batch = bench::rollouts<Batch<float, unite_t<Needs, columns<col::reward>>>>(answers, size);
+    auto batch = bench::rollouts<Batch<float, unite_t<Needs, gives_of<Reward>, columns<col::reward>>>>(answers, size);
     backend::Host backend;
     Run run{backend};
     state_of<Reward> memory;
     constexpr std::int64_t column = answers * std::int64_t(sizeof(float)), offsets = 2 * column;
     std::int64_t read = offsets;  // every answer's place is read by every reward
     for_each_column(Needs{}, [&]<class Column>(Column) {
-        read += Column::extent == Extent::sequence ? column : Column::extent == Extent::token ? size * column : 0;
+        // A turn is a token here.
+        const bool each =
+            Column::kind != Kind::offsets && (Column::extent == Extent::token || Column::extent == Extent::turn);
+        read += Column::extent == Extent::sequence ? column : each ? size * column : 0;
     });
     bench::against_copy(state, {read, column}, answers, [&] { detail::call_score(part, run, memory, batch); });
 }
@@ -353,9 +362,10 @@ using Advantages =
                advantage::LeaveOneOut, advantage::BatchBaseline, advantage::LengthWeightedBaseline,
                advantage::GroupMeanBatchSpread, advantage::LeaveOneOutZScore, advantage::ScaledMeanBaseline,
                advantage::ReinforcePlusPlusBaseline, advantage::LengthAdaptiveGae<>, advantage::OneStepTarget,
-               advantage::Remax, advantage::BestOfGroup, advantage::BestMinusSecond, advantage::OptimalTokenBaseline<>,
-               advantage::LocalAndGlobal<>, advantage::Whiten<advantage::GaeTokens<>>, advantage::Gdpo,
-               advantage::ConstantBaseline, advantage::ExponentialWeight<>, advantage::MaximumAPosteriori,
+               advantage::Remax, advantage::TurnReturns<>, advantage::BestOfGroup, advantage::BestMinusSecond,
+               advantage::OptimalTokenBaseline<>, advantage::LocalAndGlobal<>,
+               advantage::Whiten<advantage::GaeTokens<>>, advantage::Gdpo, advantage::ConstantBaseline,
+               advantage::ExponentialWeight<>, advantage::MaximumAPosteriori,
                advantage::OnPolicyMaximumAPosteriori<advantage::Gae<>>,
                advantage::Times<advantage::GroupZScore, weight::Column<col::importance_weight>>,
                advantage::TimesGroup<advantage::GroupZScore, weight::Uncertainty>,
@@ -375,7 +385,7 @@ std::string name_of() {
     std::string name(type_name<T>());
     for (std::string_view scope :
          {"roars::", "surrogate::", "aggregate::", "regularizer::", "advantage::", "kl::", "critic::", "center::",
-          "scale::", "trust::", "correction::", "bound::", "col::", "pair::", "link::", "weight::"})
+          "scale::", "pool::", "trust::", "correction::", "bound::", "col::", "pair::", "link::", "weight::"})
         for (std::size_t at; (at = name.find(scope)) != std::string::npos;) name.erase(at, scope.size());
     return name;
 }
@@ -471,6 +481,7 @@ void add_all() {
     reward("ReasoningCost<Verified>", reward::ReasoningCost<reward::Verified>{});
     reward("Then<Verified, RunningNormalise>", reward::Then<reward::Verified, reward::RunningNormalise>{});
     reward("Then<Verified, ShortestRightBonus>", reward::Then<reward::Verified, reward::ShortestRightBonus>{});
+    reward("Then<Verified, InformationGain>", reward::Then<reward::Verified, reward::InformationGain<>>{});
     reward("Then<Verified, Repetition>", reward::Then<reward::Verified, reward::Repetition>{});
     reward("Then<Verified, FewCalls>", reward::Then<reward::Verified, reward::FewCalls>{});
     reward("Then<Verified, FewestCalls>", reward::Then<reward::Verified, reward::FewestCalls>{});

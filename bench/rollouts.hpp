@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "measure.hpp"
@@ -20,6 +21,11 @@ BatchType rollouts(std::int64_t sequences, std::int64_t length) {
     BatchType batch(equal_segments(sequences, length));
     if constexpr (BatchType::template has<col::groups>)
         batch.set_offsets(col::groups{}, equal_segments(sequences / 8, 8));
+    if constexpr (BatchType::template has<col::turns>) {
+        const std::int64_t turns = std::min<std::int64_t>(8, length);  // of a sequence
+        batch.set_offsets(col::turns{}, equal_segments(sequences * turns, length / turns));
+        batch.set_offsets(col::turn_owner{}, equal_segments(sequences, turns));
+    }
     auto normal = [&]<class Column>(Column column, std::uint32_t which, double mean, double spread) {
         if constexpr (BatchType::template has<Column>) fill_normal(batch[column], which, mean, spread);
     };
@@ -50,6 +56,8 @@ BatchType rollouts(std::int64_t sequences, std::int64_t length) {
         fill_normal(batch[col::component_reward{}], 31, 0.0, 1.0);
     }
     normal(col::token{}, 30, 0.0, 1000.0);
+    normal(col::turn_reward{}, 40, 0.0, 1.0);
+    normal(col::confidence{}, 41, -1.0, 0.1);
     flags(col::external{}, 24, 0.1);
     flags(col::planning{}, 25, 0.1);
     flags(col::format{}, 26, 0.9);
