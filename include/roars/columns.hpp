@@ -155,6 +155,8 @@ ROARS_COLUMN(action_by_balance, token, actor, real);  ///< a row: how that actio
 ROARS_COLUMN(turn_outcome, turn, task, real);         ///< raw score of a turn
 ROARS_COLUMN(tool_calls, sequence, task, real);       ///< how often the rollout called a tool, in vain or not
 ROARS_COLUMN(confidence, turn, actor, real);          ///< in the true answer before the turn: mean log-probability
+ROARS_COLUMN(executed, turn, task, real);             ///< 1 = the environment could carry the turn's action out
+ROARS_COLUMN(turn_features, turn, actor, real);       ///< a row: what the policy knows at the turn's end
 // Control. Rows are wide columns; `next` is of the state after the step.
 ROARS_COLUMN(policy_samples, token, actor, real);         ///< a row: several more actions of the policy there, now
 ROARS_COLUMN(policy_logp, token, actor, real);            ///< log-probability of policy_action, which it moves with

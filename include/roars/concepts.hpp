@@ -54,7 +54,8 @@ using EveryColumn =
             col::balanced_action, col::action_by_balance, col::problem_shape, col::known_reward, col::reference_policy,
             col::policy_mean, col::policy_deviation, col::policy_mean_old, col::policy_deviation_old,
             col::policy_samples, col::proposed_action, col::next_proposed_action, col::model_samples, col::return_to_go,
-            col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::confidence>;
+            col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::confidence,
+            col::executed, col::turn_features>;
 }  // namespace detail
 
 template <class P>

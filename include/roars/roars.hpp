@@ -74,6 +74,7 @@
 #include "roars/metrics/importance_sampling.hpp"
 #include "roars/metrics/policy_evaluation.hpp"
 #include "roars/metrics/reasoning.hpp"
+#include "roars/metrics/progress.hpp"
 #include "roars/metrics/sample_efficiency.hpp"
 #include "roars/metrics/text_overlap.hpp"
 #include "roars/metrics/tool_use.hpp"

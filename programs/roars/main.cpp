@@ -194,8 +194,8 @@ int run(int argc, char** argv) {
     learn
         ->add_option("--task", request.task,
                      "random-calculation, calculation-domains, countdown, bandit, chain, digits, factorised, "
-                     "stop-time, tool-questions, when-to-reason, two-hop, sessions, or an environment: pendulum, "
-                     "cartpole, ...")
+                     "stop-time, tool-questions, when-to-reason, two-hop, subtasks, sessions, or an environment: "
+                     "pendulum, cartpole, ...")
         ->default_val("random-calculation");
     learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")
         ->required();

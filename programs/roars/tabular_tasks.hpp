@@ -17,6 +17,7 @@
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/thought_length.hpp"
+#include "roars/tasks/subtasks.hpp"
 #include "roars/tasks/tool_questions.hpp"
 #include "roars/tasks/two_hop.hpp"
 #include "roars/tasks/when_to_reason.hpp"
@@ -37,6 +38,7 @@ inline constexpr std::tuple tabular_tasks{
     NamedTask<tasks::StopTime>{"stop-time"},          NamedTask<tasks::ToolQuestions>{"tool-questions"},
     NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::ThoughtLength>{"thought-length"},
     NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::TwoHop>{"two-hop"},
+    NamedTask<tasks::Subtasks>{"subtasks"},
 };
 template <class>
 struct OneOf;
@@ -102,6 +104,12 @@ public:
     }
     std::int64_t shared_row(std::int64_t prompt, std::int64_t state) const {
         return ask([=](auto& t) { return tasks::shared_row(t, prompt, state); });
+    }
+    std::int64_t value_row(std::int64_t prompt, std::int64_t state) const {
+        return ask([=](auto& t) { return tasks::value_row(t, prompt, state); });
+    }
+    std::int64_t value_rows() const {
+        return ask([](auto& t) { return tasks::value_rows(t); });
     }
     template <class Column>
     double tell(Column column, std::int64_t prompt, std::span<const std::int32_t> actions, std::int64_t k,

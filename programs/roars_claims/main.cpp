@@ -45,6 +45,7 @@ std::vector<Experiment> all_experiments() {
                      add_dler,
                      add_kdrl,
                      add_hicra,
+                     add_spa_rl,
                      add_dataset_perspective,
                      add_guided_policy,
                      add_zero_shot,

@@ -16,6 +16,7 @@
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/thought_length.hpp"
+#include "roars/tasks/subtasks.hpp"
 #include "roars/tasks/tool_questions.hpp"
 #include "roars/tasks/two_hop.hpp"
 #include "roars/tasks/when_to_reason.hpp"
@@ -37,6 +38,7 @@ StopTime small(const StopTime*) { return StopTime({.classes = 3, .limit = 5}); }
 ToolQuestions small(const ToolQuestions*) { return ToolQuestions(); }
 WhenToReason small(const WhenToReason*) { return WhenToReason({.first = 3, .last = 7}); }
 ThoughtLength small(const ThoughtLength*) { return ThoughtLength({.classes = 2, .lengths = 4, .conclusions = 3}, 7); }
+Subtasks small(const Subtasks*) { return Subtasks({.prompts = 2, .subtasks = 3, .horizon = 5, .actions = 4}, 7); }
 TwoHop small(const TwoHop*) { return TwoHop({.types = 3, .tools = 3, .answers = 4}, 7); }
 
 /// The task's start logits and normal noise; forbidden actions stay forbidden.
@@ -86,6 +88,7 @@ using Tasks = testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets
                              ThoughtLength>;
 using Tasks =
     testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, WhenToReason, TwoHop>;
+                             TwoHop, Subtasks>;
 TYPED_TEST_SUITE(EveryTabularTask, Tasks);
 
 TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {
@@ -392,6 +395,36 @@ TEST(TwoHop, StartsAsAPolicyThatCanRead) {
     }
 }
 
+/// Eight right actions among twelve, each of probability p.
+TEST(Subtasks, StartsWhereTheBinomialSays) {
+    const double p = std::exp(1.0) / (std::exp(1.0) + 5);
+    double all = 0, ways = 1;  // 12 over k
+    for (int k = 0; k <= 12; ++k) {
+        if (k >= 8) all += ways * std::pow(p, k) * std::pow(1 - p, 12 - k);
+        ways = ways * (12 - k) / (k + 1);
+    }
+    for (bool ends : {false, true}) {
+        Subtasks task({.binary = true, .ends_when_done = ends}, 1);
+        const auto score = mean_exact_score(task, task.start_logits());
+        EXPECT_NEAR(score.success, all, 1e-14);
+        EXPECT_EQ(score.length < 12.0 - 1e-9, ends);
+    }
+    Subtasks task({}, 1);
+    for (std::int64_t state : {std::int64_t(0), std::int64_t(8)}) {
+        int possible = 0;
+        for (std::int64_t action = 0; action < 6; ++action) possible += task.possible(1, state, action);
+        EXPECT_EQ(possible, 4);
+    }
+    RandomStream none{Random(1)};
+    auto right = task.solution(2);
+    for (std::int64_t k = 0; k < 12; ++k) EXPECT_EQ(task.tell(col::executed{}, 2, right, k, none), 1.0);
+    std::int32_t impossible = 0;
+    while (task.possible(2, 1, impossible)) ++impossible;
+    right[1] = impossible;  // with one subtask done
+    EXPECT_EQ(task.tell(col::executed{}, 2, right, 1, none), 0.0);
+    EXPECT_EQ(task.success(2, task.answer(2, right)), 1.0);
+}
+
 TEST(StopTime, StartsWhereTheGeometricSumSays) {
     StopTime task;
     double stop = 1 / (1 + std::exp(6.0)), sum = 0;
@@ -451,6 +484,8 @@ TEST(TabularTasks, RefuseWhatMakesNoTask) {
     refuses<DigitChain>(DigitChainSettings{.digits = 10}, "different answers");
     refuses<DigitChain>(DigitChainSettings{.flipped = -0.5}, "flipped -0.5");
     refuses<ThoughtLength>(ThoughtLengthSettings{.classes = 8}, "8 classes");
+    refuses<Subtasks>(SubtasksSettings{.horizon = 7}, "7 steps");
+    refuses<Subtasks>(SubtasksSettings{.impossible = 6}, "6 of them impossible");
     refuses<TwoHop>(TwoHopSettings{.answers = 3}, "3 answers");
     refuses<TwoHop>(TwoHopSettings{.types = 9}, "9 types");
     refuses<TwoHop>(TwoHopSettings{.tools = 0}, "0 tools");

@@ -14,12 +14,13 @@
 namespace roars::actor {
 
 /// A softmax policy of one logit a row (state, context, position) and action: p(a | row) = softmax(logits[row])_a.
-/// A logit of -infinity forbids its action: probability 0, no gradient. With a value head every row has a value too,
-/// behind the logits, 0 at first. A value type: a copy is a frozen policy.
+/// A logit of -infinity forbids its action: probability 0, no gradient. With a value head there are values too, behind
+/// the logits, 0 at first: one of every row, or `value_rows` of them. A value type: a copy is a frozen policy.
 template <class Real = float>
 class Tabular {
 public:
-    Tabular(std::int64_t rows, std::int64_t actions, Real start_logit = Real(0), bool value_head = false)
+    Tabular(std::int64_t rows, std::int64_t actions, Real start_logit = Real(0), bool value_head = false,
+            std::int64_t value_rows = 0)
         : rows_(rows), actions_(actions) {
         expect(rows > 0 && actions > 0, [&] {
             return "tabular: " + std::to_string(rows) + " rows of " + std::to_string(actions) +
@@ -27,7 +28,7 @@ public:
         });
         parameters_.add("logits", {rows, actions});
         std::fill(parameters_.values().begin(), parameters_.values().end(), start_logit);
-        if (value_head) parameters_.add("values", {rows});
+        if (value_head) parameters_.add("values", {value_rows > 0 ? value_rows : rows});
     }
 
     std::int64_t rows() const { return rows_; }
@@ -44,7 +45,7 @@ public:
     std::span<const Real> logits() const {
         return parameters_.values().first(static_cast<std::size_t>(rows_ * actions_));
     }
-    /// The value of every row, [rows]; empty without a value head.
+    /// The values, [rows or value_rows]; empty without a value head.
     std::span<const Real> values() const { return parameters_.values().subspan(logits().size()); }
     std::span<Real> value_gradients() { return parameters_.gradients().subspan(logits().size()); }
 

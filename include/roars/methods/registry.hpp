@@ -53,6 +53,7 @@
 #include "roars/methods/sac.hpp"
 #include "roars/methods/sapo.hpp"
 #include "roars/methods/snapshot_rl.hpp"
+#include "roars/methods/spa_rl.hpp"
 #include "roars/methods/supervised.hpp"
 #include "roars/methods/td3.hpp"
 #include "roars/methods/tscac.hpp"
@@ -193,6 +194,11 @@ inline constexpr List all{
     Entry{Facts{"igpo-joint", "IGPO, first version: gains of probability, normalised together with the outcomes",
                 "turns", "2510.14967", 2025, "14-igpo"},
           igpo_joint},
+    Entry{Facts{"spa-rl",
+                "SPA-RL: the outcome attributed to steps by an estimator of progress, and a bonus for "
+                "actions that are carried out",
+                "turns", "2505.20732", 2025, "73-spa-rl"},
+          spa_rl},
     Entry{Facts{"reinforce-plus-plus", "REINFORCE++: the whole batch is the baseline", "survey", "2501.03262", 2025,
                 "36-llm-rl-survey"},
           reinforce_plus_plus},

@@ -63,6 +63,23 @@ std::int64_t shared_row(const Task& task, std::int64_t prompt, std::int64_t stat
         return -1;
 }
 
+/// Where the value of a state stands: in its row's place, unless the task tells apart for a critic what it does not for
+/// the policy (a step number), in `value_rows` rows.
+template <class Task>
+std::int64_t value_row(const Task& task, std::int64_t prompt, std::int64_t state) {
+    if constexpr (requires { task.value_row(prompt, state); })
+        return task.value_row(prompt, state);
+    else
+        return task.row(prompt, state);
+}
+template <class Task>
+std::int64_t value_rows(const Task& task) {
+    if constexpr (requires { task.value_rows(); })
+        return task.value_rows();
+    else
+        return task.rows();
+}
+
 /// The columns that a task brings beside those of every tabular task, `using gives = columns<...>`, each told by
 ///     double tell(Column, prompt, actions, k, noise): of an answer (k = 0), or of its turn or token number k.
 /// Not so col::confidence, which a policy tells of the true answer:

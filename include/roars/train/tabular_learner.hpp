@@ -28,10 +28,10 @@ struct TabularSettings {
 ROARS_FIELDS(TabularSettings, in_turn, coverage_samples, flipped_pairs)
 
 /// A table of logits at work on a small task: rolls out, demonstrates, fills the columns that an actor brings, turns an
-/// objective into gradients, and measures itself exactly. With `value_head` each row has a value too, of the state
-/// before the token; without, an algorithm that asks for `value` does not compile. A token of the policy begins a turn,
-/// to which the observations behind it belong. Real is float where a step rule trains the table; in double,
-/// accumulate() gives gradients to check against.
+/// objective into gradients, and measures itself exactly. With `value_head` each row has a value too (or another place
+/// that the task says), of the state before the token; without, an algorithm that asks for `value` does not compile. A
+/// token of the policy begins a turn, to which the observations behind it belong. Real is float where a step rule
+/// trains the table; in double, accumulate() gives gradients to check against.
 template <tasks::TabularTask Task, class Real_ = float, bool value_head = false>
 class TabularLearner {
 public:
@@ -40,13 +40,15 @@ public:
         unite_t<columns<col::groups, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour,
                         col::logp_ref, col::entropy, col::sum_pi_squared, col::external, col::outcome, col::truncated,
                         col::format, col::verifiable, col::answer, col::prompt, col::greedy_outcome, col::chosen,
-                        col::mismatched, col::turns, col::turn_owner>,
+                        col::mismatched, col::turns, col::turn_owner, col::turn_features>,
                 tasks::told_by<Task>, std::conditional_t<value_head, columns<col::value, col::value_old>, columns<>>>;
     /// What it needs in any batch of its own.
     using keeps = columns<col::token, col::mask, col::prompt, col::logp>;
 
     explicit TabularLearner(const Task& task, const TabularSettings& settings = {})
-        : task_(&task), settings_(settings), policy_(task.rows(), task.actions(), Real(0), value_head) {
+        : task_(&task),
+          settings_(settings),
+          policy_(task.rows(), task.actions(), Real(0), value_head, tasks::value_rows(task)) {
         expect(settings.flipped_pairs >= 0 && settings.flipped_pairs <= 1, [&] {
             return "tabular: flipped_pairs " + std::to_string(settings.flipped_pairs) + ", expected a share, 0 to 1";
         });
@@ -181,7 +183,8 @@ public:
                     gradients[static_cast<std::size_t>(row) * actions + a] += logits_[t * actions + a];
         if constexpr (BatchType::template has<col::grad<col::value>>)
             for (std::size_t t = 0; t < rows_.size(); ++t)
-                policy_.value_gradients()[static_cast<std::size_t>(rows_[t].own)] += batch[col::grad<col::value>{}][t];
+                policy_.value_gradients()[static_cast<std::size_t>(rows_[t].value)] +=
+                    batch[col::grad<col::value>{}][t];
         return result;
     }
 
@@ -379,6 +382,23 @@ private:
                     static_cast<Real>(tasks::greedy_success(*task_, policy_.logits(), prompt));
         }
         if constexpr (BatchType::template has<col::confidence>) fill_confidence(run, batch);
+        if constexpr (BatchType::template has<col::turn_features>) fill_turn_features(batch);
+    }
+    /// What a table knows of a turn: which of the pairs (row, action) its own token is, [rows x actions].
+    template <class BatchType>
+    void fill_turn_features(BatchType& batch) const {
+        batch.set_width(col::turn_features{}, task_->rows() * task_->actions());
+        auto features = batch[col::turn_features{}];
+        std::fill(features.begin(), features.end(), Real(0));
+        Offsets turns = batch[col::turns{}];
+        std::int64_t turn = -1;
+        each_token(batch, [&](std::size_t i, std::int64_t state, std::size_t t) {
+            if (turns[static_cast<std::size_t>(turn + 1)] == std::int64_t(t)) ++turn;
+            if (batch[col::mask{}][t] == 0) return;
+            const std::int64_t pair =
+                task_->row(batch[col::prompt{}][i], state) * task_->actions() + batch[col::token{}][t];
+            batch.row(col::turn_features{}, turn)[static_cast<std::size_t>(pair)] = Real(1);
+        });
     }
     /// What the policy that drew the batch thinks of the true answer before every turn.
     template <class RunType, class BatchType>
@@ -390,7 +410,7 @@ private:
         each_token(batch, [&](std::size_t i, std::int64_t state, std::size_t t) {
             if (turns[offsets.size() - 1] != std::int64_t(t)) return;
             for (const tasks::ScoredToken& token : task_->true_answer(batch[col::prompt{}][i], state)) {
-                rows_.push_back({token.row, token.shared_row});
+                rows_.push_back({token.row, token.shared_row, token.row});
                 actions.push_back(token.action);
             }
             offsets.push_back(std::ssize(actions));
@@ -434,12 +454,13 @@ private:
             }
         }
     }
-    /// The row of the table that a token is chosen from, and the one that is added to it; -1 for none.
+    /// The row of the table that a token is chosen from, the one that is added to it, -1 for none, and its value's.
     struct Rows {
-        std::int64_t own, shared;
+        std::int64_t own, shared, value;
     };
     Rows rows_in(std::int64_t prompt, std::int64_t state) const {
-        return {task_->row(prompt, state), tasks::shared_row(*task_, prompt, state)};
+        return {task_->row(prompt, state), tasks::shared_row(*task_, prompt, state),
+                tasks::value_row(*task_, prompt, state)};
     }
     /// Those of every token.
     template <class BatchType>
@@ -453,7 +474,7 @@ private:
     void read_values(BatchType& batch) const {
         if constexpr (BatchType::template has<col::value>)
             for (std::size_t t = 0; t < rows_.size(); ++t)
-                batch[col::value{}][t] = policy_.values()[static_cast<std::size_t>(rows_[t].own)];
+                batch[col::value{}][t] = policy_.values()[static_cast<std::size_t>(rows_[t].value)];
     }
     /// logits_ [rows_ x actions]: a copy, which a gradient may overwrite.
     void gather(const actor::Tabular<Real>& policy) {
