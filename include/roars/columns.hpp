@@ -130,6 +130,7 @@ ROARS_COLUMN(truncated, sequence, task, real);        ///< 1 = cut by the length
 ROARS_COLUMN(format, sequence, task, real);           ///< 1 = has the form that was asked for
 ROARS_COLUMN(reasoned, sequence, task, real);         ///< 1 = it has a reasoning that is not empty
 ROARS_COLUMN(needs_reasoning, sequence, task, real);  ///< 1 = the prompt is one that should be reasoned about
+ROARS_COLUMN(constraints, sequence, task, real);      ///< a row: count, low, high, points of each countable constraint
 ROARS_COLUMN(verifiable, sequence, task, real);       ///< 1 = the task could judge the answer, 0 = it has no verdict
 ROARS_COLUMN(answer, sequence, task, index);          ///< identifier of the final answer: equal answers, equal numbers
 ROARS_COLUMN(prompt, sequence, task, index);          ///< identifier of the prompt
@@ -207,6 +208,7 @@ ROARS_COLUMN(sequence_advantage, sequence, part, real);  ///< the signal of a wh
 ROARS_COLUMN(blend, sequence, part, real);               ///< weight of the first of two signals
 ROARS_COLUMN(returns, token, part, real);                ///< the critic's target
 ROARS_COLUMN(importance_weight, token, part, real);      ///< a constant factor of the surrogate
+ROARS_COLUMN(entropy_weight, token, part, real);         ///< a constant factor of the token's entropy bonus
 ROARS_COLUMN(sequence_log_ratio, sequence, part, real);  ///< a sequence's mean or sum of logp - logp_old
 ROARS_COLUMN(sequence_loss, sequence, part, real);       ///< a loss that belongs to a whole sequence
 ROARS_COLUMN(sequence_gradient, sequence, part, real);   ///< its derivative by each of the sequence's log-probabilities

@@ -56,6 +56,8 @@ using EveryColumn =
             col::policy_samples, col::proposed_action, col::next_proposed_action, col::model_samples, col::return_to_go,
             col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::confidence,
             col::executed, col::turn_features>;
+            col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::constraints,
+            col::entropy_weight>;
 }  // namespace detail
 
 template <class P>
@@ -91,7 +93,8 @@ void prepare_source(const P& part, Source& source) {
     if constexpr (requires { part.prepare(source); }) part.prepare(source);
 }
 
-/// The reward of one sequence as a function: x[col::outcome{}] is its value of a column, x.length() its tokens.
+/// The reward of one sequence as a function: x[col::outcome{}] is its value of a column, x.row(col::constraints{}) its
+/// values of a wide one, x.length() its tokens.
 template <class BatchType>
 class SequenceView {
 public:
@@ -100,6 +103,17 @@ public:
     ROARS_FN double operator[](Column column) const {
         static_assert(Column::extent == Extent::sequence, "the reward of a sequence reads columns of sequences");
         return double(batch_[column][static_cast<std::size_t>(index_)]);
+    }
+    /// The sequence's row of a wide column.
+    template <class Column>
+    ROARS_FN auto row(Column column) const {
+        static_assert(Column::extent == Extent::sequence, "the reward of a sequence reads columns of sequences");
+        if constexpr (requires { batch_[column].data(); }) {
+            const auto width = static_cast<std::size_t>(batch_.width(column));
+            return batch_[column].subspan(static_cast<std::size_t>(index_) * width, width);
+        } else {
+            return batch_.row(column, index_);
+        }
     }
     ROARS_FN std::int64_t length() const {
         return detail::token_offset(batch_, index_ + 1) - detail::token_offset(batch_, index_);

@@ -13,6 +13,7 @@
 
 #include "roars/tasks/bandit_prompts.hpp"
 #include "roars/tasks/chain.hpp"
+#include "roars/tasks/constraints.hpp"
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/stop_time.hpp"
@@ -39,6 +40,7 @@ inline constexpr std::tuple tabular_tasks{
     NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::ThoughtLength>{"thought-length"},
     NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::TwoHop>{"two-hop"},
     NamedTask<tasks::Subtasks>{"subtasks"},
+    NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::Constraints>{"constraints"},
 };
 template <class>
 struct OneOf;
@@ -110,6 +112,10 @@ public:
     }
     std::int64_t value_rows() const {
         return ask([](auto& t) { return tasks::value_rows(t); });
+    }
+    template <class Column>
+    std::int64_t width(Column column) const {
+        return ask([=](auto& t) { return tasks::told_width(t, column); });
     }
     template <class Column>
     double tell(Column column, std::int64_t prompt, std::span<const std::int32_t> actions, std::int64_t k,

@@ -12,6 +12,7 @@
 
 #include "roars/tasks/bandit_prompts.hpp"
 #include "roars/tasks/chain.hpp"
+#include "roars/tasks/constraints.hpp"
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/stop_time.hpp"
@@ -36,6 +37,9 @@ DigitChain small(const DigitChain*) {
 }
 StopTime small(const StopTime*) { return StopTime({.classes = 3, .limit = 5}); }
 ToolQuestions small(const ToolQuestions*) { return ToolQuestions(); }
+Constraints small(const Constraints*) {
+    return Constraints({.prompts = 2, .constraints = 3, .symbols = 3, .satisfying = 2}, 7);
+}
 WhenToReason small(const WhenToReason*) { return WhenToReason({.first = 3, .last = 7}); }
 ThoughtLength small(const ThoughtLength*) { return ThoughtLength({.classes = 2, .lengths = 4, .conclusions = 3}, 7); }
 Subtasks small(const Subtasks*) { return Subtasks({.prompts = 2, .subtasks = 3, .horizon = 5, .actions = 4}, 7); }
@@ -89,6 +93,7 @@ using Tasks = testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets
 using Tasks =
     testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, WhenToReason, TwoHop>;
                              TwoHop, Subtasks>;
+                             Constraints>;
 TYPED_TEST_SUITE(EveryTabularTask, Tasks);
 
 TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {

@@ -81,12 +81,20 @@ std::int64_t value_rows(const Task& task) {
 }
 
 /// The columns that a task brings beside those of every tabular task, `using gives = columns<...>`, each told by
-///     double tell(Column, prompt, actions, k, noise): of an answer (k = 0), or of its turn or token number k.
+///     double tell(Column, prompt, actions, k, noise): of an answer (k = 0), or of its turn or token number k;
+/// of a wide column of answers, which has `width(Column)` numbers each, number k of the row.
 /// Not so col::confidence, which a policy tells of the true answer:
 ///     std::vector<ScoredToken> true_answer(prompt, state): its tokens, were it given in this state; none: there is
 ///     none.
 template <class Task>
 using told_by = gives_of<Task>;
+template <class Task, class Column>
+std::int64_t told_width(const Task& task, Column column) {
+    if constexpr (requires { task.width(column); })
+        return task.width(column);
+    else
+        return 1;
+}
 
 /// A token that is not drawn but looked up: how probable is this action in this row, and the one it shares, if any?
 struct ScoredToken {

@@ -325,6 +325,10 @@ private:
         for (const Answer& answer : answers) offsets.push_back(offsets.back() + std::ssize(answer.actions));
         for (std::size_t g = 0; g < prompts.size(); ++g) groups.push_back(groups.back() + copies);
         BatchType batch(offsets, groups);
+        for_each_column(tasks::told_by<Task>{}, [&](auto column) {
+            if constexpr (BatchType::template has<decltype(column)>)
+                batch.set_width(column, tasks::told_width(*task_, column));
+        });
         for (std::size_t i = 0; i < answers.size(); ++i) {
             const Answer& answer = answers[i];
             const std::int64_t prompt = prompts[i / static_cast<std::size_t>(copies)];
@@ -429,7 +433,8 @@ private:
         const auto first = static_cast<std::size_t>(batch.token_offsets()[i]);
         const auto last = static_cast<std::size_t>(batch.token_offsets()[i + 1]);
         std::span<const std::int32_t> actions = batch[col::token{}].subspan(first, last - first);
-        std::size_t begin = i, count = 1;
+        auto count = static_cast<std::size_t>(batch.width(column));
+        std::size_t begin = i * count;
         if constexpr (Column::extent == Extent::token) {
             begin = first;
             count = last - first;
