@@ -27,6 +27,7 @@
 #include "roars/methods/grpo.hpp"
 #include "roars/methods/hicra.hpp"
 #include "roars/methods/kdrl.hpp"
+#include "roars/methods/light_if.hpp"
 #include "roars/methods/preference.hpp"
 #include "roars/methods/prorl.hpp"
 #include "roars/methods/rl_plus.hpp"
@@ -61,9 +62,11 @@
 #include "roars/regularizer/tuned_weight.hpp"
 #include "roars/reward/combine.hpp"
 #include "roars/reward/fewest_calls.hpp"
+#include "roars/reward/dense_constraints.hpp"
 #include "roars/reward/format.hpp"
 #include "roars/reward/information_gain.hpp"
 #include "roars/reward/length.hpp"
+#include "roars/reward/length_scaled.hpp"
 #include "roars/reward/model_score.hpp"
 #include "roars/reward/on_last_token.hpp"
 #include "roars/reward/outcome.hpp"
@@ -162,6 +165,10 @@ void reward_of(benchmark::State& state, const Reward& part) {
         const bool each =
             Column::kind != Kind::offsets && (Column::extent == Extent::token || Column::extent == Extent::turn);
         read += Column::extent == Extent::sequence ? column : each ? size * column : 0;
+        if constexpr (Column::extent == Extent::sequence && Column::kind != Kind::offsets)
+            read += column * batch.width(Column{});
+        else if constexpr (Column::extent == Extent::token)
+            read += size * column;
     });
     bench::against_copy(state, {read, column}, answers, [&] { detail::call_score(part, run, memory, batch); });
 }
@@ -448,6 +455,8 @@ void add_all() {
     method("method/DisCO, mean", methods::disco_mean, 8);
     method("method/HICRA", methods::hicra, 8);
     method("method/KDRL", methods::kdrl, 8);
+    method("method/Light-IF", methods::light_if, 8);
+    method("method/Entropy-SFT", methods::entropy_sft, 8);
     method("method/ProRL", methods::prorl, 8);
     method("method/DAO", methods::direct_advantage, 8);
     auto rule = [](const char* name, auto with, std::int64_t moments, std::int64_t further_reads) {
@@ -479,6 +488,8 @@ void add_all() {
     reward("ReplaceTruncated<Verified>", reward::ReplaceTruncated<reward::Verified>{});
     reward("ScaleTruncated<Verified>", reward::ScaleTruncated<reward::Verified>{});
     reward("ReasoningCost<Verified>", reward::ReasoningCost<reward::Verified>{});
+    reward("DenseConstraints", reward::DenseConstraints{});
+    reward("LengthScaled<Verified>", reward::LengthScaled<reward::Verified>{});
     reward("Then<Verified, RunningNormalise>", reward::Then<reward::Verified, reward::RunningNormalise>{});
     reward("Then<Verified, ShortestRightBonus>", reward::Then<reward::Verified, reward::ShortestRightBonus>{});
     reward("Then<Verified, InformationGain>", reward::Then<reward::Verified, reward::InformationGain<>>{});

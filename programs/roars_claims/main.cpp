@@ -34,6 +34,7 @@ std::vector<Experiment> all_experiments() {
                      add_open_rs,
                      add_rl_plus,
                      add_observe_r1,
+                     add_light_if,
                      add_survey,
                      add_survey_rows,
                      add_disco,

@@ -107,6 +107,7 @@ namespace of_observe_r1 { void add(Registry& registry); }
 namespace of_igpo { void add(Registry& registry); }
 namespace of_open_rs { void add(Registry& registry); }
 namespace of_llm_rl_survey { void add(Registry& registry); }
+namespace of_light_if { void add(Registry& registry); }
 namespace of_adacot { void add(Registry& registry); }
 namespace of_prorl { void add(Registry& registry); }
 namespace of_direct_advantage_po { void add(Registry& registry); }

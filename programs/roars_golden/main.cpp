@@ -115,6 +115,7 @@ int main(int argc, char** argv) {
     roars::golden::of_igpo::add(registry);
     roars::golden::of_open_rs::add(registry);
     roars::golden::of_llm_rl_survey::add(registry);
+    roars::golden::of_light_if::add(registry);
     roars::golden::of_adacot::add(registry);
     roars::golden::of_prorl::add(registry);
     roars::golden::of_direct_advantage_po::add(registry);

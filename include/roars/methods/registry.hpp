@@ -31,6 +31,7 @@
 #include "roars/methods/hicra.hpp"
 #include "roars/methods/igpo.hpp"
 #include "roars/methods/kdrl.hpp"
+#include "roars/methods/light_if.hpp"
 #include "roars/methods/lite_ppo.hpp"
 #include "roars/methods/observe_r1.hpp"
 #include "roars/methods/offline.hpp"
@@ -145,6 +146,15 @@ inline constexpr List all{
     Entry{Facts{"open-rs-accuracy", "Open-RS, first experiments: form and correctness", "group", "2503.16219", 2025,
                 "16-open-rs"},
           open_rs_accuracy},
+    Entry{Facts{"light-if", "Light-IF: a point for each constraint, entropy where confidence and advantage agree",
+                "group", "2508.03178", 2025, "28-light-if"},
+          light_if},
+    Entry{Facts{"light-if-zero", "Its first stage: reasoning is paid for while it helps", "length", "2508.03178", 2025,
+                "28-light-if"},
+          light_if_zero},
+    Entry{Facts{"light-if-sft", "Its second stage, Entropy-SFT: no token that is fitted already", "supervised",
+                "2508.03178", 2025, "28-light-if"},
+          entropy_sft},
     Entry{Facts{"adacot", "AdaCoT: when to reason, from two costs that pull against each other", "length", "2505.11896",
                 2025, "48-adacot"},
           adacot},

@@ -67,10 +67,10 @@ private:
     std::unordered_map<std::uint64_t, Tied> tied_;
 };
 
-/// The cut, and where in order the keys are that are like the last one taken.
+/// The cut, where in order the keys are that are like the last one taken, and how many are taken of how many.
 struct RankedCut {
     KeyCut cut;
-    std::int64_t below = 0, through = 0, taken = 0;
+    std::int64_t below = 0, through = 0, taken = 0, numbers = 0;
 };
 template <class Share>
 struct FindCut {
@@ -80,6 +80,7 @@ struct FindCut {
     ROARS_FN void operator()(std::int64_t) const {
         RankedCut found;
         const std::int64_t numbers = keys.numbers(), wanted = share(numbers);
+        found.numbers = numbers;
         found.taken = wanted < numbers ? wanted : numbers;
         if (found.taken > 0) {
             double last = keys[found.taken - 1];

@@ -62,9 +62,12 @@ struct Covariance {
         : tokens(advantages.count), advantage(advantages.value()), logp(logps.value()) {}
     template <class Numbers>
     Covariance(backend::Host& backend, const Numbers& x) : Covariance(mean_of(backend, x, 0), mean_of(backend, x, 1)) {}
+    ROARS_FN double of(double advantage_here, double logp_here) const {
+        return (advantage_here - advantage) * (logp_here - logp);
+    }
     template <class Numbers>
     ROARS_FN double operator()(const Numbers& x, std::int64_t t) const {
-        return (double(x(0, t)) - advantage) * (double(x(1, t)) - logp);
+        return of(double(x(0, t)), double(x(1, t)));
     }
 };
 
