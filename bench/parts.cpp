@@ -14,6 +14,7 @@
 #include "roars/advantage/one_step_target.hpp"
 #include "roars/advantage/optimal_token_baseline.hpp"
 #include "roars/advantage/reward_to_go.hpp"
+#include "roars/advantage/shared_tokens.hpp"
 #include "roars/advantage/times.hpp"
 #include "roars/advantage/turn_returns.hpp"
 #include "roars/advantage/v_trace.hpp"
@@ -73,9 +74,11 @@
 #include "roars/reward/reasoning_cost.hpp"
 #include "roars/reward/repetition.hpp"
 #include "roars/reward/running.hpp"
+#include "roars/reward/several_tools.hpp"
 #include "roars/reward/truncated.hpp"
 #include "roars/run.hpp"
 #include "roars/sampler/curriculum.hpp"
+#include "roars/sampler/entropy_branches.hpp"
 #include "roars/sampler/groups.hpp"
 #include "roars/sampler/replay.hpp"
 #include "roars/sampler/resample.hpp"
@@ -289,6 +292,9 @@ struct Given {
     void roll_out(RunType&, BatchType& batch, const Prompts&, std::int64_t, const Generation&) {
         batch = rollouts;
     }
+    double vocabulary() const { return 2; }
+    template <class RunType>
+    void go_on(RunType&, BatchType&, const BatchType&, std::span<const sampler::Continuation>, const Generation&) {}
 };
 /// What a sampler makes of rollouts, against a copy of them.
 template <class Sampler>
@@ -371,6 +377,8 @@ using Advantages =
                advantage::ReinforcePlusPlusBaseline, advantage::LengthAdaptiveGae<>, advantage::OneStepTarget,
                advantage::Remax, advantage::TurnReturns<>, advantage::BestOfGroup, advantage::BestMinusSecond,
                advantage::OptimalTokenBaseline<>, advantage::LocalAndGlobal<>,
+               advantage::Remax, advantage::BestOfGroup, advantage::BestMinusSecond, advantage::OptimalTokenBaseline<>,
+               advantage::LocalAndGlobal<>, advantage::SharedTokens<advantage::GroupZScore>,
                advantage::Whiten<advantage::GaeTokens<>>, advantage::Gdpo, advantage::ConstantBaseline,
                advantage::ExponentialWeight<>, advantage::MaximumAPosteriori,
                advantage::OnPolicyMaximumAPosteriori<advantage::Gae<>>,
@@ -483,6 +491,7 @@ void add_all() {
     reward("SoftOverlong", reward::SoftOverlong{});
     reward("Format", reward::Format{});
     reward("ModelScore", reward::ModelScore{});
+    reward("SeveralTools", reward::SeveralTools{});
     reward("Clip<Verified>", reward::Clip<reward::Verified>{});
     reward("Gate<Format, Verified>", reward::Gate<reward::Format, reward::Verified>{});
     reward("ReplaceTruncated<Verified>", reward::ReplaceTruncated<reward::Verified>{});
@@ -518,6 +527,9 @@ void add_all() {
         [](benchmark::State& state) { collect(state, sampler::Then<sampler::Groups, sampler::MaskTruncated>{}); });
     add("collect/Then<Groups, ScoreResampling<Power>>", [](benchmark::State& state) {
         collect(state, sampler::Then<sampler::Groups, sampler::ScoreResampling<sampler::weight::Power>>{});
+    });
+    add("collect/EntropyBranches, all initial", [](benchmark::State& state) {
+        collect(state, sampler::EntropyBranches{.prompts = sequences / 8, .rollouts = 8, .initial = 8});
     });
     add("collect/StopSequences", stop_sequences);
     add("collect/Replay<Groups, Uniform>", [](benchmark::State& state) {

@@ -158,6 +158,9 @@ ROARS_COLUMN(tool_calls, sequence, task, real);       ///< how often the rollout
 ROARS_COLUMN(confidence, turn, actor, real);          ///< in the true answer before the turn: mean log-probability
 ROARS_COLUMN(executed, turn, task, real);             ///< 1 = the environment could carry the turn's action out
 ROARS_COLUMN(turn_features, turn, actor, real);       ///< a row: what the policy knows at the turn's end
+ROARS_COLUMN(tool_kinds, sequence, task, real);       ///< how many different kinds of tool it called
+ROARS_COLUMN(branch_parent, sequence, actor, index);  ///< its parent's place in the group, before its own; -1 = none
+ROARS_COLUMN(branch_token, sequence, actor, index);   ///< how many of its first tokens are its parent's
 // Control. Rows are wide columns; `next` is of the state after the step.
 ROARS_COLUMN(policy_samples, token, actor, real);         ///< a row: several more actions of the policy there, now
 ROARS_COLUMN(policy_logp, token, actor, real);            ///< log-probability of policy_action, which it moves with

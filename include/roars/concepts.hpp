@@ -58,6 +58,8 @@ using EveryColumn =
             col::executed, col::turn_features>;
             col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::constraints,
             col::entropy_weight>;
+            col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::tool_kinds,
+            col::branch_parent, col::branch_token>;
 }  // namespace detail
 
 template <class P>

@@ -23,7 +23,8 @@ enum class Purpose : std::uint32_t {
     resample,
     environment,
     user,
-    label
+    label,
+    branch
 };
 
 /// Counter-based random numbers (Philox 4x32-10): a number is a function of (seed, purpose, iteration, sequence, token)

@@ -19,6 +19,7 @@
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/thought_length.hpp"
 #include "roars/tasks/subtasks.hpp"
+#include "roars/tasks/tool_chain.hpp"
 #include "roars/tasks/tool_questions.hpp"
 #include "roars/tasks/two_hop.hpp"
 #include "roars/tasks/when_to_reason.hpp"
@@ -41,6 +42,7 @@ inline constexpr std::tuple tabular_tasks{
     NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::TwoHop>{"two-hop"},
     NamedTask<tasks::Subtasks>{"subtasks"},
     NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::Constraints>{"constraints"},
+    NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::ToolChain>{"tool-chain"},
 };
 template <class>
 struct OneOf;

@@ -115,7 +115,10 @@ private:
     void evaluated(Run<backend::Host>& run, double accuracy) override { trainer_.evaluated(run, accuracy); }
     void set_reference() override { learner_.set_reference(); }
     std::vector<std::pair<std::string, std::int64_t>> spent() const override {
-        return {{"rollouts", learner_.position.rollouts}};
+        std::vector<std::pair<std::string, std::int64_t>> all{{"rollouts", learner_.position.rollouts}};
+        if constexpr (requires { learner_.position.tool_results; })
+            if (learner_.position.tool_results > 0) all.emplace_back("tool_results", learner_.position.tool_results);
+        return all;
     }
     void write(Tensors& file) const override {
         learner_.write(file);

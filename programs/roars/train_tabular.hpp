@@ -11,13 +11,32 @@
 #include "roars/methods/registry.hpp"
 #include "roars/reflect.hpp"
 #include "roars/train/tabular_learner.hpp"
+#include "roars/train/with_continuations.hpp"
 #include "tabular_tasks.hpp"
 #include "train_session.hpp"
 
 namespace roars::program {
 
+namespace detail {
+template <class Method, template <class, class, bool> class Learner>
+using Tabular = Learner<AnyTabularTask, float, contains_v<col::value, typename Method::Inputs>>;
 template <class Method>
-using AnyTabularLearner = train::TabularLearner<AnyTabularTask, float, contains_v<col::value, typename Method::Inputs>>;
+struct tabular_learner {
+    using type = Tabular<Method, train::TabularLearner>;
+};
+template <class Method>
+requires requires {
+    typename Method::Sampler;
+    requires !train::draws_from<Method, Tabular<Method, train::TabularLearner>>;
+}
+struct tabular_learner<Method> {
+    using type = Tabular<Method, train::WithContinuations>;
+};
+}  // namespace detail
+
+/// A table that goes on from within an answer, where the sampler asks for that.
+template <class Method>
+using AnyTabularLearner = typename detail::tabular_learner<Method>::type;
 
 /// The papers' settings are for policies of 10^9 parameters. These are for a table, of which a batch shows every row.
 template <class Method>

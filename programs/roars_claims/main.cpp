@@ -47,6 +47,7 @@ std::vector<Experiment> all_experiments() {
                      add_kdrl,
                      add_hicra,
                      add_spa_rl,
+                     add_arpo,
                      add_dataset_perspective,
                      add_guided_policy,
                      add_zero_shot,

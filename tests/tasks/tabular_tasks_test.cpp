@@ -18,6 +18,7 @@
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/thought_length.hpp"
 #include "roars/tasks/subtasks.hpp"
+#include "roars/tasks/tool_chain.hpp"
 #include "roars/tasks/tool_questions.hpp"
 #include "roars/tasks/two_hop.hpp"
 #include "roars/tasks/when_to_reason.hpp"
@@ -36,6 +37,7 @@ DigitChain small(const DigitChain*) {
     return DigitChain({.prompts = 3, .digits = 3, .base = 4, .carry = true, .flipped = 0.0}, 7);
 }
 StopTime small(const StopTime*) { return StopTime({.classes = 3, .limit = 5}); }
+ToolChain small(const ToolChain*) { return ToolChain({.types = 2, .first_options = 2, .options = 3}, 7); }
 ToolQuestions small(const ToolQuestions*) { return ToolQuestions(); }
 Constraints small(const Constraints*) {
     return Constraints({.prompts = 2, .constraints = 3, .symbols = 3, .satisfying = 2}, 7);
@@ -94,6 +96,8 @@ using Tasks =
     testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, WhenToReason, TwoHop>;
                              TwoHop, Subtasks>;
                              Constraints>;
+using Tasks = testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, ToolChain,
+                             WhenToReason>;
 TYPED_TEST_SUITE(EveryTabularTask, Tasks);
 
 TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {

@@ -11,6 +11,7 @@
 #include "roars/methods/a2pr.hpp"
 #include "roars/methods/actor_critic.hpp"
 #include "roars/methods/adacot.hpp"
+#include "roars/methods/arpo.hpp"
 #include "roars/methods/behaviour_model.hpp"
 #include "roars/methods/cispo.hpp"
 #include "roars/methods/control_policy_gradient.hpp"
@@ -209,6 +210,12 @@ inline constexpr List all{
                 "actions that are carried out",
                 "turns", "2505.20732", 2025, "73-spa-rl"},
           spa_rl},
+    Entry{Facts{"arpo", "ARPO: rollouts branch behind tools' results where the policy is unsure", "tools", "2507.19849",
+                2025, "38-arpo"},
+          arpo},
+    Entry{Facts{"arpo-hard", "ARPO: tokens that rollouts share get the mean of their advantages", "tools", "2507.19849",
+                2025, "38-arpo"},
+          arpo_hard},
     Entry{Facts{"reinforce-plus-plus", "REINFORCE++: the whole batch is the baseline", "survey", "2501.03262", 2025,
                 "36-llm-rl-survey"},
           reinforce_plus_plus},

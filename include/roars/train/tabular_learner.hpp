@@ -60,6 +60,7 @@ public:
     actor::Parameters<Real>& parameters() { return policy_.parameters(); }
     const actor::Parameters<Real>& parameters() const { return policy_.parameters(); }
     actor::Tabular<Real>& policy() { return policy_; }
+    const actor::Tabular<Real>& policy() const { return policy_; }
     const Task& task() const { return *task_; }
     std::int64_t prompt_count() const { return task_->prompts(); }
 
@@ -70,8 +71,9 @@ public:
     struct Position {
         std::int64_t prompts = 0;
         std::int64_t rollouts = 0;
+        std::int64_t tool_results = 0;  ///< observations behind tokens of the policy, each paid for once
     };
-    ROARS_MEMBERS(Position, prompts, rollouts)
+    ROARS_MEMBERS(Position, prompts, rollouts, tool_results)
     Position position;
 
     /// `prompts` prompts, group_size answers to each, as one batch of groups.
@@ -85,12 +87,9 @@ public:
     template <class RunType, class BatchType>
     void roll_out(RunType& run, BatchType& batch, std::span<const std::int64_t> prompts, std::int64_t group_size,
                   const Generation& generation) {
-        temperature_ = generation.temperature > 0 ? generation.temperature : 1.0;
         auto answers = generate(run, policy_, run.random.of(Purpose::sample),
                                 static_cast<std::uint64_t>(position.rollouts), prompts, group_size, generation);
-        batch = to_batch<BatchType>(prompts, group_size, answers);
-        fill_outcomes(run, batch, answers);
-        position.rollouts += std::ssize(answers);
+        enter(run, batch, prompts, group_size, answers, generation);
     }
 
     /// `count` prompts with a right answer each, which no policy wrote.
@@ -215,6 +214,25 @@ protected:
     };
 
     std::optional<actor::Tabular<Real>> reference_;
+
+    /// The batch of answers that the policy has drawn, and what the task says of them. They are spent, but for the
+    /// first known[i] tokens of each.
+    template <class RunType, class BatchType>
+    void enter(RunType& run, BatchType& batch, std::span<const std::int64_t> prompts, std::int64_t copies,
+               const std::vector<Answer>& answers, const Generation& generation,
+               std::span<const std::int64_t> known = {}) {
+        temperature_ = generation.temperature > 0 ? generation.temperature : 1.0;
+        batch = to_batch<BatchType>(prompts, copies, answers);
+        fill_outcomes(run, batch, answers);
+        position.rollouts += std::ssize(answers);
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            const std::int64_t first = batch.token_offsets()[i], paid = first + (known.empty() ? 0 : known[i]);
+            for (std::int64_t t = std::max(first + 1, paid); t < batch.token_offsets()[i + 1]; ++t) {
+                auto own = [&](std::int64_t at) { return batch[col::mask{}][static_cast<std::size_t>(at)] != 0; };
+                if (own(t - 1) && !own(t)) ++position.tool_results;
+            }
+        }
+    }
 
     /// Answers of a policy, one token of every living one at a time; number u of (first_rollout + i, token) chooses it.
     /// Each begins where its prompt does, or in the state that `from` has for the prompt.
