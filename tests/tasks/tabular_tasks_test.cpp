@@ -88,6 +88,17 @@ void for_each_answer(const Task& task, const std::vector<double>& logits, std::i
     walk(task.start(prompt), 1.0);
 }
 
+/// Those that the policy wrote.
+template <class Task>
+std::int64_t own_tokens(const Task& task, std::int64_t prompt, const std::vector<std::int32_t>& answer) {
+    std::int64_t own = 0, state = task.start(prompt);
+    for (std::int32_t action : answer) {
+        own += is_observation(task, prompt, state) ? 0 : 1;
+        state = task.next(prompt, state, action);
+    }
+    return own;
+}
+
 template <class Task>
 struct EveryTabularTask : testing::Test {};
 using Tasks = testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, WhenToReason,
@@ -116,6 +127,7 @@ TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {
                 length += is_observation(task, prompt, here) ? 0.0 : p;  // the environment wrote it
                 here = task.next(prompt, here, action);
             }
+            length += p * double(own_tokens(task, prompt, answer));
             truncated += task.truncated(prompt, state) ? p : 0.0;
             if (task.success(prompt, state) > 0) right[state] += p * task.success(prompt, state);
         });
