@@ -103,14 +103,17 @@ std::vector<std::pair<std::string, std::string>> settings_of(const std::vector<s
 
 void interrupt(int) { interrupted = 1; }
 
+std::string task_names(const Programs& programs) {
+    std::string names;
+    for (const auto& each : programs) names += " " + std::string(each.first);
+    return names;
+}
+
 /// How the registered method is trained on a task. Errors: no such method or task, or one that does not fit the other.
 Contestant contestant(const Programs& programs, const std::string& method, const std::string& task) {
     auto of_task = programs.find(task);
-    expect(of_task != programs.end(), [&] {
-        std::string known;
-        for (const auto& each : programs) known += " " + std::string(each.first);
-        return "no task is named '" + task + "', expected one of:" + known;
-    });
+    expect(of_task != programs.end(),
+           [&] { return "no task is named '" + task + "', expected one of:" + task_names(programs); });
     const methods::Facts& facts = facts_of(method);
     auto program = of_task->second.find(facts.name);
     const bool listed = program != of_task->second.end();
@@ -192,10 +195,7 @@ int run(int argc, char** argv) {
     auto* learn = app.add_subcommand("train", "trains a method; every setting that `roars show` prints is a flag");
     learn->add_option("--method", request.method, "as `roars list` prints it")->required();
     learn
-        ->add_option("--task", request.task,
-                     "random-calculation, calculation-domains, countdown, bandit, chain, digits, factorised, "
-                     "stop-time, tool-questions, when-to-reason, two-hop, subtasks, sessions, or an environment: "
-                     "pendulum, cartpole, ...")
+        ->add_option("--task", request.task, "one of" + task_names(all_programs()))
         ->default_val("random-calculation");
     learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")
         ->required();

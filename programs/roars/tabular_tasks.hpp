@@ -16,6 +16,7 @@
 #include "roars/tasks/constraints.hpp"
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
+#include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/thought_length.hpp"
 #include "roars/tasks/subtasks.hpp"
@@ -34,16 +35,23 @@ struct NamedTask {
     using Task = Task_;
     std::string_view name;
 };
+// clang-format off
 inline constexpr std::tuple tabular_tasks{
-    NamedTask<tasks::BanditPrompts>{"bandit"},        NamedTask<tasks::Chain>{"chain"},
-    NamedTask<tasks::DigitChain>{"digits"},           NamedTask<tasks::FactorisedTargets>{"factorised"},
-    NamedTask<tasks::StopTime>{"stop-time"},          NamedTask<tasks::ToolQuestions>{"tool-questions"},
-    NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::ThoughtLength>{"thought-length"},
-    NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::TwoHop>{"two-hop"},
+    NamedTask<tasks::BanditPrompts>{"bandit"},
+    NamedTask<tasks::Chain>{"chain"},
+    NamedTask<tasks::DigitChain>{"digits"},
+    NamedTask<tasks::FactorisedTargets>{"factorised"},
+    NamedTask<tasks::StopTime>{"stop-time"},
+    NamedTask<tasks::ToolQuestions>{"tool-questions"},
+    NamedTask<tasks::WhenToReason>{"when-to-reason"},
+    NamedTask<tasks::ThoughtLength>{"thought-length"},
+    NamedTask<tasks::TwoHop>{"two-hop"},
     NamedTask<tasks::Subtasks>{"subtasks"},
-    NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::Constraints>{"constraints"},
-    NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::ToolChain>{"tool-chain"},
+    NamedTask<tasks::Constraints>{"constraints"},
+    NamedTask<tasks::ToolChain>{"tool-chain"},
+    NamedTask<tasks::SolutionSteps>{"solution-steps"},
 };
+// clang-format on
 template <class>
 struct OneOf;
 template <class... Named>

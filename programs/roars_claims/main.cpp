@@ -48,6 +48,7 @@ std::vector<Experiment> all_experiments() {
                      add_hicra,
                      add_spa_rl,
                      add_arpo,
+                     add_seele,
                      add_dataset_perspective,
                      add_guided_policy,
                      add_zero_shot,

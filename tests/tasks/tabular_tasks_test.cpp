@@ -15,6 +15,7 @@
 #include "roars/tasks/constraints.hpp"
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
+#include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/thought_length.hpp"
 #include "roars/tasks/subtasks.hpp"
@@ -35,6 +36,9 @@ FactorisedTargets small(const FactorisedTargets*) {
 }
 DigitChain small(const DigitChain*) {
     return DigitChain({.prompts = 3, .digits = 3, .base = 4, .carry = true, .flipped = 0.0}, 7);
+}
+SolutionSteps small(const SolutionSteps*) {
+    return SolutionSteps({.prompts = 3, .length = 3, .rows = 0, .tokens = 3, .hard_prompts = 1, .hard = 0.01}, 7);
 }
 StopTime small(const StopTime*) { return StopTime({.classes = 3, .limit = 5}); }
 ToolChain small(const ToolChain*) { return ToolChain({.types = 2, .first_options = 2, .options = 3}, 7); }
@@ -101,14 +105,22 @@ std::int64_t own_tokens(const Task& task, std::int64_t prompt, const std::vector
 
 template <class Task>
 struct EveryTabularTask : testing::Test {};
-using Tasks = testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, WhenToReason,
-                             ThoughtLength>;
-using Tasks =
-    testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, WhenToReason, TwoHop>;
-                             TwoHop, Subtasks>;
-                             Constraints>;
-using Tasks = testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, ToolChain,
-                             WhenToReason>;
+// clang-format off
+using Tasks = testing::Types<
+    BanditPrompts,
+    Chain,
+    DigitChain,
+    FactorisedTargets,
+    StopTime,
+    ToolQuestions,
+    WhenToReason,
+    ThoughtLength,
+    TwoHop,
+    Subtasks,
+    Constraints,
+    ToolChain,
+    SolutionSteps>;
+// clang-format on
 TYPED_TEST_SUITE(EveryTabularTask, Tasks);
 
 TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {

@@ -54,6 +54,7 @@
 #include "roars/methods/rloo.hpp"
 #include "roars/methods/sac.hpp"
 #include "roars/methods/sapo.hpp"
+#include "roars/methods/seele.hpp"
 #include "roars/methods/snapshot_rl.hpp"
 #include "roars/methods/spa_rl.hpp"
 #include "roars/methods/supervised.hpp"
@@ -126,6 +127,12 @@ inline constexpr List all{
     Entry{Facts{"rl-plus", "RL-PLUS: a given solution in every group, its weight bounded", "external data",
                 "2508.00222", 2025, "26-rl-plus"},
           rl_plus},
+    Entry{Facts{"seele", "SEELE: hints as long as it takes to be right half of the time", "external data", "2509.06923",
+                2025, "71-seele"},
+          seele},
+    Entry{Facts{"fading-hints", "Its baseline: hints of the solution that fade away", "external data", "2509.06923",
+                2025, "71-seele"},
+          fading_hints},
     Entry{Facts{"disco", "DisCO: right answers above the wrong ones, the divergence under a bound", "discriminative",
                 "2505.12366", 2025, "45-disco"},
           disco},

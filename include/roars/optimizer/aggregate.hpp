@@ -56,6 +56,15 @@ struct SequenceSum {
 };
 ROARS_FIELDS(SequenceSum)
 
+/// sum x / B: the same over all sequences.
+struct SequenceSumOfAll {
+    static constexpr bool per_sequence = false;
+    ROARS_FN double weight(const Counts& counts, std::int64_t) const {
+        return counts.sequences ? 1.0 / double(counts.sequences) : 0.0;
+    }
+};
+ROARS_FIELDS(SequenceSumOfAll)
+
 /// sum x / (n L): Dr. GRPO, arXiv 2503.20783, as verl counts it (seq-mean-token-sum-norm). L = max_length, tokens.
 struct SequenceSumOverLength {
     double max_length = 1024;

@@ -92,6 +92,58 @@ public:
         enter(run, batch, prompts, group_size, answers, generation);
     }
 
+    /// Answers to these prompts that go on from the first given[k] tokens of their solutions. That hint is in the
+    /// sequence too: external = 1 and mask = 0 where it is not an observation anyway. Errors: a hint that leaves
+    /// nothing.
+    template <class RunType, class BatchType>
+    void complete_solutions(RunType& run, BatchType& batch, std::span<const std::int64_t> prompts,
+                            std::span<const std::int64_t> given, std::int64_t completions,
+                            const Generation& generation) {
+        temperature_ = generation.temperature > 0 ? generation.temperature : 1.0;
+        std::vector<Answer> hints;
+        std::vector<std::int64_t> from;
+        for (std::size_t k = 0; k < prompts.size(); ++k) {
+            const std::int64_t whole = solution_length(prompts[k]);
+            expect(given[k] >= 0 && given[k] < whole, [&] {
+                return "tabular: a hint of " + std::to_string(given[k]) + " of the solution's " +
+                       std::to_string(whole) + " tokens, expected 0 or more, and one less at most";
+            });
+            hints.push_back(solution(prompts[k], given[k]));
+            from.push_back(hints.back().state);
+        }
+        auto answers = generate(run, policy_, run.random.of(Purpose::sample),
+                                static_cast<std::uint64_t>(position.rollouts), prompts, completions, generation, from);
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            const Answer& hint = hints[i / static_cast<std::size_t>(completions)];
+            answers[i].actions.insert(answers[i].actions.begin(), hint.actions.begin(), hint.actions.end());
+            answers[i].logp.insert(answers[i].logp.begin(), hint.logp.begin(), hint.logp.end());
+        }
+        batch = to_batch<BatchType>(prompts, completions, answers);
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            const auto first = static_cast<std::size_t>(batch.token_offsets()[i]);
+            const auto length = static_cast<std::size_t>(given[i / static_cast<std::size_t>(completions)]);
+            auto mask = batch[col::mask{}].subspan(first, length);
+            if constexpr (BatchType::template has<col::external>) copy(batch[col::external{}].subspan(first), mask);
+            std::fill(mask.begin(), mask.end(), Real(0));
+        }
+        fill_outcomes(run, batch, answers);
+        position.rollouts += std::ssize(answers);
+    }
+    /// Tokens of the prompt's solution.
+    std::int64_t solution_length(std::int64_t prompt) const { return std::ssize(task_->solution(prompt)); }
+
+    /// The numbers of the next prompts.
+    template <class RunType>
+    std::vector<std::int64_t> draw_prompts(RunType& run, std::int64_t count) {
+        RandomStream stream(run.random.of(Purpose::prompt).at(0), static_cast<std::uint64_t>(position.prompts));
+        std::vector<std::int64_t> prompts(static_cast<std::size_t>(count));
+        for (auto& prompt : prompts) {
+            prompt = settings_.in_turn ? position.prompts % task_->prompts() : stream.below(task_->prompts());
+            ++position.prompts;
+        }
+        return prompts;
+    }
+
     /// `count` prompts with a right answer each, which no policy wrote.
     template <class RunType, class BatchType>
     void demonstrate(RunType& run, BatchType& batch, std::int64_t count) {
@@ -308,8 +360,11 @@ private:
         }
         return data;
     }
-    Answer solution(std::int64_t prompt) const {
+    Answer solution(std::int64_t prompt) const { return solution(prompt, solution_length(prompt)); }
+    /// Its first `length` tokens.
+    Answer solution(std::int64_t prompt, std::int64_t length) const {
         Answer answer{task_->solution(prompt), {}, task_->start(prompt)};
+        answer.actions.resize(static_cast<std::size_t>(length));
         for (std::int32_t action : answer.actions) answer.state = task_->next(prompt, answer.state, action);
         answer.logp.resize(answer.actions.size());
         return answer;
@@ -324,17 +379,6 @@ private:
             if constexpr (BatchType::template has<col::mismatched>)
                 batch[col::mismatched{}][i] = std::int64_t(i) < own ? Real(0) : Real(1);
         }
-    }
-
-    template <class RunType>
-    std::vector<std::int64_t> draw_prompts(RunType& run, std::int64_t count) {
-        RandomStream stream(run.random.of(Purpose::prompt).at(0), static_cast<std::uint64_t>(position.prompts));
-        std::vector<std::int64_t> prompts(static_cast<std::size_t>(count));
-        for (auto& prompt : prompts) {
-            prompt = settings_.in_turn ? position.prompts % task_->prompts() : stream.below(task_->prompts());
-            ++position.prompts;
-        }
-        return prompts;
     }
 
     template <class BatchType>
