@@ -62,8 +62,8 @@
 #include "roars/regularizer/selective_loss_mask.hpp"
 #include "roars/regularizer/tuned_weight.hpp"
 #include "roars/reward/combine.hpp"
-#include "roars/reward/fewest_calls.hpp"
 #include "roars/reward/dense_constraints.hpp"
+#include "roars/reward/fewest_calls.hpp"
 #include "roars/reward/format.hpp"
 #include "roars/reward/information_gain.hpp"
 #include "roars/reward/length.hpp"
@@ -376,12 +376,11 @@ using Advantages =
                advantage::GroupMeanBatchSpread, advantage::LeaveOneOutZScore, advantage::ScaledMeanBaseline,
                advantage::ReinforcePlusPlusBaseline, advantage::LengthAdaptiveGae<>, advantage::OneStepTarget,
                advantage::Remax, advantage::TurnReturns<>, advantage::BestOfGroup, advantage::BestMinusSecond,
-               advantage::OptimalTokenBaseline<>, advantage::LocalAndGlobal<>,
-               advantage::Remax, advantage::BestOfGroup, advantage::BestMinusSecond, advantage::OptimalTokenBaseline<>,
-               advantage::LocalAndGlobal<>, advantage::SharedTokens<advantage::GroupZScore>,
-               advantage::Whiten<advantage::GaeTokens<>>, advantage::Gdpo, advantage::ConstantBaseline,
-               advantage::ExponentialWeight<>, advantage::MaximumAPosteriori,
-               advantage::OnPolicyMaximumAPosteriori<advantage::Gae<>>,
+               advantage::OptimalTokenBaseline<>, advantage::LocalAndGlobal<>, advantage::Remax, advantage::BestOfGroup,
+               advantage::BestMinusSecond, advantage::OptimalTokenBaseline<>, advantage::LocalAndGlobal<>,
+               advantage::SharedTokens<advantage::GroupZScore>, advantage::Whiten<advantage::GaeTokens<>>,
+               advantage::Gdpo, advantage::ConstantBaseline, advantage::ExponentialWeight<>,
+               advantage::MaximumAPosteriori, advantage::OnPolicyMaximumAPosteriori<advantage::Gae<>>,
                advantage::Times<advantage::GroupZScore, weight::Column<col::importance_weight>>,
                advantage::TimesGroup<advantage::GroupZScore, weight::Uncertainty>,
                advantage::Plus<advantage::GroupZScore, advantage::RewardToGo>>;

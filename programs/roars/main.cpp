@@ -194,9 +194,7 @@ int run(int argc, char** argv) {
     Request request;
     auto* learn = app.add_subcommand("train", "trains a method; every setting that `roars show` prints is a flag");
     learn->add_option("--method", request.method, "as `roars list` prints it")->required();
-    learn
-        ->add_option("--task", request.task, "one of" + task_names(all_programs()))
-        ->default_val("random-calculation");
+    learn->add_option("--task", request.task, "one of" + task_names(all_programs()))->default_val("random-calculation");
     learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")
         ->required();
     learn->add_option("--seed", request.seed, "a run is a function of its seed")->default_val(0);
