@@ -71,11 +71,13 @@
 #include "roars/reward/model_score.hpp"
 #include "roars/reward/on_last_token.hpp"
 #include "roars/reward/outcome.hpp"
+#include "roars/reward/outcome_before_cost.hpp"
 #include "roars/reward/reasoning_cost.hpp"
 #include "roars/reward/repetition.hpp"
 #include "roars/reward/running.hpp"
 #include "roars/reward/several_tools.hpp"
 #include "roars/reward/truncated.hpp"
+#include "roars/reward/windowed_cost.hpp"
 #include "roars/run.hpp"
 #include "roars/sampler/curriculum.hpp"
 #include "roars/sampler/entropy_branches.hpp"
@@ -502,6 +504,9 @@ void add_all() {
     reward("Then<Verified, ShortestRightBonus>", reward::Then<reward::Verified, reward::ShortestRightBonus>{});
     reward("Then<Verified, InformationGain>", reward::Then<reward::Verified, reward::InformationGain<>>{});
     reward("Then<Verified, Repetition>", reward::Then<reward::Verified, reward::Repetition>{});
+    reward("WindowedCost", reward::WindowedCost<>{});
+    reward("Then<ModelScore, OutcomeBeforeCost>",
+           reward::Then<reward::ModelScore, reward::OutcomeBeforeCost<reward::wrong::Nothing>>{});
     reward("Then<Verified, FewCalls>", reward::Then<reward::Verified, reward::FewCalls>{});
     reward("Then<Verified, FewestCalls>", reward::Then<reward::Verified, reward::FewestCalls>{});
     reward("Then<Verified, RememberedFewestCalls>", reward::Then<reward::Verified, reward::RememberedFewestCalls>{});

@@ -77,6 +77,9 @@ BatchType rollouts(std::int64_t sequences, std::int64_t length) {
         fill(batch[col::tool_calls{}], 32, [](const Random& random, std::uint32_t s, std::uint32_t t) {
             return double(int(5 * random.uniform(s, t)));
         });
+    if constexpr (BatchType::template has<col::cost>)
+        fill(batch[col::cost{}], 33,
+             [](const Random& random, std::uint32_t s, std::uint32_t t) { return 100.0 * random.uniform(s, t); });
     if constexpr (BatchType::template has<col::prompt>)
         for (std::size_t i = 0; i < batch[col::prompt{}].size(); ++i) batch[col::prompt{}][i] = std::int32_t(i / 8);
     flags(col::mask{}, 10, 0.9);

@@ -29,6 +29,8 @@ void fill_one(BatchType& batch, std::mt19937& engine) {
     if constexpr (C::kind == Kind::real && !is_gradient_v<C>)
         for (auto& x : batch[C{}])
             x = is_flag<C> ? Real(engine() % 3 != 0) : Real(0.3 * normal(engine) - (C::name.substr(0, 4) == "logp"));
+    if constexpr (std::is_same_v<C, col::cost>)
+        for (auto& x : batch[C{}]) x = std::abs(x);
     if constexpr (std::is_same_v<C, col::sum_pi_squared>)
         for (auto& x : batch[C{}]) x = Real(0.5 + 0.1 * std::sin(double(x)));
     if constexpr (C::kind == Kind::index)

@@ -154,6 +154,7 @@ ROARS_COLUMN(task, token, actor, real);             ///< a row: what is wanted t
 ROARS_COLUMN(balanced_action, token, actor, real);  ///< a row: the policy's action by the balance chosen for the state
 ROARS_COLUMN(action_by_balance, token, actor, real);  ///< a row: how that action moves with that balance
 ROARS_COLUMN(turn_outcome, turn, task, real);         ///< raw score of a turn
+ROARS_COLUMN(cost, sequence, task, real);             ///< what was paid for the rollout's calls
 ROARS_COLUMN(tool_calls, sequence, task, real);       ///< how often the rollout called a tool, in vain or not
 ROARS_COLUMN(confidence, turn, actor, real);          ///< in the true answer before the turn: mean log-probability
 ROARS_COLUMN(executed, turn, task, real);             ///< 1 = the environment could carry the turn's action out

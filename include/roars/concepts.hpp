@@ -56,7 +56,7 @@ using EveryColumn =
             col::policy_samples, col::proposed_action, col::next_proposed_action, col::model_samples, col::return_to_go,
             col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::confidence,
             col::executed, col::turn_features, col::constraints, col::entropy_weight, col::tool_kinds,
-            col::branch_parent, col::branch_token>;
+            col::branch_parent, col::branch_token, col::cost>;
 }  // namespace detail
 
 template <class P>

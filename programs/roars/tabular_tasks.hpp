@@ -16,6 +16,7 @@
 #include "roars/tasks/constraints.hpp"
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
+#include "roars/tasks/routed_questions.hpp"
 #include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/subtasks.hpp"
@@ -41,6 +42,7 @@ inline constexpr std::tuple tabular_tasks{
     NamedTask<tasks::Chain>{"chain"},
     NamedTask<tasks::DigitChain>{"digits"},
     NamedTask<tasks::FactorisedTargets>{"factorised"},
+    NamedTask<tasks::RoutedQuestions>{"routed-questions"},
     NamedTask<tasks::StopTime>{"stop-time"},
     NamedTask<tasks::ToolQuestions>{"tool-questions"},
     NamedTask<tasks::WhenToReason>{"when-to-reason"},

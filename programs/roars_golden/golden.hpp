@@ -117,6 +117,7 @@ namespace of_hicra { void add(Registry& registry); }
 namespace of_otc { void add(Registry& registry); }
 namespace of_spa_rl { void add(Registry& registry); }
 namespace of_seele { void add(Registry& registry); }
+namespace of_router_r1 { void add(Registry& registry); }
 namespace of_dual_rl { void add(Registry& registry); }
 namespace of_residual_rl { void add(Registry& registry); }
 namespace of_tscac { void add(Registry& registry); }

@@ -15,6 +15,7 @@
 #include "roars/tasks/constraints.hpp"
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
+#include "roars/tasks/routed_questions.hpp"
 #include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/subtasks.hpp"
@@ -42,6 +43,7 @@ SolutionSteps small(const SolutionSteps*) {
 }
 StopTime small(const StopTime*) { return StopTime({.classes = 3, .limit = 5}); }
 ToolChain small(const ToolChain*) { return ToolChain({.types = 2, .first_options = 2, .options = 3}, 7); }
+RoutedQuestions small(const RoutedQuestions*) { return RoutedQuestions(); }
 ToolQuestions small(const ToolQuestions*) { return ToolQuestions(); }
 Constraints small(const Constraints*) {
     return Constraints({.prompts = 2, .constraints = 3, .symbols = 3, .satisfying = 2}, 7);
@@ -92,12 +94,22 @@ void for_each_answer(const Task& task, const std::vector<double>& logits, std::i
     walk(task.start(prompt), 1.0);
 }
 
-/// Those that the policy wrote.
+/// Of an answer without its observations: the log-probability, and the tokens.
+struct OwnPart {
+    double logp = 0;
+    std::int64_t tokens = 0;
+};
 template <class Task>
-std::int64_t own_tokens(const Task& task, std::int64_t prompt, const std::vector<std::int32_t>& answer) {
-    std::int64_t own = 0, state = task.start(prompt);
+OwnPart own_part(const Task& task, const std::vector<double>& logits, std::int64_t prompt,
+                 const std::vector<std::int32_t>& answer) {
+    OwnPart own;
+    std::int64_t state = task.start(prompt);
     for (std::int32_t action : answer) {
-        own += is_observation(task, prompt, state) ? 0 : 1;
+        auto p = probabilities(task, logits, task.row(prompt, state), shared_row(task, prompt, state));
+        if (!is_observation(task, prompt, state)) {
+            own.logp += std::log(p[static_cast<std::size_t>(action)]);
+            ++own.tokens;
+        }
         state = task.next(prompt, state, action);
     }
     return own;
@@ -111,6 +123,7 @@ using Tasks = testing::Types<
     Chain,
     DigitChain,
     FactorisedTargets,
+    RoutedQuestions,
     StopTime,
     ToolQuestions,
     WhenToReason,
@@ -133,13 +146,9 @@ TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {
         for_each_answer(task, logits, prompt, [&](const auto& answer, std::int64_t state, double p) {
             all += p;
             success += p * task.success(prompt, state);
-            entropy -= p * std::log(p);
-            std::int64_t here = task.start(prompt);
-            for (std::int32_t action : answer) {
-                length += is_observation(task, prompt, here) ? 0.0 : p;  // the environment wrote it
-                here = task.next(prompt, here, action);
-            }
-            length += p * double(own_tokens(task, prompt, answer));
+            const OwnPart own = own_part(task, logits, prompt, answer);
+            entropy -= p * own.logp;
+            length += p * double(own.tokens);
             truncated += task.truncated(prompt, state) ? p : 0.0;
             if (task.success(prompt, state) > 0) right[state] += p * task.success(prompt, state);
         });
@@ -159,11 +168,10 @@ TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {
 TYPED_TEST(EveryTabularTask, DivergenceIsTheSumOverAllAnswers) {
     const auto task = small(static_cast<const TypeParam*>(nullptr));
     const auto logits = noisy_logits(task, 6), other = noisy_logits(task, 7);
-    std::map<std::vector<std::int32_t>, double> q;
-    for_each_answer(task, other, 0, [&](const auto& answer, std::int64_t, double p) { q[answer] = p; });
     double divergence = 0;
-    for_each_answer(task, logits, 0,
-                    [&](const auto& answer, std::int64_t, double p) { divergence += p * std::log(p / q.at(answer)); });
+    for_each_answer(task, logits, 0, [&](const auto& answer, std::int64_t, double p) {
+        divergence += p * (own_part(task, logits, 0, answer).logp - own_part(task, other, 0, answer).logp);
+    });
     std::span<const double> policy(logits), reference(other);
     EXPECT_NEAR(exact_divergence(task, policy, reference, 0), divergence, 1e-12);
     EXPECT_NEAR(exact_divergence(task, policy, policy, 0), 0.0, 1e-15);
@@ -230,6 +238,8 @@ TYPED_TEST(EveryTabularTask, OutcomesAreOnAverageTheSuccess) {
 
 template <class Task>
 inline constexpr bool is_drawn = true;
+template <>
+inline constexpr bool is_drawn<RoutedQuestions> = false;
 template <>
 inline constexpr bool is_drawn<StopTime> = false;
 template <>

@@ -52,6 +52,7 @@
 #include "roars/methods/rl_plus.hpp"
 #include "roars/methods/rlhf.hpp"
 #include "roars/methods/rloo.hpp"
+#include "roars/methods/router_r1.hpp"
 #include "roars/methods/sac.hpp"
 #include "roars/methods/sapo.hpp"
 #include "roars/methods/seele.hpp"
@@ -223,6 +224,12 @@ inline constexpr List all{
     Entry{Facts{"arpo-hard", "ARPO: tokens that rollouts share get the mean of their advantages", "tools", "2507.19849",
                 2025, "38-arpo"},
           arpo_hard},
+    Entry{Facts{"router-r1", "Router-R1: which model to ask, by form, outcome and cost", "agent", "2506.09033", 2025,
+                "53-router-r1"},
+          router_r1},
+    Entry{Facts{"router-r1-ungated", "Router-R1 whose cost counts for wrong answers too", "agent", "2506.09033", 2025,
+                "53-router-r1"},
+          router_r1_ungated},
     Entry{Facts{"reinforce-plus-plus", "REINFORCE++: the whole batch is the baseline", "survey", "2501.03262", 2025,
                 "36-llm-rl-survey"},
           reinforce_plus_plus},
