@@ -79,6 +79,7 @@ void add_adacot(std::vector<Experiment>& all);                // 48
 void add_otc(std::vector<Experiment>& all);                   // 50
 void add_prorl(std::vector<Experiment>& all);                 // 51
 void add_arpo(std::vector<Experiment>& all);                  // 38
+void add_router_r1(std::vector<Experiment>& all);             // 53
 void add_direct_advantage(std::vector<Experiment>& all);      // 54
 void add_copo(std::vector<Experiment>& all);                  // 63
 void add_dler(std::vector<Experiment>& all);                  // 65

@@ -41,6 +41,7 @@ std::vector<Experiment> all_experiments() {
                      add_adacot,
                      add_otc,
                      add_prorl,
+                     add_router_r1,
                      add_direct_advantage,
                      add_copo,
                      add_dler,
