@@ -106,6 +106,7 @@
 #include "roars/optimizer/step/recipe.hpp"
 #include "roars/optimizer/step/scheduled.hpp"
 #include "roars/optimizer/step/sgd.hpp"
+#include "roars/optimizer/step/split.hpp"
 #include "roars/optimizer/surrogate.hpp"
 #include "roars/optimizer/surrogates/all_actions.hpp"
 #include "roars/optimizer/surrogates/climb.hpp"

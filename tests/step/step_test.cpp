@@ -17,6 +17,7 @@
 #include "roars/optimizer/step/muon.hpp"
 #include "roars/optimizer/step/scheduled.hpp"
 #include "roars/optimizer/step/sgd.hpp"
+#include "roars/optimizer/step/split.hpp"
 #include "roars/random.hpp"
 
 #if defined(_OPENMP)
@@ -31,6 +32,7 @@ using ScheduleInside = step::Clipped<step::Scheduled<step::AdamW, step::WarmUp<s
 static_assert(StepPart<Usual> && StepPart<ScheduleInside> && StepPart<step::SkipNonFinite<step::Sgd>>);
 static_assert(StepPart<step::Muon<>> && StepPart<step::Averaged<step::Clipped<step::Muon<step::Lion>>>>);
 static_assert(StepPart<step::Accumulated<step::Lion>>);
+static_assert(StepPart<step::Clipped<step::Split<step::AdamW, step::Sgd>>>);
 
 std::vector<double> normals(std::size_t count, std::uint32_t seed) {
     std::vector<double> values(count);
@@ -381,6 +383,32 @@ TEST(Step, MuonOfNothingIsNothing) {
 }
 
 // ---- averages
+
+RC_GTEST_PROP(StepProperty, SplitStepsEachPartByItsOwnRule, ()) {
+    const std::size_t size = 9;
+    const auto theta = *vectors(size);
+    const auto gradients = some_gradients(size, 3);
+    step::Split<step::AdamW, step::Sgd> rule{.first = {.learning_rate = 0.1},
+                                             .second = {.learning_rate = 0.5, .momentum = 0.9}};
+    rule.from = *rc::gen::inRange<std::int64_t>(0, std::int64_t(size) + 1);
+    auto part = [&](const std::vector<double>& all, bool second) {
+        const auto cut = all.begin() + rule.from;
+        return second ? std::vector<double>(cut, all.end()) : std::vector<double>(all.begin(), cut);
+    };
+    std::vector<std::vector<double>> of_first, of_second;
+    for (const auto& gradient : gradients) {
+        of_first.push_back(part(gradient, false));
+        of_second.push_back(part(gradient, true));
+    }
+    const auto both = walk(rule, theta, gradients);
+    RC_ASSERT(part(both, false) == walk(rule.first, part(theta, false), of_first));
+    RC_ASSERT(part(both, true) == walk(rule.second, part(theta, true), of_second));
+}
+
+TEST(Step, SplitBeyondTheParametersIsSaid) {
+    step::Split<step::AdamW, step::Sgd> rule{.from = 3};
+    EXPECT_THROW(walk(rule, std::vector<double>{1, 2}, {{1.0, 2.0}}), Error);
+}
 
 RC_GTEST_PROP(StepProperty, AccumulatedIsAStepWithTheMean, ()) {
     auto size = static_cast<std::size_t>(*rc::gen::inRange(1, 30));
