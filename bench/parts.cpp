@@ -46,6 +46,7 @@
 #include "roars/optimizer/step/muon.hpp"
 #include "roars/optimizer/step/scheduled.hpp"
 #include "roars/optimizer/step/sgd.hpp"
+#include "roars/optimizer/step/split.hpp"
 #include "roars/optimizer/surrogate.hpp"
 #include "roars/optimizer/surrogates/clip_variants.hpp"
 #include "roars/optimizer/surrogates/covariance.hpp"
@@ -59,6 +60,7 @@
 #include "roars/regularizer/adaptive.hpp"
 #include "roars/regularizer/kl.hpp"
 #include "roars/regularizer/kl_hinge.hpp"
+#include "roars/regularizer/kl_in_turn_reward.hpp"
 #include "roars/regularizer/selective_loss_mask.hpp"
 #include "roars/regularizer/tuned_weight.hpp"
 #include "roars/reward/combine.hpp"
@@ -69,6 +71,7 @@
 #include "roars/reward/length.hpp"
 #include "roars/reward/length_scaled.hpp"
 #include "roars/reward/model_score.hpp"
+#include "roars/reward/of_turns.hpp"
 #include "roars/reward/on_last_token.hpp"
 #include "roars/reward/outcome.hpp"
 #include "roars/reward/outcome_before_cost.hpp"
@@ -211,8 +214,9 @@ void correction_of(benchmark::State& state) {
     backend::Host backend;
     Run run{backend};
     Correction part{};
+    state_of<Correction> memory;
     bench::against_copy(state, {bytes_of(Needs{}), bytes_of(gives_of<Correction>{})}, tokens,
-                        [&] { part.shape(run, batch); });
+                        [&] { detail::call_shape(part, run, memory, batch); });
 }
 
 void sample_size(benchmark::State& state) {
@@ -433,6 +437,7 @@ void add_all() {
     for_types(Corrections{}, []<class T>(T) { add("correction/" + name_of<T>(), correction_of<T>); });
     add("correction/effective_sample_size", sample_size);
     add("penalty/KlInReward", correction_of<regularizer::KlInReward>);
+    add("penalty/KlInTurnReward", correction_of<regularizer::KlInTurnReward>);
     add("penalty/SelectiveLossMask", correction_of<regularizer::SelectiveLossMask>);
     add("penalty/KlOfTokens", correction_of<regularizer::KlOfTokens>);
     for_types(TwoPhase{}, []<class T>(T) {
@@ -478,6 +483,7 @@ void add_all() {
     rule("AdamW", step::AdamW{.weight_decay = 0.1}, 2, 0);
     rule("Clipped<AdamW>", step::Clipped<step::AdamW>{}, 2, 1);
     rule("SkipNonFinite<AdamW>", step::SkipNonFinite<step::AdamW>{}, 2, 1);
+    rule("Split<AdamW, AdamW>", step::Split<step::AdamW, step::AdamW>{.from = 1 << 21}, 2, 0);
     rule("Scheduled<AdamW>", step::Scheduled<step::AdamW, step::WarmUp<step::decay::Cosine>>{}, 2, 0);
     rule("Averaged<AdamW>", step::Averaged<step::AdamW>{}, 3, 0);
     rule("Accumulated<AdamW>", step::Accumulated<step::AdamW>{}, 2, 0);
@@ -502,6 +508,8 @@ void add_all() {
     reward("LengthScaled<Verified>", reward::LengthScaled<reward::Verified>{});
     reward("Then<Verified, RunningNormalise>", reward::Then<reward::Verified, reward::RunningNormalise>{});
     reward("Then<Verified, ShortestRightBonus>", reward::Then<reward::Verified, reward::ShortestRightBonus>{});
+    reward("Then<OnLastTurn<Verified>, Grounding>",
+           reward::Then<reward::OnLastTurn<reward::Verified>, reward::Grounding>{});
     reward("Then<Verified, InformationGain>", reward::Then<reward::Verified, reward::InformationGain<>>{});
     reward("Then<Verified, Repetition>", reward::Then<reward::Verified, reward::Repetition>{});
     reward("WindowedCost", reward::WindowedCost<>{});

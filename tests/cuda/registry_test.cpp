@@ -64,6 +64,10 @@ auto control_batch() {
     constexpr bool finite = contains_v<col::problem_shape, Set>;  // of 2 steps, 2 states, 2 actions
     roars::Batch<Real, Set> batch(finite ? std::vector<std::int64_t>{0, 2, 4, 6}
                                          : std::vector<std::int64_t>{0, 4, 4, 7, 24});
+    if constexpr (contains_v<col::turns, Set>) {
+        batch.set_offsets(col::turns{}, std::vector<std::int64_t>{0, 2, 4, 5, 7, 20, 24});
+        batch.set_offsets(col::turn_owner{}, std::vector<std::int64_t>{0, 2, 2, 4, 6});
+    }
     std::mt19937 engine(5);
     for_each_column(Set{}, [&]<class C>(C column) {
         constexpr std::int64_t width = finite && C::extent == Extent::token ? 1 : width_of<C>();
