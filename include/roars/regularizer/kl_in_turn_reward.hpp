@@ -6,9 +6,9 @@
 
 namespace roars::regularizer {
 
-/// KL in the reward of turns: token_reward_t = -coefficient (logp_old - logp_ref) on trainable tokens, k1, without
-/// gradient, plus each turn's reward on its last trainable token. A turn without one loses its reward: the State counts
-/// those of the last batch. Shapes: turn_reward [turns] -> token_reward [tokens].
+/// KL in the reward of turns: that of KlOfTokens plus each turn's reward on its last trainable token. A turn without
+/// one loses its reward: the State counts those of the last batch. Shapes: turn_reward [turns] -> token_reward
+/// [tokens].
 struct KlInTurnReward {
     double coefficient = 0.05;
 
@@ -24,9 +24,8 @@ struct KlInTurnReward {
               BatchWith<col::turns, col::turn_owner, col::turn_reward, col::logp_old, col::logp_ref, col::token_reward>
                   BatchType>
     void shape(RunType& run, State& state, BatchType& batch) const {
-        using Here = roars::detail::EverywhereOf<RunType>;
+        KlOfTokens{coefficient}.shape(run, batch);
         auto x = view_of<unite_t<needs, gives>>(run, batch);
-        Here::for_each(run.backend, batch.tokens(), KlInReward::OfToken<decltype(x)>{coefficient, x});
         state.dropped = 0;
         for (std::int64_t k = 0; k < batch.turns(); ++k) {
             std::int64_t t = x[col::turns{}][k + 1] - 1;
