@@ -122,7 +122,7 @@ ROARS_COLUMN(next_value, token, actor, real);      ///< the critic's estimate of
 ROARS_COLUMN(q, token, actor, real);               ///< action value of (state, action)
 ROARS_COLUMN(external, token, task, real);         ///< 1 = not written by this policy (a hint, a given solution)
 ROARS_COLUMN(planning, token, task, real);         ///< 1 = says what to do next, 0 = does it
-ROARS_COLUMN(decision, token, task, real);         ///< 1 = the token that decides whether to reason
+ROARS_COLUMN(decision, token, task, real);         ///< 1 = the token that decides: to reason, to accept
 
 // What the task says of an answer.
 ROARS_COLUMN(outcome, sequence, task, real);          ///< raw verdict or score of the task, before any shaping
@@ -155,6 +155,8 @@ ROARS_COLUMN(balanced_action, token, actor, real);  ///< a row: the policy's act
 ROARS_COLUMN(action_by_balance, token, actor, real);  ///< a row: how that action moves with that balance
 ROARS_COLUMN(turn_outcome, turn, task, real);         ///< raw score of a turn
 ROARS_COLUMN(cost, sequence, task, real);             ///< what was paid for the rollout's calls
+ROARS_COLUMN(judgement, turn, task, real);            ///< 1 = accepts what a search found, 0 = rejects, -1 = neither
+ROARS_COLUMN(relevance, turn, task, real);            ///< of what it judges to the true answer, 0 to 1
 ROARS_COLUMN(tool_calls, sequence, task, real);       ///< how often the rollout called a tool, in vain or not
 ROARS_COLUMN(confidence, turn, actor, real);          ///< in the true answer before the turn: mean log-probability
 ROARS_COLUMN(executed, turn, task, real);             ///< 1 = the environment could carry the turn's action out

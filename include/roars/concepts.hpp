@@ -57,6 +57,7 @@ using EveryColumn =
             col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::confidence,
             col::executed, col::turn_features, col::constraints, col::entropy_weight, col::tool_kinds,
             col::branch_parent, col::branch_token, col::cost>;
+            col::branch_parent, col::branch_token, col::judgement, col::relevance>;
 }  // namespace detail
 
 template <class P>

@@ -17,6 +17,7 @@
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/routed_questions.hpp"
+#include "roars/tasks/search_chain.hpp"
 #include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/subtasks.hpp"
@@ -52,6 +53,7 @@ inline constexpr std::tuple tabular_tasks{
     NamedTask<tasks::Constraints>{"constraints"},
     NamedTask<tasks::ToolChain>{"tool-chain"},
     NamedTask<tasks::SolutionSteps>{"solution-steps"},
+    NamedTask<tasks::SearchChain>{"search-chain"},
 };
 // clang-format on
 template <class>

@@ -16,6 +16,7 @@
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/routed_questions.hpp"
+#include "roars/tasks/search_chain.hpp"
 #include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/subtasks.hpp"
@@ -49,6 +50,9 @@ Constraints small(const Constraints*) {
     return Constraints({.prompts = 2, .constraints = 3, .symbols = 3, .satisfying = 2}, 7);
 }
 WhenToReason small(const WhenToReason*) { return WhenToReason({.first = 3, .last = 7}); }
+SearchChain small(const SearchChain*) {
+    return SearchChain({.facts = 2, .searches = 3, .cues = 2, .queries = 2, .relevant = 0.6, .other = 0.2}, 7);
+}
 ThoughtLength small(const ThoughtLength*) { return ThoughtLength({.classes = 2, .lengths = 4, .conclusions = 3}, 7); }
 Subtasks small(const Subtasks*) { return Subtasks({.prompts = 2, .subtasks = 3, .horizon = 5, .actions = 4}, 7); }
 TwoHop small(const TwoHop*) { return TwoHop({.types = 3, .tools = 3, .answers = 4}, 7); }
@@ -109,6 +113,21 @@ OwnPart own_part(const Task& task, const std::vector<double>& logits, std::int64
         if (!is_observation(task, prompt, state)) {
             own.logp += std::log(p[static_cast<std::size_t>(action)]);
             ++own.tokens;
+/// The policy's own tokens of an answer: how many, and the logarithm of their probability. Observations are not its
+/// own.
+struct OwnTokens {
+    double count = 0, logp = 0;
+};
+template <class Task>
+OwnTokens own_tokens(const Task& task, const std::vector<double>& logits, std::int64_t prompt,
+                     const std::vector<std::int32_t>& answer) {
+    OwnTokens own;
+    std::int64_t state = task.start(prompt);
+    for (std::int32_t action : answer) {
+        if (!is_observation(task, prompt, state)) {
+            auto p = probabilities(task, logits, task.row(prompt, state), shared_row(task, prompt, state));
+            own.count += 1;
+            own.logp += std::log(p[static_cast<std::size_t>(action)]);
         }
         state = task.next(prompt, state, action);
     }
@@ -132,7 +151,8 @@ using Tasks = testing::Types<
     Subtasks,
     Constraints,
     ToolChain,
-    SolutionSteps>;
+    SolutionSteps,
+    SearchChain>;
 // clang-format on
 TYPED_TEST_SUITE(EveryTabularTask, Tasks);
 
@@ -149,6 +169,9 @@ TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {
             const OwnPart own = own_part(task, logits, prompt, answer);
             entropy -= p * own.logp;
             length += p * double(own.tokens);
+            const OwnTokens own = own_tokens(task, logits, prompt, answer);
+            entropy -= p * own.logp;
+            length += p * own.count;
             truncated += task.truncated(prompt, state) ? p : 0.0;
             if (task.success(prompt, state) > 0) right[state] += p * task.success(prompt, state);
         });
@@ -171,6 +194,7 @@ TYPED_TEST(EveryTabularTask, DivergenceIsTheSumOverAllAnswers) {
     double divergence = 0;
     for_each_answer(task, logits, 0, [&](const auto& answer, std::int64_t, double p) {
         divergence += p * (own_part(task, logits, 0, answer).logp - own_part(task, other, 0, answer).logp);
+        divergence += p * (own_tokens(task, logits, 0, answer).logp - own_tokens(task, other, 0, answer).logp);
     });
     std::span<const double> policy(logits), reference(other);
     EXPECT_NEAR(exact_divergence(task, policy, reference, 0), divergence, 1e-12);
@@ -527,6 +551,8 @@ TEST(TabularTasks, RefuseWhatMakesNoTask) {
     refuses<DigitChain>(DigitChainSettings{.digits = 0}, "0 digits");
     refuses<DigitChain>(DigitChainSettings{.digits = 10}, "different answers");
     refuses<DigitChain>(DigitChainSettings{.flipped = -0.5}, "flipped -0.5");
+    refuses<SearchChain>(SearchChainSettings{.searches = 2}, "2 searches");
+    refuses<SearchChain>(SearchChainSettings{.relevant = 1}, "chance of 1");
     refuses<ThoughtLength>(ThoughtLengthSettings{.classes = 8}, "8 classes");
     refuses<Subtasks>(SubtasksSettings{.horizon = 7}, "7 steps");
     refuses<Subtasks>(SubtasksSettings{.impossible = 6}, "6 of them impossible");
