@@ -389,7 +389,7 @@ using Advantages =
                advantage::MaximumAPosteriori, advantage::OnPolicyMaximumAPosteriori<advantage::Gae<>>,
                advantage::Times<advantage::GroupZScore, weight::Column<col::importance_weight>>,
                advantage::TimesGroup<advantage::GroupZScore, weight::Uncertainty>,
-               advantage::Plus<advantage::GroupZScore, advantage::RewardToGo>>;
+               advantage::Plus<advantage::GroupZScore, advantage::RewardToGo>, advantage::DecisionZScore>;
 using Critics = std::tuple<critic::SquaredError, critic::ClippedValue, critic::Huber, critic::Expectile,
                            critic::SuccessProbability>;
 using Corrections = std::tuple<correction::TruncatedToken, correction::IcePop, correction::TruncatedSequence,
@@ -507,6 +507,8 @@ void add_all() {
     reward("DenseConstraints", reward::DenseConstraints{});
     reward("LengthScaled<Verified>", reward::LengthScaled<reward::Verified>{});
     reward("Then<Verified, RunningNormalise>", reward::Then<reward::Verified, reward::RunningNormalise>{});
+    reward("ReturnOfTurns<Judgement>", reward::ReturnOfTurns<reward::Judgement>{});
+    reward("ReturnOfTurns<JudgementByContainment>", reward::ReturnOfTurns<reward::JudgementByContainment>{});
     reward("Then<Verified, ShortestRightBonus>", reward::Then<reward::Verified, reward::ShortestRightBonus>{});
     reward("Then<OnLastTurn<Verified>, Grounding>",
            reward::Then<reward::OnLastTurn<reward::Verified>, reward::Grounding>{});

@@ -63,6 +63,8 @@ BatchType rollouts(std::int64_t sequences, std::int64_t length) {
     normal(col::turn_reward{}, 40, 0.0, 1.0);
     normal(col::confidence{}, 41, -1.0, 0.1);
     flags(col::executed{}, 42, 0.9);
+    flags(col::judgement{}, 50, 0.5);
+    flags(col::relevance{}, 51, 0.5);
     flags(col::external{}, 24, 0.1);
     flags(col::planning{}, 25, 0.1);
     flags(col::format{}, 26, 0.9);

@@ -33,6 +33,7 @@ std::vector<Experiment> all_experiments() {
                      add_igpo,
                      add_open_rs,
                      add_rl_plus,
+                     add_reseek,
                      add_observe_r1,
                      add_light_if,
                      add_survey,

@@ -48,6 +48,7 @@
 #include "roars/methods/reinforce.hpp"
 #include "roars/methods/reinforce_plus_plus.hpp"
 #include "roars/methods/remax.hpp"
+#include "roars/methods/reseek.hpp"
 #include "roars/methods/residual_rl.hpp"
 #include "roars/methods/rl_plus.hpp"
 #include "roars/methods/rlhf.hpp"
@@ -173,6 +174,15 @@ inline constexpr List all{
     Entry{Facts{"observe-r1", "Observe-R1: from easy to hard, the shortest right answer, unsure groups weigh more",
                 "length", "2505.12432", 2025, "29-observe-r1"},
           observe_r1},
+    Entry{Facts{"reseek", "ReSeek: right judgements of what searches found are paid beside the answer", "agent",
+                "2510.00568", 2025, "09-reseek"},
+          reseek},
+    Entry{Facts{"reseek-containment", "ReSeek by the rule of its released code", "agent", "2510.00568", 2025,
+                "09-reseek"},
+          reseek_containment},
+    Entry{Facts{"reseek-turns", "ReSeek that pays a judgement to its own token", "agent", "2510.00568", 2025,
+                "09-reseek"},
+          reseek_turns},
     Entry{Facts{"prorl", "ProRL: the reference begins again where validation stands still", "prolonged", "2505.24864",
                 2025, "51-prorl"},
           prorl},

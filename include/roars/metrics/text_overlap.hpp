@@ -6,12 +6,13 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "roars/error.hpp"
 
 /// Overlap of token sequences, and the partial-prompt test of contamination built on it: a model that completes the cut
-/// prompt of a benchmark word for word has seen it. Source: arXiv 2507.10532, section 3.2.
+/// prompt of a benchmark word for word has seen it. Source: arXiv 2507.10532, section 3.2. Answers as texts.
 namespace roars::metrics {
 
 using Tokens = std::span<const std::int32_t>;
@@ -121,6 +122,72 @@ inline std::vector<PartialPromptOutcome> partial_prompt_outcomes(RaggedTokens pr
     for (std::size_t i = 0; i < prompts.rows(); ++i)
         outcomes.push_back(partial_prompt_outcome(prompts[i], completions[i], answers[i], ratio));
     return outcomes;
+}
+
+namespace detail {
+inline char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+inline bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+inline bool is_punctuation(char c) {
+    return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+}
+inline std::string lower(std::string_view text) {
+    std::string result(text);
+    for (char& c : result) c = lower(c);
+    return result;
+}
+}  // namespace detail
+
+/// An answer as question answering compares it: lower case, no punctuation, no articles (a, an, the), single spaces.
+/// ASCII; other bytes stay as they are. Source: SQuAD, arXiv 1606.05250.
+inline std::string normalised_answer(std::string_view text) {
+    std::string result, word;
+    auto end_word = [&] {
+        if (!word.empty() && word != "a" && word != "an" && word != "the") result += (result.empty() ? "" : " ") + word;
+        word.clear();
+    };
+    for (char c : text) {
+        if (detail::is_space(c))
+            end_word();
+        else if (!detail::is_punctuation(c))
+            word += detail::lower(c);
+    }
+    end_word();
+    return result;
+}
+/// Whether an answer is the reference, both normalised; never so where nothing of the reference is left.
+inline bool same_answer(std::string_view answer, std::string_view reference) {
+    const std::string wanted = normalised_answer(reference);
+    return !wanted.empty() && normalised_answer(answer) == wanted;
+}
+/// Whether the answer stands in a text, in whatever case; an empty answer stands in none.
+inline bool holds_answer(std::string_view text, std::string_view answer) {
+    return !answer.empty() && detail::lower(text).find(detail::lower(answer)) != std::string::npos;
+}
+
+/// Where an answer stands in a transcript: <answer>...</answer>.
+struct AnswerMarks {
+    std::string_view open = "<answer>", close = "</answer>";
+    std::int64_t most = 0;  ///< more answers than that are worth `excess`; 0: as many as one likes
+    double excess = 0.25;
+};
+/// What stands between the last pair of marks; nothing where there is none. Errors: an empty mark.
+inline std::string_view last_answer(std::string_view transcript, const AnswerMarks& marks = {}) {
+    expect(!marks.open.empty() && !marks.close.empty(), "answer: an empty mark, expected a text");
+    const auto end = transcript.rfind(marks.close);
+    if (end == transcript.npos) return {};
+    const auto begin = transcript.substr(0, end).rfind(marks.open);
+    if (begin == transcript.npos) return {};
+    return transcript.substr(begin + marks.open.size(), end - begin - marks.open.size());
+}
+/// 1 if the last answer of a transcript is the reference, else 0. ReSeek, arXiv 2510.00568; the released code gives a
+/// quarter of it where there are more than ten answers (most = 10).
+inline double answer_score(std::string_view transcript, std::string_view reference, const AnswerMarks& marks = {}) {
+    if (!same_answer(last_answer(transcript, marks), reference)) return 0.0;
+    std::int64_t answers = 0;
+    for (auto at = transcript.find(marks.open); at != transcript.npos;
+         at = transcript.find(marks.open, at + marks.open.size()))
+        ++answers;
+    return marks.most > 0 && answers > marks.most ? marks.excess : 1.0;
 }
 
 }  // namespace roars::metrics
