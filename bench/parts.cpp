@@ -77,6 +77,7 @@
 #include "roars/reward/outcome_before_cost.hpp"
 #include "roars/reward/reasoning_cost.hpp"
 #include "roars/reward/repetition.hpp"
+#include "roars/reward/rubric_score.hpp"
 #include "roars/reward/running.hpp"
 #include "roars/reward/several_tools.hpp"
 #include "roars/reward/truncated.hpp"
@@ -87,6 +88,7 @@
 #include "roars/sampler/groups.hpp"
 #include "roars/sampler/replay.hpp"
 #include "roars/sampler/resample.hpp"
+#include "roars/sampler/scaffold.hpp"
 #include "roars/sampler/stop_sequences.hpp"
 #include "roars/sampler/then.hpp"
 #include "roars/type_name.hpp"
@@ -301,6 +303,11 @@ struct Given {
     double vocabulary() const { return 2; }
     template <class RunType>
     void go_on(RunType&, BatchType&, const BatchType&, std::span<const sampler::Continuation>, const Generation&) {}
+    template <class RunType>
+    void roll_out_shown(RunType&, BatchType& batch, std::int64_t, std::int64_t, const Generation&,
+                        std::span<const double>) {
+        batch = rollouts;
+    }
 };
 /// What a sampler makes of rollouts, against a copy of them.
 template <class Sampler>
@@ -505,6 +512,7 @@ void add_all() {
     reward("ScaleTruncated<Verified>", reward::ScaleTruncated<reward::Verified>{});
     reward("ReasoningCost<Verified>", reward::ReasoningCost<reward::Verified>{});
     reward("DenseConstraints", reward::DenseConstraints{});
+    reward("RubricScore", reward::RubricScore{});
     reward("LengthScaled<Verified>", reward::LengthScaled<reward::Verified>{});
     reward("Then<Verified, RunningNormalise>", reward::Then<reward::Verified, reward::RunningNormalise>{});
     reward("ReturnOfTurns<Judgement>", reward::ReturnOfTurns<reward::Judgement>{});
@@ -530,6 +538,7 @@ void add_all() {
     add("target/CorrectedQLambda", [](benchmark::State& state) {
         target_of<critic::CorrectedQLambda, col::q>(state, critic::CorrectedQLambda{});
     });
+    add("collect/ScaffoldedGroups", [](benchmark::State& state) { collect(state, sampler::ScaffoldedGroups<>{}); });
     add("collect/Groups", [](benchmark::State& state) { collect(state, sampler::Groups{}); });
     add("collect/DynamicGroups", [](benchmark::State& state) {
         collect(state, sampler::DynamicGroups{.prompts = sequences / 8, .max_draws = 1});

@@ -59,6 +59,10 @@ BatchType rollouts(std::int64_t sequences, std::int64_t length) {
         batch.set_width(col::constraints{}, 4 * 4);
         fill_normal(batch[col::constraints{}], 35, 1.0, 1.0);
     }
+    if constexpr (BatchType::template has<col::rubric>) {
+        batch.set_width(col::rubric{}, 2 * 10);
+        fill_normal(batch[col::rubric{}], 36, 1.0, 1.0);
+    }
     normal(col::token{}, 30, 0.0, 1000.0);
     normal(col::turn_reward{}, 40, 0.0, 1.0);
     normal(col::confidence{}, 41, -1.0, 0.1);

@@ -131,6 +131,7 @@ ROARS_COLUMN(format, sequence, task, real);           ///< 1 = has the form that
 ROARS_COLUMN(reasoned, sequence, task, real);         ///< 1 = it has a reasoning that is not empty
 ROARS_COLUMN(needs_reasoning, sequence, task, real);  ///< 1 = the prompt is one that should be reasoned about
 ROARS_COLUMN(constraints, sequence, task, real);      ///< a row: count, low, high, points of each countable constraint
+ROARS_COLUMN(rubric, sequence, task, real);           ///< a row: points, and 1 if it is met, of each criterion
 ROARS_COLUMN(verifiable, sequence, task, real);       ///< 1 = the task could judge the answer, 0 = it has no verdict
 ROARS_COLUMN(answer, sequence, task, index);          ///< identifier of the final answer: equal answers, equal numbers
 ROARS_COLUMN(prompt, sequence, task, index);          ///< identifier of the prompt

@@ -58,6 +58,7 @@ using EveryColumn =
             col::executed, col::turn_features, col::constraints, col::entropy_weight, col::tool_kinds,
             col::branch_parent, col::branch_token, col::cost>;
             col::branch_parent, col::branch_token, col::judgement, col::relevance>;
+            col::branch_parent, col::branch_token, col::rubric>;
 }  // namespace detail
 
 template <class P>

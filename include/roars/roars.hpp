@@ -74,6 +74,7 @@
 #include "roars/metrics/evaluation.hpp"
 #include "roars/metrics/groups.hpp"
 #include "roars/metrics/importance_sampling.hpp"
+#include "roars/metrics/novelty.hpp"
 #include "roars/metrics/policy_evaluation.hpp"
 #include "roars/metrics/progress.hpp"
 #include "roars/metrics/reasoning.hpp"

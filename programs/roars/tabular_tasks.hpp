@@ -18,6 +18,7 @@
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/routed_questions.hpp"
 #include "roars/tasks/search_chain.hpp"
+#include "roars/tasks/rubrics.hpp"
 #include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/subtasks.hpp"
@@ -54,6 +55,7 @@ inline constexpr std::tuple tabular_tasks{
     NamedTask<tasks::ToolChain>{"tool-chain"},
     NamedTask<tasks::SolutionSteps>{"solution-steps"},
     NamedTask<tasks::SearchChain>{"search-chain"},
+    NamedTask<tasks::Rubrics>{"rubrics"},
 };
 // clang-format on
 template <class>
@@ -126,51 +128,64 @@ public:
     }
     std::int64_t value_rows() const {
         return ask([](auto& t) { return tasks::value_rows(t); });
-    }
-    template <class Column>
-    std::int64_t width(Column column) const {
-        return ask([=](auto& t) { return tasks::told_width(t, column); });
-    }
-    template <class Column>
-    double tell(Column column, std::int64_t prompt, std::span<const std::int32_t> actions, std::int64_t k,
-                RandomStream& noise) const {
-        return ask([&]<class Task>(const Task& t) -> double {
-            if constexpr (contains_v<Column, tasks::told_by<Task>>)
-                return t.tell(column, prompt, actions, k, noise);
-            else
-                throw Error("the task tells no column '" + std::string(Column::name) + "'");
-        });
-    }
-    std::vector<tasks::ScoredToken> true_answer(std::int64_t prompt, std::int64_t state) const {
-        return ask([&](auto& t) -> std::vector<tasks::ScoredToken> {
-            if constexpr (requires { t.true_answer(prompt, state); })
-                return t.true_answer(prompt, state);
-            else
-                throw Error("the task does not say what its true answer is");
-        });
-    }
-    std::int32_t answer(std::int64_t prompt, std::span<const std::int32_t> actions) const {
-        return ask([=](auto& t) { return t.answer(prompt, actions); });
-    }
-    std::vector<std::int32_t> solution(std::int64_t prompt) const {
-        return ask([=](auto& t) { return t.solution(prompt); });
-    }
-};
-static_assert(tasks::TabularTask<AnyTabularTask>);
+        /// A task without criteria shows none.
+        std::int64_t criteria(std::int64_t prompt) const {
+            return ask([=]<class Task>(const Task& t) -> std::int64_t {
+                if constexpr (tasks::ShowsCriteria<Task>)
+                    return t.criteria(prompt);
+                else
+                    return 0;
+            });
+        }
+        void show(std::int64_t prompt, std::int64_t state, std::span<const char> shown, std::span<float> logits) const {
+            ask([=]<class Task>(const Task& t) {
+                if constexpr (tasks::ShowsCriteria<Task>) t.show(prompt, state, shown, logits);
+            });
+        }
+        template <class Column>
+        std::int64_t width(Column column) const {
+            return ask([=](auto& t) { return tasks::told_width(t, column); });
+        }
+        template <class Column>
+        double tell(Column column, std::int64_t prompt, std::span<const std::int32_t> actions, std::int64_t k,
+                    RandomStream & noise) const {
+            return ask([&]<class Task>(const Task& t) -> double {
+                if constexpr (contains_v<Column, tasks::told_by<Task>>)
+                    return t.tell(column, prompt, actions, k, noise);
+                else
+                    throw Error("the task tells no column '" + std::string(Column::name) + "'");
+            });
+        }
+        std::vector<tasks::ScoredToken> true_answer(std::int64_t prompt, std::int64_t state) const {
+            return ask([&](auto& t) -> std::vector<tasks::ScoredToken> {
+                if constexpr (requires { t.true_answer(prompt, state); })
+                    return t.true_answer(prompt, state);
+                else
+                    throw Error("the task does not say what its true answer is");
+            });
+        }
+        std::int32_t answer(std::int64_t prompt, std::span<const std::int32_t> actions) const {
+            return ask([=](auto& t) { return t.answer(prompt, actions); });
+        }
+        std::vector<std::int32_t> solution(std::int64_t prompt) const {
+            return ask([=](auto& t) { return t.solution(prompt); });
+        }
+    };
+    static_assert(tasks::TabularTask<AnyTabularTask>);
 
-/// What the flags say of everything but the method.
-struct TabularWork {
-    AnyTabularTask task;
-    train::TabularSettings tabular;
-    RunSettings run;
-    nlohmann::json settings;                                  ///< all of these, by their flags
-    std::vector<std::pair<std::string, std::string>> rest{};  ///< flags that can only be the method's
-};
-/// Errors: a value that is none, settings that the task refuses.
-TabularWork tabular_work(const Request& request);
-/// A table is too small to share: threads that wait for one another took ten times as long.
-void use_one_thread();
-/// The flags of the task and of the run: "--task.prompts --task.answers ...".
-std::string flags_of(const TabularWork& work);
+    /// What the flags say of everything but the method.
+    struct TabularWork {
+        AnyTabularTask task;
+        train::TabularSettings tabular;
+        RunSettings run;
+        nlohmann::json settings;                                  ///< all of these, by their flags
+        std::vector<std::pair<std::string, std::string>> rest{};  ///< flags that can only be the method's
+    };
+    /// Errors: a value that is none, settings that the task refuses.
+    TabularWork tabular_work(const Request& request);
+    /// A table is too small to share: threads that wait for one another took ten times as long.
+    void use_one_thread();
+    /// The flags of the task and of the run: "--task.prompts --task.answers ...".
+    std::string flags_of(const TabularWork& work);
 
 }  // namespace roars::program

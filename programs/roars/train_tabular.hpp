@@ -12,31 +12,35 @@
 #include "roars/reflect.hpp"
 #include "roars/train/tabular_learner.hpp"
 #include "roars/train/with_continuations.hpp"
+#include "roars/train/with_criteria.hpp"
 #include "tabular_tasks.hpp"
 #include "train_session.hpp"
 
 namespace roars::program {
 
 namespace detail {
-template <class Method, template <class, class, bool> class Learner>
-using Tabular = Learner<AnyTabularTask, float, contains_v<col::value, typename Method::Inputs>>;
-template <class Method>
-struct tabular_learner {
-    using type = Tabular<Method, train::TabularLearner>;
+/// The first of some learners that the method's sampler can draw from; where there is none, the last.
+template <class Method, class First, class... Other>
+struct learner_for {
+    using type = First;
 };
-template <class Method>
+template <class Method, class First, class Second, class... Other>
 requires requires {
     typename Method::Sampler;
-    requires !train::draws_from<Method, Tabular<Method, train::TabularLearner>>;
+    requires !train::draws_from<Method, First>;
 }
-struct tabular_learner<Method> {
-    using type = Tabular<Method, train::WithContinuations>;
-};
+struct learner_for<Method, First, Second, Other...> : learner_for<Method, Second, Other...> {};
+
+template <class Method, template <class, class, bool> class... Learner>
+using first_of =
+    typename learner_for<Method,
+                         Learner<AnyTabularTask, float, contains_v<col::value, typename Method::Inputs>>...>::type;
 }  // namespace detail
 
-/// A table that goes on from within an answer, where the sampler asks for that.
+/// A table; one that is shown criteria, or goes on from within an answer, where the sampler asks for that.
 template <class Method>
-using AnyTabularLearner = typename detail::tabular_learner<Method>::type;
+using AnyTabularLearner =
+    detail::first_of<Method, train::TabularLearner, train::WithCriteria, train::WithContinuations>;
 
 /// The papers' settings are for policies of 10^9 parameters. These are for a table, of which a batch shows every row.
 template <class Method>

@@ -69,6 +69,7 @@ inline void stop_if_interrupted() {
 void add_lite_ppo(std::vector<Experiment>& all);              // 03
 void add_igpo(std::vector<Experiment>& all);                  // 14
 void add_open_rs(std::vector<Experiment>& all);               // 16
+void add_ruscarl(std::vector<Experiment>& all);               // 17
 void add_rl_plus(std::vector<Experiment>& all);               // 26
 void add_reseek(std::vector<Experiment>& all);                // 09
 void add_observe_r1(std::vector<Experiment>& all);            // 29

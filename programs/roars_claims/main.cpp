@@ -32,6 +32,7 @@ std::vector<Experiment> all_experiments() {
     for (auto add : {add_lite_ppo,
                      add_igpo,
                      add_open_rs,
+                     add_ruscarl,
                      add_rl_plus,
                      add_reseek,
                      add_observe_r1,

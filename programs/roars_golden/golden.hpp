@@ -99,6 +99,7 @@ namespace of_peers_losses { void add(Registry& registry); }
 namespace of_peers_rest { void add(Registry& registry); }
 namespace of_random_calculation { void add(Registry& registry); }
 namespace of_lite_ppo { void add(Registry& registry); }
+namespace of_ruscarl { void add(Registry& registry); }
 namespace of_rl_plus { void add(Registry& registry); }
 namespace of_disco { void add(Registry& registry); }
 namespace of_copo { void add(Registry& registry); }

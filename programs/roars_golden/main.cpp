@@ -107,6 +107,7 @@ int main(int argc, char** argv) {
     roars::golden::of_peers_rest::add(registry);
     roars::golden::of_random_calculation::add(registry);
     roars::golden::of_lite_ppo::add(registry);
+    roars::golden::of_ruscarl::add(registry);
     roars::golden::of_rl_plus::add(registry);
     roars::golden::of_disco::add(registry);
     roars::golden::of_copo::add(registry);

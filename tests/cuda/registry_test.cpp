@@ -114,6 +114,12 @@ auto batch_for(const A& algorithm) {
             double x = 0.0;
             for (auto& reward : batch[col::step_reward{}]) reward = std::cos(x += 1.0);
         }
+        // Three constraints; four criteria.
+        for_each_column(common_t<Set, columns<col::constraints, col::rubric>>{}, [&](auto column) {
+            batch.set_width(column, std::is_same_v<decltype(column), col::constraints> ? 12 : 8);
+            int k = 0;
+            for (auto& number : batch[column]) number = 5 * ++k % 7 % 4 - 1;
+        });
         return batch;
     };
     auto any = make(group_offsets);

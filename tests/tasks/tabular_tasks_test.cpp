@@ -17,6 +17,7 @@
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/routed_questions.hpp"
 #include "roars/tasks/search_chain.hpp"
+#include "roars/tasks/rubrics.hpp"
 #include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/subtasks.hpp"
@@ -49,6 +50,7 @@ ToolQuestions small(const ToolQuestions*) { return ToolQuestions(); }
 Constraints small(const Constraints*) {
     return Constraints({.prompts = 2, .constraints = 3, .symbols = 3, .satisfying = 2}, 7);
 }
+Rubrics small(const Rubrics*) { return Rubrics({.prompts = 2, .criteria = 3, .symbols = 3}, 7); }
 WhenToReason small(const WhenToReason*) { return WhenToReason({.first = 3, .last = 7}); }
 SearchChain small(const SearchChain*) {
     return SearchChain({.facts = 2, .searches = 3, .cues = 2, .queries = 2, .relevant = 0.6, .other = 0.2}, 7);
@@ -150,6 +152,7 @@ using Tasks = testing::Types<
     TwoHop,
     Subtasks,
     Constraints,
+    Rubrics,
     ToolChain,
     SolutionSteps,
     SearchChain>;

@@ -54,6 +54,7 @@
 #include "roars/methods/rlhf.hpp"
 #include "roars/methods/rloo.hpp"
 #include "roars/methods/router_r1.hpp"
+#include "roars/methods/ruscarl.hpp"
 #include "roars/methods/sac.hpp"
 #include "roars/methods/sapo.hpp"
 #include "roars/methods/seele.hpp"
@@ -156,6 +157,9 @@ inline constexpr List all{
     Entry{Facts{"open-rs-accuracy", "Open-RS, first experiments: form and correctness", "group", "2503.16219", 2025,
                 "16-open-rs"},
           open_rs_accuracy},
+    Entry{Facts{"ruscarl", "RuscaRL: rollouts see a part of the rubric, ever less of it", "exploration", "2508.16949",
+                2025, "17-ruscarl"},
+          ruscarl},
     Entry{Facts{"light-if", "Light-IF: a point for each constraint, entropy where confidence and advantage agree",
                 "group", "2508.03178", 2025, "28-light-if"},
           light_if},

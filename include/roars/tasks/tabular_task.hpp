@@ -80,6 +80,15 @@ std::int64_t value_rows(const Task& task) {
         return task.rows();
 }
 
+/// A task whose answers are judged by criteria that a prompt may show: what the shown ones, [criteria of the prompt],
+/// add to the logits of a state, [actions].
+template <class T>
+concept ShowsCriteria = requires(const T& task, std::int64_t prompt, std::int64_t state, std::span<const char> shown,
+                                 std::span<float> logits) {
+    { task.criteria(prompt) } -> std::convertible_to<std::int64_t>;
+    task.show(prompt, state, shown, logits);
+};
+
 /// The columns that a task brings beside those of every tabular task, `using gives = columns<...>`, each told by
 ///     double tell(Column, prompt, actions, k, noise): of an answer (k = 0), or of its turn or token number k;
 /// of a wide column of answers, which has `width(Column)` numbers each, number k of the row.

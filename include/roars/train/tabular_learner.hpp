@@ -265,6 +265,10 @@ protected:
         std::int64_t state;      ///< where it stands
     };
 
+    struct Unchanged {
+        void operator()(std::size_t, std::int64_t, std::span<Real>) const {}
+    };
+
     std::optional<actor::Tabular<Real>> reference_;
 
     /// The batch of answers that the policy has drawn, and what the task says of them. They are spent, but for the
@@ -287,12 +291,13 @@ protected:
     }
 
     /// Answers of a policy, one token of every living one at a time; number u of (first_rollout + i, token) chooses it.
-    /// Each begins where its prompt does, or in the state that `from` has for the prompt.
-    template <class RunType>
+    /// Each begins where its prompt does, or in the state that `from` has for the prompt. change(i, state, logits) may
+    /// change what answer i draws its next token from: a context that it is not learnt in.
+    template <class RunType, class Change = Unchanged>
     std::vector<Answer> generate(RunType& run, const actor::Tabular<Real>& policy, const Random& random,
                                  std::uint64_t first_rollout, std::span<const std::int64_t> prompts,
                                  std::int64_t copies, const Generation& generation,
-                                 std::span<const std::int64_t> from = {}) {
+                                 std::span<const std::int64_t> from = {}, const Change& change = {}) {
         std::vector<Answer> answers(prompts.size() * static_cast<std::size_t>(copies));
         std::vector<std::size_t> living(answers.size());
         for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -311,6 +316,9 @@ protected:
                 rows_.push_back(rows_in(prompts[i / static_cast<std::size_t>(copies)], answers[i].state));
             }
             gather(policy);
+            const auto actions = static_cast<std::size_t>(policy.actions());
+            for (std::size_t k = 0; k < living.size(); ++k)
+                change(living[k], answers[living[k]].state, std::span(logits_).subspan(k * actions, actions));
             drawn.resize(living.size());
             sample_rows(run.backend, std::span<const Real>(logits_), policy.actions(), generation,
                         std::span<const double>(u), std::span<Sampled>(drawn));
