@@ -32,6 +32,7 @@
 #include "roars/methods/preference.hpp"
 #include "roars/methods/prorl.hpp"
 #include "roars/methods/rl_plus.hpp"
+#include "roars/methods/seele.hpp"
 #include "roars/objective.hpp"
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/optimizer/correction.hpp"
@@ -323,6 +324,20 @@ void collect(benchmark::State& state, Sampler part) {
     bench::against_copy(state, {bytes, bytes}, tokens,
                         [&] { part.collect(run, memory, source, batch, [](BatchType&) {}); });
 }
+/// Of 1,024 prompts the curve through four rounds of answers.
+void hint_fit(benchmark::State& state) {
+    constexpr std::int64_t prompts = 1024, rounds = 4;
+    const sampler::FittedHints part;
+    std::vector<ResponsePoint> tried;
+    RandomStream random{Random(1)};
+    for (std::int64_t i = 0; i < prompts * rounds; ++i)
+        tried.push_back({double(random.below(16)) / 16, double(random.below(9)) / 8});
+    const std::int64_t bytes = std::ssize(tried) * std::int64_t(sizeof(ResponsePoint));
+    bench::against_copy(state, {bytes, 0}, prompts, [&] {
+        for (std::size_t k = 0; k < tried.size(); k += rounds)
+            benchmark::DoNotOptimize(part.next_rate(std::span(tried).subspan(k, rounds), 16));
+    });
+}
 /// A curriculum's choice of 1,024 among as many prompts as the source has: their rates and counts are read.
 void curriculum(benchmark::State& state) {
     using BatchType = Batch<float, needs_of<sampler::Curriculum>>;
@@ -373,8 +388,8 @@ using Surrogates = std::tuple<surrogate::PolicyGradient, surrogate::Likelihood, 
                               surrogate::SequenceClip, surrogate::GeometricMean, surrogate::ImportanceRatio,
                               surrogate::MultipleImportance<behaviour::Known>, surrogate::Weighted<surrogate::Clip>>;
 using Aggregates = std::tuple<aggregate::TokenMean, aggregate::TokenSum, aggregate::SequenceMean,
-                              aggregate::SequenceMeanOfAll, aggregate::SequenceSum, aggregate::SequenceSumOverLength,
-                              aggregate::ConstantLength, aggregate::Constant>;
+                              aggregate::SequenceMeanOfAll, aggregate::SequenceSum, aggregate::SequenceSumOfAll,
+                              aggregate::SequenceSumOverLength, aggregate::ConstantLength, aggregate::Constant>;
 using Penalties =
     std::tuple<regularizer::Kl<kl::K1>, regularizer::Kl<kl::K2>, regularizer::Kl<kl::K3>, regularizer::Kl<kl::Absolute>,
                regularizer::Kl<kl::StraightThrough<>>, regularizer::Kl<kl::FromReference<>>,
@@ -471,6 +486,7 @@ void add_all() {
         });
     });
     method("method/RL-PLUS", methods::rl_plus, 8);
+    method("method/SEELE", methods::seele, 8);
     method("method/COPO", methods::copo, 8);
     method("method/DisCO", methods::disco, 8);
     method("method/DisCO, mean", methods::disco_mean, 8);
@@ -559,6 +575,7 @@ void add_all() {
         collect(state, sampler::Replay<sampler::Groups, sampler::draw::Uniform>{.capacity = sequences / 8});
     });
     add("collect/Curriculum", curriculum);
+    add("collect/FittedHints, the fit", hint_fit);
     add("draw/Uniform", [](benchmark::State& state) { draw_of(state, sampler::draw::Uniform{}, 1 << 20); });
     add("draw/Prioritised", [](benchmark::State& state) { draw_of(state, sampler::draw::Prioritised{}, 1024); });
     for (std::int64_t vocabulary : {32000, 151936}) {

@@ -536,6 +536,21 @@ void refuses(const Settings& settings, const std::string& what) {
     }
 }
 
+TEST(SolutionSteps, StartAsTheyAreAsked) {
+    SolutionSteps shared;
+    for (std::int64_t prompt = 0; prompt < shared.prompts(); ++prompt) {
+        std::set<std::int64_t> rows;
+        for (std::int64_t state = 1; shared.row(prompt, state) >= 0; state += 2) rows.insert(shared.row(prompt, state));
+        EXPECT_EQ(rows.size(), 16U) << "another one each step";
+        EXPECT_NEAR(exact_score(shared, shared.start_logits(), prompt).success, std::pow(0.45, 16), 1e-18);
+    }
+    SolutionSteps own({.prompts = 3, .length = 4, .rows = 0, .right = 0.7, .hard_prompts = 2});
+    EXPECT_EQ(own.rows(), 12);
+    for (std::int64_t prompt = 0; prompt < 3; ++prompt)
+        EXPECT_NEAR(exact_score(own, own.start_logits(), prompt).success, std::pow(0.7, 3) * (prompt < 2 ? 1e-4 : 0.7),
+                    1e-12);
+}
+
 TEST(TabularTasks, RefuseWhatMakesNoTask) {
     refuses<BanditPrompts>(BanditSettings{.prompts = 0}, "0 prompts");
     refuses<BanditPrompts>(BanditSettings{.answers = 3, .right = 4}, "4 of them right");
@@ -562,6 +577,9 @@ TEST(TabularTasks, RefuseWhatMakesNoTask) {
     refuses<TwoHop>(TwoHopSettings{.answers = 3}, "3 answers");
     refuses<TwoHop>(TwoHopSettings{.types = 9}, "9 types");
     refuses<TwoHop>(TwoHopSettings{.tools = 0}, "0 tools");
+    refuses<SolutionSteps>(SolutionStepsSettings{.rows = 12}, "from 12 rows");
+    refuses<SolutionSteps>(SolutionStepsSettings{.right = 1}, "right 1");
+    refuses<SolutionSteps>(SolutionStepsSettings{.hard_prompts = 3}, "share 48 rows");
     refuses<StopTime>(StopTimeSettings{.limit = 0}, "limit of 0");
     refuses<StopTime>(StopTimeSettings{.ceiling = 0}, "ceiling 0");
     refuses<StopTime>(StopTimeSettings{.ceiling = 1.5}, "ceiling 1.5");
