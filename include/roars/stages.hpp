@@ -110,23 +110,38 @@ struct Stages : Pack<S...> {
         return all;
     }
 
+    template <class Visit>
+    void for_each_algorithm(Visit&& visit) {
+        apply(*this, [&](S&... stage) { (visit(stage.algorithm), ...); });
+    }
+    template <class Visit>
+    void for_each_algorithm(Visit&& visit) const {
+        apply(*this, [&](const S&... stage) { (visit(stage.algorithm), ...); });
+    }
+
 private:
     std::array<std::int64_t, sizeof...(S)> lengths() const {
         return apply(*this, [](const S&... stage) { return std::array{stage.iterations...}; });
     }
 };
 
-/// Is a method Stages, or one algorithm?
+/// Is a method Stages?
 template <class Method>
 inline constexpr bool is_staged = false;
 template <class... S>
 inline constexpr bool is_staged<Stages<S...>> = true;
 
-/// Calls visit(algorithm) for each algorithm of a method: for that of every stage, or for the method itself.
+/// Is a method made of several algorithms: Stages, or Interleaved?
+template <class Method>
+concept Composed = requires(const Method& method) {
+    method.for_each_algorithm([](const auto&) {});
+};
+
+/// Calls visit(algorithm) for each algorithm of a method: for those it is composed of, or for the method itself.
 template <class Method, class Visit>
 void for_each_algorithm(Method& method, Visit&& visit) {
-    if constexpr (is_staged<std::remove_const_t<Method>>)
-        apply(method, [&](auto&... stage) { (visit(stage.algorithm), ...); });
+    if constexpr (Composed<Method>)
+        method.for_each_algorithm(visit);
     else
         visit(method);
 }

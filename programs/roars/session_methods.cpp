@@ -9,7 +9,7 @@
 #include "roars/reflect.hpp"
 #include "roars/tasks/sessions.hpp"
 #include "roars/train/log_learner.hpp"
-#include "roars/train/staged_trainer.hpp"
+#include "roars/train/trainer_of.hpp"
 #include "tabular_tasks.hpp"
 #include "train_session.hpp"
 

@@ -17,7 +17,7 @@
 #include "roars/train/control_learner.hpp"
 #include "roars/train/saved_policy.hpp"
 #include "roars/train/snapshot_starts.hpp"
-#include "roars/train/staged_trainer.hpp"
+#include "roars/train/trainer_of.hpp"
 #include "roars/train/with_base_policy.hpp"
 #include "tabular_tasks.hpp"
 #include "train_session.hpp"

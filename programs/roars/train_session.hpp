@@ -15,7 +15,7 @@
 #include "roars/reflect.hpp"
 #include "roars/stages.hpp"
 #include "roars/train/checkpoint.hpp"
-#include "roars/train/trainer.hpp"
+#include "roars/train/trainer_of.hpp"
 #include "run_folder.hpp"
 #include "session.hpp"
 
@@ -79,11 +79,11 @@ private:
     double accuracy_ = 0, accuracy_before_ = 0;
 };
 
-/// A setting of the method; of a staged one also without the stage's name, in every stage that has it.
+/// A setting of the method; of a composed one also without the algorithm's name, in every algorithm that has it.
 template <class Method>
 bool set_in_method(Method& method, const std::string& flag, const std::string& text) {
     bool found = set_setting(method, flag, text);
-    if constexpr (is_staged<Method>)
+    if constexpr (Composed<Method>)
         if (!found)
             for_each_algorithm(method, [&](auto& algorithm) { found = set_setting(algorithm, flag, text) || found; });
     return found;
@@ -122,26 +122,23 @@ private:
     }
     void write(Tensors& file) const override {
         learner_.write(file);
-        auto write_as = [&](const char* name) {
-            return [&file, name](std::string_view, const auto& state) { train::write_state(file, state, name); };
-        };
-        warm_start_.for_each_state(write_as("warm_start"));
-        trainer_.for_each_state(write_as("method"));
+        warm_start_.for_each_state(
+            [&](std::string_view, const auto& state) { train::write_state(file, state, "warm_start"); });
+        trainer_.for_each_state(
+            [&](const std::string& name, const auto& state) { train::write_state(file, state, name); });
         train::write_state(file, learner_.position, "position");
     }
     void read(const Tensors& file) override {
         learner_.read(file);
-        auto read_as = [&](const char* name) {
-            return [&file, name](std::string_view, auto& state) { train::read_state(file, state, name); };
-        };
-        warm_start_.for_each_state(read_as("warm_start"));
-        trainer_.for_each_state(read_as("method"));
+        warm_start_.for_each_state(
+            [&](std::string_view, auto& state) { train::read_state(file, state, "warm_start"); });
+        trainer_.for_each_state([&](const std::string& name, auto& state) { train::read_state(file, state, name); });
         train::read_state(file, learner_.position, "position");
     }
 
     Learner& learner_;
     train::Trainer<WarmStart, Learner> warm_start_;
-    train::Trainer<Method, Learner> trainer_;
+    train::TrainerOf<Method, Learner> trainer_;
 };
 
 }  // namespace roars::program

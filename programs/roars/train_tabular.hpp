@@ -56,11 +56,14 @@ Method tabular_settings(Method method, const AnyTabularTask& task) {
     set_everywhere(method, "aggregate.normalizer", longest);
     set_everywhere(method, "door.max_length", longest);
     set_everywhere(method, "second.min_length", 0);
-    if constexpr (requires { method.sampler.group_size; }) {
-        bool groups = method.sampler.group_size > 1;
-        method.sampler.prompts = groups ? 32 : 256;
-        method.sampler.group_size = groups ? 8 : 1;
-    }
+    for_each_algorithm(method, [](auto& algorithm) {
+        if constexpr (requires { algorithm.sampler.group_size; }) {
+            bool groups = algorithm.sampler.group_size > 1;
+            algorithm.sampler.prompts = groups ? 32 : 256;
+            algorithm.sampler.group_size = groups ? 8 : 1;
+        }
+        if constexpr (requires { algorithm.sampler.fail_value; }) algorithm.sampler.batch_size = 8;
+    });
     return method;
 }
 
@@ -71,7 +74,7 @@ int train_tabular(const methods::Facts& facts, const Request& request) {
     TabularWork work = tabular_work(request);
     Method method = tabular_settings(methods::registered<Method>(facts.name), work.task);
     for (const auto& [flag, text] : work.rest)
-        expect(set_setting(method, flag, text), [&, &name = flag] {
+        expect(set_in_method(method, flag, text), [&, &name = flag] {
             return "--" + name + ": no such setting, expected one that `roars show " + request.method + "` lists, or " +
                    flags_of(work);
         });

@@ -118,6 +118,7 @@ namespace of_arpo { void add(Registry& registry); }
 namespace of_hicra { void add(Registry& registry); }
 namespace of_otc { void add(Registry& registry); }
 namespace of_spa_rl { void add(Registry& registry); }
+namespace of_relift { void add(Registry& registry); }
 namespace of_seele { void add(Registry& registry); }
 namespace of_router_r1 { void add(Registry& registry); }
 namespace of_dual_rl { void add(Registry& registry); }

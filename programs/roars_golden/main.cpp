@@ -126,6 +126,7 @@ int main(int argc, char** argv) {
     roars::golden::of_otc::add(registry);
     roars::golden::of_spa_rl::add(registry);
     roars::golden::of_arpo::add(registry);
+    roars::golden::of_relift::add(registry);
     roars::golden::of_seele::add(registry);
     roars::golden::of_router_r1::add(registry);
     roars::golden::of_residual_rl::add(registry);

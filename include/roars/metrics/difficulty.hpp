@@ -1,9 +1,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "roars/primitives/segments.hpp"
@@ -51,6 +53,29 @@ DifficultyBias difficulty_bias(Offsets groups, Offsets tokens, std::span<Real> r
     }
     if (!bias.gap.empty()) bias.objective /= double(bias.gap.size());
     return bias;
+}
+
+/// How hard a prompt is by `attempts` answers to it: none right, up to a quarter, below three quarters, the rest.
+enum class Difficulty { hardest, hard, medium, easy };
+inline Difficulty difficulty(std::int64_t right, std::int64_t attempts) {
+    expect(attempts > 0 && right >= 0 && right <= attempts, [&] {
+        return "difficulty: " + std::to_string(right) + " of " + std::to_string(attempts) +
+               " answers right, expected one answer or more, and no more right ones than there are";
+    });
+    if (4 * right >= 3 * attempts) return Difficulty::easy;
+    if (4 * right > attempts) return Difficulty::medium;
+    return right > 0 ? Difficulty::hard : Difficulty::hardest;
+}
+/// How many prompts went from a class, the row, to a class, the column. Errors: other numbers of prompts. Source of
+/// both: ReLIFT, arXiv 2506.07527.
+using DifficultyMoves = std::array<std::array<std::int64_t, 4>, 4>;
+inline DifficultyMoves difficulty_moves(std::span<const std::int64_t> right_before,
+                                        std::span<const std::int64_t> right_after, std::int64_t attempts) {
+    roars::detail::expect_size("right_after", right_after.size(), std::ssize(right_before));
+    DifficultyMoves moves{};
+    for (std::size_t i = 0; i < right_before.size(); ++i)
+        ++moves[std::size_t(difficulty(right_before[i], attempts))][std::size_t(difficulty(right_after[i], attempts))];
+    return moves;
 }
 
 /// How far one step can lower the loss at most, where it is held near a reference by `kl_coefficient`: mean over

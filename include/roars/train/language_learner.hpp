@@ -103,14 +103,22 @@ public:
     /// `count` training problems with their reference answers, which no policy wrote.
     template <class RunType, class BatchType>
     void demonstrate(RunType& run, BatchType& batch, std::int64_t count) {
-        temperature_ = 1.0;
         auto problems = draw_problems(run, count);
+        demonstrate(run, batch, std::span<const std::int64_t>(problems));
+    }
+    /// The same for these problems.
+    template <class RunType, class BatchType>
+    void demonstrate(RunType&, BatchType& batch, std::span<const std::int64_t> problems) {
+        temperature_ = 1.0;
         std::vector<Answer> answers;
         for (std::int64_t problem : problems) answers.push_back(reference_answer(problem));
         batch = to_batch<BatchType>(problems, 1, answers);
         if constexpr (BatchType::template has<col::external>)
             std::fill(batch[col::external{}].begin(), batch[col::external{}].end(), Real(1));
     }
+
+    /// Whether what is demonstrated there is right: the task's own answer is.
+    bool has_demonstration(std::int64_t) const { return true; }
 
     /// At most `count` pairs of answers of the reference policy that the task scores differently, the better one first.
     /// Where no draw of a problem is the best the task's own answer is; where all are alike as good there is no pair.

@@ -125,8 +125,4 @@ private:
     std::tuple<Trainer<typename S::Algorithm, Learner>...> trainers_;
 };
 
-/// What trains a method: one algorithm, or Stages.
-template <class Method, class Learner>
-using TrainerOf = std::conditional_t<is_staged<Method>, StagedTrainer<Method, Learner>, Trainer<Method, Learner>>;
-
 }  // namespace roars::train

@@ -99,9 +99,8 @@ public:
     void complete_solutions(RunType& run, BatchType& batch, std::span<const std::int64_t> prompts,
                             std::span<const std::int64_t> given, std::int64_t completions,
                             const Generation& generation) {
-        temperature_ = generation.temperature > 0 ? generation.temperature : 1.0;
         std::vector<Answer> hints;
-        std::vector<std::int64_t> from;
+        std::vector<std::int64_t> from, known;
         for (std::size_t k = 0; k < prompts.size(); ++k) {
             const std::int64_t whole = solution_length(prompts[k]);
             expect(given[k] >= 0 && given[k] < whole, [&] {
@@ -110,6 +109,7 @@ public:
             });
             hints.push_back(solution(prompts[k], given[k]));
             from.push_back(hints.back().state);
+            known.insert(known.end(), static_cast<std::size_t>(completions), given[k]);
         }
         auto answers = generate(run, policy_, run.random.of(Purpose::sample),
                                 static_cast<std::uint64_t>(position.rollouts), prompts, completions, generation, from);
@@ -118,16 +118,13 @@ public:
             answers[i].actions.insert(answers[i].actions.begin(), hint.actions.begin(), hint.actions.end());
             answers[i].logp.insert(answers[i].logp.begin(), hint.logp.begin(), hint.logp.end());
         }
-        batch = to_batch<BatchType>(prompts, completions, answers);
+        enter(run, batch, prompts, completions, answers, generation, known);
         for (std::size_t i = 0; i < answers.size(); ++i) {
             const auto first = static_cast<std::size_t>(batch.token_offsets()[i]);
-            const auto length = static_cast<std::size_t>(given[i / static_cast<std::size_t>(completions)]);
-            auto mask = batch[col::mask{}].subspan(first, length);
+            auto mask = batch[col::mask{}].subspan(first, static_cast<std::size_t>(known[i]));
             if constexpr (BatchType::template has<col::external>) copy(batch[col::external{}].subspan(first), mask);
             std::fill(mask.begin(), mask.end(), Real(0));
         }
-        fill_outcomes(run, batch, answers);
-        position.rollouts += std::ssize(answers);
     }
     /// Tokens of the prompt's solution.
     std::int64_t solution_length(std::int64_t prompt) const { return std::ssize(task_->solution(prompt)); }
@@ -147,8 +144,13 @@ public:
     /// `count` prompts with a right answer each, which no policy wrote.
     template <class RunType, class BatchType>
     void demonstrate(RunType& run, BatchType& batch, std::int64_t count) {
-        temperature_ = 1.0;
         auto prompts = draw_prompts(run, count);
+        demonstrate(run, batch, std::span<const std::int64_t>(prompts));
+    }
+    /// The same for these prompts.
+    template <class RunType, class BatchType>
+    void demonstrate(RunType& run, BatchType& batch, std::span<const std::int64_t> prompts) {
+        temperature_ = 1.0;
         std::vector<Answer> answers;
         for (std::int64_t prompt : prompts) answers.push_back(solution(prompt));
         batch = to_batch<BatchType>(prompts, 1, answers);
@@ -156,6 +158,9 @@ public:
             std::fill(batch[col::external{}].begin(), batch[col::external{}].end(), Real(1));
         fill_outcomes(run, batch, answers);
     }
+
+    /// Whether what is demonstrated there is right.
+    bool has_demonstration(std::int64_t prompt) const { return task_->success(prompt, solution(prompt).state) > 0.5; }
 
     /// At most `count` pairs of answers of the reference policy that the task judges differently, the better one first.
     /// Where all of a prompt's draws are wrong the solution is the better one; where all are right there is no pair.
