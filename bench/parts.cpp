@@ -51,6 +51,7 @@
 #include "roars/optimizer/surrogate.hpp"
 #include "roars/optimizer/surrogates/clip_variants.hpp"
 #include "roars/optimizer/surrogates/covariance.hpp"
+#include "roars/optimizer/surrogates/from_behaviour.hpp"
 #include "roars/optimizer/surrogates/geometric_mean.hpp"
 #include "roars/optimizer/surrogates/importance.hpp"
 #include "roars/optimizer/surrogates/masked.hpp"
@@ -381,12 +382,13 @@ void for_types(std::tuple<T...>, Visit&& visit) {
     (visit(T{}), ...);
 }
 
-using Surrogates = std::tuple<surrogate::PolicyGradient, surrogate::Likelihood, surrogate::Clip, surrogate::DualClip,
-                              surrogate::TwoSidedClip, surrogate::SoftGate, surrogate::SquaredLogRatio,
-                              surrogate::ClippedWeight, surrogate::VariationalWeight, surrogate::TaperedWeight,
-                              surrogate::DivergenceGate<>, surrogate::DivergenceGate<surrogate::trust::BinaryKl>,
-                              surrogate::SequenceClip, surrogate::GeometricMean, surrogate::ImportanceRatio,
-                              surrogate::MultipleImportance<behaviour::Known>, surrogate::Weighted<surrogate::Clip>>;
+using Surrogates =
+    std::tuple<surrogate::PolicyGradient, surrogate::Likelihood, surrogate::Clip, surrogate::DualClip,
+               surrogate::TwoSidedClip, surrogate::SoftGate, surrogate::SquaredLogRatio, surrogate::ClippedWeight,
+               surrogate::VariationalWeight, surrogate::TaperedWeight, surrogate::DivergenceGate<>,
+               surrogate::DivergenceGate<surrogate::trust::BinaryKl>, surrogate::SequenceClip, surrogate::GeometricMean,
+               surrogate::ImportanceRatio, surrogate::MultipleImportance<behaviour::Known>,
+               surrogate::FromBehaviour<surrogate::Clip>, surrogate::Weighted<surrogate::Clip>>;
 using Aggregates = std::tuple<aggregate::TokenMean, aggregate::TokenSum, aggregate::SequenceMean,
                               aggregate::SequenceMeanOfAll, aggregate::SequenceSum, aggregate::SequenceSumOfAll,
                               aggregate::SequenceSumOverLength, aggregate::ConstantLength, aggregate::Constant>;
@@ -520,6 +522,7 @@ void add_all() {
     reward("LinearLength", reward::LinearLength{});
     reward("SoftOverlong", reward::SoftOverlong{});
     reward("Format", reward::Format{});
+    reward("FormatShare", reward::FormatShare{});
     reward("ModelScore", reward::ModelScore{});
     reward("SeveralTools", reward::SeveralTools{});
     reward("Clip<Verified>", reward::Clip<reward::Verified>{});

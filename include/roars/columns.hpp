@@ -162,6 +162,7 @@ ROARS_COLUMN(tool_calls, sequence, task, real);       ///< how often the rollout
 ROARS_COLUMN(confidence, turn, actor, real);          ///< in the true answer before the turn: mean log-probability
 ROARS_COLUMN(executed, turn, task, real);             ///< 1 = the environment could carry the turn's action out
 ROARS_COLUMN(turn_features, turn, actor, real);       ///< a row: what the policy knows at the turn's end
+ROARS_COLUMN(reopens, sequence, task, real);          ///< 1 = has answered, and could have asked more instead
 ROARS_COLUMN(tool_kinds, sequence, task, real);       ///< how many different kinds of tool it called
 ROARS_COLUMN(branch_parent, sequence, actor, index);  ///< its parent's place in the group, before its own; -1 = none
 ROARS_COLUMN(branch_token, sequence, actor, index);   ///< how many of its first tokens are its parent's

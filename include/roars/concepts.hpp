@@ -59,6 +59,8 @@ using EveryColumn =
             col::branch_parent, col::branch_token, col::cost>;
             col::branch_parent, col::branch_token, col::judgement, col::relevance>;
             col::branch_parent, col::branch_token, col::rubric>;
+            col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::reopens,
+            col::tool_kinds, col::branch_parent, col::branch_token>;
 }  // namespace detail
 
 template <class P>

@@ -23,6 +23,7 @@
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/subtasks.hpp"
 #include "roars/tasks/thought_length.hpp"
+#include "roars/tasks/temptation.hpp"
 #include "roars/tasks/tool_chain.hpp"
 #include "roars/tasks/tool_questions.hpp"
 #include "roars/tasks/two_hop.hpp"
@@ -56,6 +57,11 @@ inline constexpr std::tuple tabular_tasks{
     NamedTask<tasks::SolutionSteps>{"solution-steps"},
     NamedTask<tasks::SearchChain>{"search-chain"},
     NamedTask<tasks::Rubrics>{"rubrics"},
+    NamedTask<tasks::BanditPrompts>{"bandit"},        NamedTask<tasks::Chain>{"chain"},
+    NamedTask<tasks::DigitChain>{"digits"},           NamedTask<tasks::FactorisedTargets>{"factorised"},
+    NamedTask<tasks::StopTime>{"stop-time"},          NamedTask<tasks::ToolQuestions>{"tool-questions"},
+    NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::ToolChain>{"tool-chain"},
+    NamedTask<tasks::Temptation>{"temptation"},
 };
 // clang-format on
 template <class>
@@ -172,6 +178,26 @@ public:
         }
     };
     static_assert(tasks::TabularTask<AnyTabularTask>);
+    std::int32_t answer(std::int64_t prompt, std::span<const std::int32_t> actions) const {
+        return ask([=](auto& t) { return t.answer(prompt, actions); });
+    }
+    std::vector<std::int32_t> solution(std::int64_t prompt) const {
+        return ask([=](auto& t) { return t.solution(prompt); });
+    }
+    std::span<const std::int32_t> hint_tokens() const {
+        return ask([](auto& t) -> std::span<const std::int32_t> {
+            if constexpr (requires { t.hint_tokens(); }) return t.hint_tokens();
+            return {};
+        });
+    }
+    std::span<const std::int64_t> hint_offsets() const {
+        return ask([](auto& t) -> std::span<const std::int64_t> {
+            if constexpr (requires { t.hint_offsets(); }) return t.hint_offsets();
+            return {};
+        });
+    }
+};
+static_assert(tasks::TabularTask<AnyTabularTask>);
 
     /// What the flags say of everything but the method.
     struct TabularWork {

@@ -89,6 +89,7 @@ void add_kdrl(std::vector<Experiment>& all);                  // 66
 void add_hicra(std::vector<Experiment>& all);                 // 68
 void add_spa_rl(std::vector<Experiment>& all);                // 73
 void add_seele(std::vector<Experiment>& all);                 // 71
+void add_rex_rag(std::vector<Experiment>& all);               // 70
 void add_dataset_perspective(std::vector<Experiment>& all);   // 02
 void add_guided_policy(std::vector<Experiment>& all);         // 11
 void add_dataset_constraint(std::vector<Experiment>& all);    // 13

@@ -52,6 +52,7 @@ std::vector<Experiment> all_experiments() {
                      add_spa_rl,
                      add_arpo,
                      add_seele,
+                     add_rex_rag,
                      add_dataset_perspective,
                      add_guided_policy,
                      add_zero_shot,

@@ -114,6 +114,7 @@ namespace of_adacot { void add(Registry& registry); }
 namespace of_prorl { void add(Registry& registry); }
 namespace of_direct_advantage_po { void add(Registry& registry); }
 namespace of_kdrl { void add(Registry& registry); }
+namespace of_rex_rag { void add(Registry& registry); }
 namespace of_arpo { void add(Registry& registry); }
 namespace of_hicra { void add(Registry& registry); }
 namespace of_otc { void add(Registry& registry); }

@@ -129,6 +129,7 @@ int main(int argc, char** argv) {
     roars::golden::of_relift::add(registry);
     roars::golden::of_seele::add(registry);
     roars::golden::of_router_r1::add(registry);
+    roars::golden::of_rex_rag::add(registry);
     roars::golden::of_residual_rl::add(registry);
     roars::golden::of_tscac::add(registry);
     roars::golden::of_snapshot_rl::add(registry);

@@ -22,6 +22,7 @@
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/subtasks.hpp"
 #include "roars/tasks/thought_length.hpp"
+#include "roars/tasks/temptation.hpp"
 #include "roars/tasks/tool_chain.hpp"
 #include "roars/tasks/tool_questions.hpp"
 #include "roars/tasks/two_hop.hpp"
@@ -44,6 +45,7 @@ SolutionSteps small(const SolutionSteps*) {
     return SolutionSteps({.prompts = 3, .length = 3, .rows = 0, .tokens = 3, .hard_prompts = 1, .hard = 0.01}, 7);
 }
 StopTime small(const StopTime*) { return StopTime({.classes = 3, .limit = 5}); }
+Temptation small(const Temptation*) { return Temptation({.types = 3, .paths = 4, .hints = 2}, 7); }
 ToolChain small(const ToolChain*) { return ToolChain({.types = 2, .first_options = 2, .options = 3}, 7); }
 RoutedQuestions small(const RoutedQuestions*) { return RoutedQuestions(); }
 ToolQuestions small(const ToolQuestions*) { return ToolQuestions(); }
@@ -157,6 +159,8 @@ using Tasks = testing::Types<
     SolutionSteps,
     SearchChain>;
 // clang-format on
+using Tasks = testing::Types<BanditPrompts, Chain, DigitChain, FactorisedTargets, StopTime, ToolQuestions, ToolChain,
+                             Temptation, WhenToReason>;
 TYPED_TEST_SUITE(EveryTabularTask, Tasks);
 
 TYPED_TEST(EveryTabularTask, ExactScoreIsTheSumOverAllAnswers) {

@@ -50,6 +50,7 @@
 #include "roars/methods/remax.hpp"
 #include "roars/methods/reseek.hpp"
 #include "roars/methods/residual_rl.hpp"
+#include "roars/methods/rex_rag.hpp"
 #include "roars/methods/rl_plus.hpp"
 #include "roars/methods/rlhf.hpp"
 #include "roars/methods/rloo.hpp"
@@ -244,6 +245,9 @@ inline constexpr List all{
     Entry{Facts{"router-r1-ungated", "Router-R1 whose cost counts for wrong answers too", "agent", "2506.09033", 2025,
                 "53-router-r1"},
           router_r1_ungated},
+    Entry{Facts{"rex-rag", "REX-RAG: failures are reopened with a hint, the ratio is to the mixture", "tools",
+                "2508.08149", 2025, "70-rex-rag"},
+          rex_rag},
     Entry{Facts{"reinforce-plus-plus", "REINFORCE++: the whole batch is the baseline", "survey", "2501.03262", 2025,
                 "36-llm-rl-survey"},
           reinforce_plus_plus},

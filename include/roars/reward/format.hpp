@@ -39,6 +39,18 @@ struct Format {
 };
 ROARS_FIELDS(Format)
 
+/// `format` as it is, for tasks that give the share of their checks of form that an answer passed.
+struct FormatShare {
+    using needs = columns<col::format>;
+    using gives = columns<col::reward>;
+    static constexpr bool everywhere = true;
+    template <class X>
+    ROARS_FN double value(const X& x) const {
+        return x[col::format{}];
+    }
+};
+ROARS_FIELDS(FormatShare)
+
 /// The reward of Base; `otherwise` where the task has no verdict (a reference answer that cannot be read), for all
 /// answers alike, so that a group learns nothing from it.
 template <SequenceReward Base>

@@ -18,6 +18,10 @@ template <tasks::TabularTask Task, class Real_ = float, bool value_head = false>
 class WithContinuations : public TabularLearner<Task, Real_, value_head> {
     using Base = TabularLearner<Task, Real_, value_head>;
     using typename Base::Answer;
+    static constexpr bool has_hints = requires(const Task& task) {
+        task.hint_tokens();
+        task.hint_offsets();
+    };
 
 public:
     using Real = Real_;
@@ -26,6 +30,10 @@ public:
 
     /// How many tokens there are: the largest entropy is the logarithm of that.
     double vocabulary() const { return double(this->task().actions()); }
+
+    /// The pool of hints that the task has.
+    std::span<const std::int32_t> hint_tokens() const requires has_hints { return this->task().hint_tokens(); }
+    std::span<const std::int64_t> hint_offsets() const requires has_hints { return this->task().hint_offsets(); }
 
     /// As the plain learner's, with what the policy says of it; `prompts` are a number of prompts or themselves.
     template <class RunType, class BatchType, class Prompts>

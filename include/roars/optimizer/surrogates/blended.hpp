@@ -2,24 +2,6 @@
 
 #include "roars/optimizer/surrogates/wrapper.hpp"
 
-namespace roars::detail {
-
-/// A token whose advantage is its second one.
-template <class X>
-struct ByGlobalAdvantage {
-    using value_type = value_t<X>;
-    const X& token;
-    template <class Column>
-    ROARS_FN const value_type& operator[](Column) const {
-        if constexpr (std::is_same_v<Column, col::advantage>)
-            return token[col::advantage_global{}];
-        else
-            return token[Column{}];
-    }
-};
-
-}  // namespace roars::detail
-
 namespace roars::surrogate {
 
 /// W loss(A) + (1 - W) loss(A_global) of another surrogate, W = blend of the sequence, a constant: a blend of losses,
@@ -56,7 +38,7 @@ struct Blended {
         using V = value_t<X>;
         V local = x[col::blend{}], global = V(math::Scalar<V>(1)) - local;
         auto said = base.token(x);
-        auto across = base.token(detail::ByGlobalAdvantage<X>{x});
+        auto across = base.token(detail::Reading<X, col::advantage, col::advantage_global>{x});
         said.loss = local * said.loss + global * across.loss;
         for (std::size_t i = 0; i < said.slope.size(); ++i)
             said.slope[i] = local * said.slope[i] + global * across.slope[i];

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "roars/algorithm.hpp"
@@ -30,6 +31,17 @@ constexpr auto with_name(const std::array<std::string_view, count>& names, std::
     all[count] = name;
     return all;
 }
+
+/// A token that says what it has in Instead where it is asked for Asked.
+template <class X, class Asked, class Instead>
+struct Reading {
+    using value_type = value_t<X>;
+    const X& token;
+    template <class Column>
+    ROARS_FN const value_type& operator[](Column) const {
+        return token[std::conditional_t<std::is_same_v<Column, Asked>, Instead, Column>{}];
+    }
+};
 
 /// factor * (what the base says), with one further metric.
 template <class V, std::size_t slopes, std::size_t metrics>
