@@ -36,31 +36,26 @@ struct state_type<P> {
     using type = typename P::State;
 };
 
-using EveryColumn =
-    columns<col::groups, col::turns, col::turn_owner, col::token, col::mask, col::logp, col::logp_old,
-            col::logp_behaviour, col::logp_ref, col::logp_teacher, col::entropy, col::sum_pi_squared, col::value,
-            col::value_old, col::next_value, col::q, col::external, col::outcome, col::truncated, col::answer,
-            col::prompt, col::greedy_outcome, col::chosen, col::step_reward, col::terminated, col::done,
-            col::turn_outcome, col::reward, col::component_reward, col::token_reward, col::turn_reward, col::advantage,
-            col::advantage_global, col::blend, col::returns, col::importance_weight, col::sequence_log_ratio,
-            col::sequence_loss, col::sequence_gradient, col::keep, col::penalised, col::mismatched, col::planning,
-            col::format, col::verifiable, col::preference, col::model_score, col::sequence_advantage, col::selected,
-            col::penalty_weight, col::token_gradient, col::grad<col::logp>, col::grad<col::entropy>,
-            col::grad<col::value>, col::state, col::action, col::next_state, col::policy_action, col::policy_logp,
-            col::q_gradient, col::next_policy_action, col::next_logp, col::next_target_action, col::next_action_values,
-            col::next_target_values, col::quantiles, col::next_target_quantiles, col::sampled_action, col::sampled_logp,
-            col::next_bonus, col::target_quantiles, col::balance, col::reference_action, col::neighbour_action,
-            col::taken_q, col::model_action, col::model_q, col::reconstruction, col::latent_mean, col::latent_deviation,
-            col::balanced_action, col::action_by_balance, col::problem_shape, col::known_reward, col::reference_policy,
-            col::policy_mean, col::policy_deviation, col::policy_mean_old, col::policy_deviation_old,
-            col::policy_samples, col::proposed_action, col::next_proposed_action, col::model_samples, col::return_to_go,
-            col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::confidence,
-            col::executed, col::turn_features, col::constraints, col::entropy_weight, col::tool_kinds,
-            col::branch_parent, col::branch_token, col::cost>;
-            col::branch_parent, col::branch_token, col::judgement, col::relevance>;
-            col::branch_parent, col::branch_token, col::rubric>;
-            col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::reopens,
-            col::tool_kinds, col::branch_parent, col::branch_token>;
+using EveryColumn = columns<
+    col::groups, col::turns, col::turn_owner, col::token, col::mask, col::logp, col::logp_old, col::logp_behaviour,
+    col::logp_ref, col::logp_teacher, col::entropy, col::sum_pi_squared, col::value, col::value_old, col::next_value,
+    col::q, col::external, col::outcome, col::truncated, col::answer, col::prompt, col::greedy_outcome, col::chosen,
+    col::step_reward, col::terminated, col::done, col::turn_outcome, col::reward, col::component_reward,
+    col::token_reward, col::turn_reward, col::advantage, col::advantage_global, col::blend, col::returns,
+    col::importance_weight, col::sequence_log_ratio, col::sequence_loss, col::sequence_gradient, col::keep,
+    col::penalised, col::mismatched, col::planning, col::format, col::verifiable, col::preference, col::model_score,
+    col::sequence_advantage, col::selected, col::penalty_weight, col::token_gradient, col::grad<col::logp>,
+    col::grad<col::entropy>, col::grad<col::value>, col::state, col::action, col::next_state, col::policy_action,
+    col::policy_logp, col::q_gradient, col::next_policy_action, col::next_logp, col::next_target_action,
+    col::next_action_values, col::next_target_values, col::quantiles, col::next_target_quantiles, col::sampled_action,
+    col::sampled_logp, col::next_bonus, col::target_quantiles, col::balance, col::reference_action,
+    col::neighbour_action, col::taken_q, col::model_action, col::model_q, col::reconstruction, col::latent_mean,
+    col::latent_deviation, col::balanced_action, col::action_by_balance, col::problem_shape, col::known_reward,
+    col::reference_policy, col::policy_mean, col::policy_deviation, col::policy_mean_old, col::policy_deviation_old,
+    col::policy_samples, col::proposed_action, col::next_proposed_action, col::model_samples, col::return_to_go,
+    col::step_number, col::tool_calls, col::reasoned, col::needs_reasoning, col::decision, col::confidence,
+    col::executed, col::turn_features, col::constraints, col::entropy_weight, col::tool_kinds, col::branch_parent,
+    col::branch_token, col::cost, col::judgement, col::relevance, col::rubric, col::reopens>;
 }  // namespace detail
 
 template <class P>

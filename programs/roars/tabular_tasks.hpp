@@ -17,13 +17,13 @@
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/routed_questions.hpp"
-#include "roars/tasks/search_chain.hpp"
 #include "roars/tasks/rubrics.hpp"
+#include "roars/tasks/search_chain.hpp"
 #include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
 #include "roars/tasks/subtasks.hpp"
-#include "roars/tasks/thought_length.hpp"
 #include "roars/tasks/temptation.hpp"
+#include "roars/tasks/thought_length.hpp"
 #include "roars/tasks/tool_chain.hpp"
 #include "roars/tasks/tool_questions.hpp"
 #include "roars/tasks/two_hop.hpp"
@@ -57,10 +57,6 @@ inline constexpr std::tuple tabular_tasks{
     NamedTask<tasks::SolutionSteps>{"solution-steps"},
     NamedTask<tasks::SearchChain>{"search-chain"},
     NamedTask<tasks::Rubrics>{"rubrics"},
-    NamedTask<tasks::BanditPrompts>{"bandit"},        NamedTask<tasks::Chain>{"chain"},
-    NamedTask<tasks::DigitChain>{"digits"},           NamedTask<tasks::FactorisedTargets>{"factorised"},
-    NamedTask<tasks::StopTime>{"stop-time"},          NamedTask<tasks::ToolQuestions>{"tool-questions"},
-    NamedTask<tasks::WhenToReason>{"when-to-reason"}, NamedTask<tasks::ToolChain>{"tool-chain"},
     NamedTask<tasks::Temptation>{"temptation"},
 };
 // clang-format on
@@ -199,19 +195,19 @@ public:
 };
 static_assert(tasks::TabularTask<AnyTabularTask>);
 
-    /// What the flags say of everything but the method.
-    struct TabularWork {
-        AnyTabularTask task;
-        train::TabularSettings tabular;
-        RunSettings run;
-        nlohmann::json settings;                                  ///< all of these, by their flags
-        std::vector<std::pair<std::string, std::string>> rest{};  ///< flags that can only be the method's
-    };
-    /// Errors: a value that is none, settings that the task refuses.
-    TabularWork tabular_work(const Request& request);
-    /// A table is too small to share: threads that wait for one another took ten times as long.
-    void use_one_thread();
-    /// The flags of the task and of the run: "--task.prompts --task.answers ...".
-    std::string flags_of(const TabularWork& work);
+/// What the flags say of everything but the method.
+struct TabularWork {
+    AnyTabularTask task;
+    train::TabularSettings tabular;
+    RunSettings run;
+    nlohmann::json settings;                                  ///< all of these, by their flags
+    std::vector<std::pair<std::string, std::string>> rest{};  ///< flags that can only be the method's
+};
+/// Errors: a value that is none, settings that the task refuses.
+TabularWork tabular_work(const Request& request);
+/// A table is too small to share: threads that wait for one another took ten times as long.
+void use_one_thread();
+/// The flags of the task and of the run: "--task.prompts --task.answers ...".
+std::string flags_of(const TabularWork& work);
 
 }  // namespace roars::program
