@@ -8,7 +8,7 @@
 #include "roars/metrics/coverage.hpp"
 #include "roars/metrics/dataset_quality.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_dataset_perspective {
 namespace {
 
 constexpr std::int32_t states = 36, actions = 4;
@@ -242,7 +242,7 @@ Arm learner(std::string name, Learner learn) {
 
 /// Cloning needs data of good behaviour, an unconstrained learner data that covers the problem, a constrained one
 /// either.
-void add_dataset_perspective(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     auto higher = [](std::string says, std::string method, std::string baseline, std::string number, double least) {
         return Claim{.says = std::move(says),
                      .method = std::move(method),
@@ -271,4 +271,4 @@ void add_dataset_perspective(std::vector<Experiment>& all) {
          .seeds = 8});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_dataset_perspective

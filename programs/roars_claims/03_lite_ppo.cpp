@@ -1,11 +1,11 @@
 #include "roars/methods/lite_ppo.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_lite_ppo {
 
 /// Two scales of one centred reward where a noisy verifier gives nearly every group a spread; and the same without the
 /// noise, where the difference must vanish.
-void add_lite_ppo(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     constexpr std::int64_t prompts = 40, group = 8;
     auto experiment = [&](std::string name, std::string setup, double noise, std::int64_t answers, double step,
                           std::int64_t updates, Claim claim) {
@@ -52,4 +52,4 @@ void add_lite_ppo(std::vector<Experiment>& all) {
                 .least = 0.05});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_lite_ppo

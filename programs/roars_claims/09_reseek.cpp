@@ -3,7 +3,7 @@
 #include "roars/tasks/search_chain.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_reseek {
 namespace {
 
 using Learner = train::TabularLearner<tasks::SearchChain>;
@@ -80,7 +80,7 @@ void add_queries(std::vector<Experiment>& all) {
 }  // namespace
 
 /// What a reward for right judgements is worth where documents can only be judged.
-void add_reseek(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     Claim faster{.says = "a reward for right judgements finds right answers sooner",
                  .method = "ReSeek",
                  .baseline = "answer alone",
@@ -114,4 +114,4 @@ void add_reseek(std::vector<Experiment>& all) {
     add_queries(all);
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_reseek

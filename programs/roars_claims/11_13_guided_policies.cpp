@@ -8,7 +8,7 @@
 #include "roars/methods/prdc.hpp"
 #include "roars/train/control_learner.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_guided_policies {
 namespace {
 
 /// 2,000 logged steps of the cliff bandit, actions well away from the cliff: 90 % near -0.5, 10 % anywhere below 0.6.
@@ -146,4 +146,4 @@ void add_guided_policy(std::vector<Experiment>& all) {
          .claims = {better("good actions are imitated, usual ones are not", "A2PR", 0.2), estimated("A2PR")}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_guided_policies

@@ -10,7 +10,7 @@
 #include "roars/sampler/contexts.hpp"
 #include "roars/train/control_learner.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_zero_shot {
 namespace {
 
 constexpr std::int32_t side = 5, cells = side * side, moves = 5;
@@ -243,4 +243,4 @@ void add_zero_shot_memory(std::vector<Experiment>& all) {
              claim("flickering costs without one", "contexts of 1", "contexts of 1, all seen", Expected::lower)}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_zero_shot

@@ -9,7 +9,7 @@
 #include "roars/methods/zero_shot.hpp"
 #include "roars/train/control_learner.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_zero_shot_continuous {
 namespace {
 
 /// A place in the square [-1, 1]^2 that an action of [-1, 1]^2 moves by up to 0.3. An episode ends, paid 1, within 0.2
@@ -103,7 +103,7 @@ double learn(const Doubt& doubt, bool low, const Trial& trial) {
 }  // namespace
 
 /// The same of continuous actions, by a policy that reads the task.
-void add_zero_shot_continuous(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     all.push_back(of_doubt(
         "zero-shot-continuous",
         "A square, steps of up to 0.3 of 2. Low data: 1,000 steps, in each of 16 tiles along two of the four "
@@ -113,4 +113,4 @@ void add_zero_shot_continuous(std::vector<Experiment>& all) {
         0.0, [](const auto& doubt, bool low, const Trial& trial) { return learn(doubt, low, trial); }));
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_zero_shot_continuous

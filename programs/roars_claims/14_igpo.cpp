@@ -3,7 +3,7 @@
 #include "roars/tasks/two_hop.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_igpo {
 namespace {
 
 constexpr std::int64_t prompts = 6, group = 4;
@@ -42,7 +42,7 @@ Arm arm(std::string name, Method method) {
 }  // namespace
 
 /// A turn that makes the true answer likelier is paid at once, also where no rollout of its group is right.
-void add_igpo(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     auto probability = methods::OfInformationGain<reward::gain::Probability, pool::Separate>{
         .reward = {.first = methods::igpo.reward.first}, .optimizer = methods::igpo.optimizer};
     Claim early{.says = "gains of information teach where all outcomes are alike: success after 50 updates",
@@ -76,4 +76,4 @@ void add_igpo(std::vector<Experiment>& all) {
          .seeds = 10});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_igpo

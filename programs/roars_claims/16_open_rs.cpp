@@ -2,7 +2,7 @@
 #include "roars/tasks/stop_time.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_open_rs {
 namespace {
 
 constexpr std::int64_t limit = 24;
@@ -32,7 +32,7 @@ Arm arm(std::string name, Method method) {
 }  // namespace
 
 /// A reward of correctness that falls with the length keeps answers short, and costs accuracy.
-void add_open_rs(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     methods::OpenRs cosine = methods::open_rs;
     reward::Scale<reward::IfVerifiable<reward::HeldCosineLength>>& correctness = get<1>(cosine.reward);
     correctness.base.base.max_length = limit;
@@ -64,4 +64,4 @@ void add_open_rs(std::vector<Experiment>& all) {
                    .claims = {shorter, denser, costs}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_open_rs

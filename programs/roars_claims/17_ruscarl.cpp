@@ -3,7 +3,7 @@
 #include "roars/train/with_criteria.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_ruscarl {
 namespace {
 
 /// Steps of 100 on the mean over tokens, then sequences: of 10 on the sum over an answer's ten tokens.
@@ -26,7 +26,7 @@ Arm arm(std::string name, Method method) {
 }  // namespace
 
 /// Criteria that some of a group are shown while they answer, measured on prompts that show none.
-void add_ruscarl(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     using namespace sampler::scaffold;
     methods::Grpo grpo = methods::grpo;
     Claim over{.says = "answers that saw criteria teach to answer without them",
@@ -52,4 +52,4 @@ void add_ruscarl(std::vector<Experiment>& all) {
                    .claims = {over, mixed}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_ruscarl

@@ -10,7 +10,7 @@
 #include "roars/train/finite_learner.hpp"
 #include "roars/train/trainer.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_demonstrations {
 namespace {
 
 using Table = std::vector<double>;
@@ -92,7 +92,7 @@ Arm cloned(std::string name, std::int64_t demonstrations) {
 }  // namespace
 
 /// Demonstrations replace episodes: the more of them are cloned, the fewer episodes are needed.
-void add_demonstrations(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     auto lower = [](std::string says, std::string method, std::string baseline, std::string number, double least) {
         return Claim{.says = std::move(says),
                      .method = std::move(method),
@@ -132,4 +132,4 @@ void add_demonstrations(std::vector<Experiment>& all) {
          .seeds = 20});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_demonstrations

@@ -8,7 +8,7 @@
 #include "roars/advantage/exponential_weight.hpp"
 #include "roars/random.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_famo2o {
 namespace {
 
 constexpr std::size_t contexts = 40, actions = 10;
@@ -113,7 +113,7 @@ Numbers run(const Balance& balance, const Trial& trial) {
 }  // namespace
 
 /// A family trained once, and a member chosen for each state.
-void add_famo2o(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     auto fixed = [](const char* name, double balance) {
         return Arm{name, [=](const Trial& trial) {
                        return run([=](const Contexts&, std::size_t) { return balance; }, trial);
@@ -150,4 +150,4 @@ void add_famo2o(std::vector<Experiment>& all) {
                    .seeds = 8});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_famo2o

@@ -2,7 +2,7 @@
 #include "roars/tasks/factorised_targets.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_rl_plus {
 namespace {
 
 constexpr std::int64_t prompts = 32, easy = 16, group = 8;
@@ -25,7 +25,7 @@ Arm arm(std::string name, const Method& method) {
 }  // namespace
 
 /// Prompts that own sampling never solves: a given solution in every group, and nothing lost on the others.
-void add_rl_plus(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     // Steps of 2 on the sum over a group's tokens divided by the group's size, whatever the aggregation divides by.
     methods::RlPlus rl_plus = methods::rl_plus;
     rl_plus.sampler = {.prompts = prompts, .group_size = group};
@@ -59,4 +59,4 @@ void add_rl_plus(std::vector<Experiment>& all) {
                    .claims = {hard, covered, kept}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_rl_plus

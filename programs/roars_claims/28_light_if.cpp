@@ -9,7 +9,7 @@
 #include "roars/tasks/constraints.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_light_if {
 namespace {
 
 constexpr std::int64_t groups = 8, group = 8, positions = 8;
@@ -106,7 +106,7 @@ Arm fine_tuned(std::string name, Method method) {
 }  // namespace
 
 /// Partial credit where all-or-nothing never meets a right answer, and two ways to keep entropy.
-void add_light_if(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     methods::Grpo grpo = methods::grpo;
     methods::LightIf spread = methods::light_if;
     grpo.regularizer.coefficient = get<0>(spread.regularizer).coefficient = 0;
@@ -160,4 +160,4 @@ void add_light_if(std::vector<Experiment>& all) {
                                .expected = Expected::lower}}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_light_if

@@ -3,7 +3,7 @@
 #include "roars/tasks/thought_length.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_observe_r1 {
 namespace {
 
 using Learner = train::TabularLearner<tasks::ThoughtLength>;
@@ -29,7 +29,7 @@ Arm arm(std::string name, const Reward& reward, const Advantage& advantage) {
 }  // namespace
 
 /// What the bonus for the shortest right answer saves, and what the weight of unsure groups makes of it.
-void add_observe_r1(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     auto reward = methods::observe_r1.reward;
     reward.second.min_length = 0;
     const auto& advantage = methods::observe_r1.advantage.base;
@@ -72,4 +72,4 @@ void add_observe_r1(std::vector<Experiment>& all) {
                    .claims = {shorter, both, accurate, both_accurate, faster}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_observe_r1

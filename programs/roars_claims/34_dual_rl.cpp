@@ -12,7 +12,7 @@
 #include "roars/optimizer/aggregate.hpp"
 #include "roars/random.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_dual_rl {
 namespace {
 
 // One state, whose actions in the data are worth 0, 1/2 or 1; one in a hundred is far too good to be true.
@@ -231,9 +231,9 @@ Experiment recoil_experiment() {
 
 }  // namespace
 
-void add_dual_rl(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     all.push_back(value_experiment());
     all.push_back(recoil_experiment());
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_dual_rl

@@ -7,7 +7,7 @@
 #include "roars/random.hpp"
 #include "roars/regularizer/several_references.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_tscac {
 namespace {
 
 constexpr std::size_t users = 10, items = 20, cells = users * items;
@@ -93,7 +93,7 @@ Arm arm(const std::string& name, Policy&& policy) {
 }  // namespace
 
 /// Watch time with the likes kept: between the policy of the likes and that of watch time.
-void add_tscac(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     constexpr double almost_none = 1e-6;  // the multiplier of a policy that only looks at its critic
     auto constrained = [](double multiplier) {
         return [=](const Log& log) { return log.nearest(log.like_policy(), log.watch_critic, multiplier); };
@@ -144,4 +144,4 @@ void add_tscac(std::vector<Experiment>& all) {
          .seeds = 8});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_tscac

@@ -7,7 +7,7 @@
 #include "roars/methods/rloo.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_survey {
 namespace {
 
 using Logits = std::vector<double>;
@@ -264,11 +264,11 @@ void add_hacking(std::vector<Experiment>& all) {
 }  // namespace
 
 /// Four findings of the survey's table; that each of its rows learns is what `roars compare` shows.
-void add_survey(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     add_variance(all);
     add_optimum(all);
     add_margin(all);
     add_hacking(all);
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_survey

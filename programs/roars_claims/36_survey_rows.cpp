@@ -15,7 +15,7 @@
 #include "roars/tasks/digit_chain.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_survey_rows {
 namespace {
 
 using tasks::DigitChain;
@@ -269,7 +269,7 @@ Arm process_guided() {
 }  // namespace
 
 /// Every row of the survey's table on one task.
-void add_survey_rows(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     Experiment rows{
         .name = "survey-rows",
         .paper = "2507.04136, survey",
@@ -317,4 +317,4 @@ void add_survey_rows(std::vector<Experiment>& all) {
     all.push_back(std::move(rows));
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_survey_rows

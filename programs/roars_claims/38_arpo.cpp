@@ -3,7 +3,7 @@
 #include "roars/train/with_continuations.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_arpo {
 namespace {
 
 /// With as many initial rollouts as there are at all nothing branches, and this is GRPO.
@@ -27,7 +27,7 @@ Arm arm(std::string name, std::int64_t rollouts, std::int64_t initial) {
 }  // namespace
 
 /// Tool calls of prefixes that rollouts share are paid once.
-void add_arpo(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     Claim same{.says = "as much is learnt from groups of 16, half of them branches",
                .method = "ARPO",
                .baseline = "GRPO, 16 rollouts",
@@ -60,4 +60,4 @@ void add_arpo(std::vector<Experiment>& all) {
                    .seeds = 8});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_arpo

@@ -3,10 +3,10 @@
 #include "roars/methods/disco.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_disco {
 
 /// Equal weight for every prompt: those that are seldom answered rightly are learnt sooner.
-void add_disco(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     constexpr std::int64_t prompts = 60, medium = 30, answers = 50;
     auto logit = [](double probability) { return std::log(probability * (answers - 1) / (1 - probability)); };
     tasks::BanditSettings task{.prompts = prompts,
@@ -57,4 +57,4 @@ void add_disco(std::vector<Experiment>& all) {
                    .claims = {sooner, clip, end}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_disco

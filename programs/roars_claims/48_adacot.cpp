@@ -8,7 +8,7 @@
 #include "roars/tasks/when_to_reason.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_adacot {
 namespace {
 
 using tasks::WhenToReason;
@@ -65,7 +65,7 @@ Arm with_costs(std::string name, double missing, double needless) {
 }  // namespace
 
 /// A boundary that skewed training erases or leaves, and the front that two costs draw.
-void add_adacot(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     const tasks::WhenToReasonSettings hard{.first = 6};
     methods::Ppo ppo = methods::ppo;
     ppo.regularizer.coefficient = 0;
@@ -138,4 +138,4 @@ void add_adacot(std::vector<Experiment>& all) {
                               further}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_adacot

@@ -8,7 +8,7 @@
 #include "roars/tasks/tool_questions.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_otc {
 namespace {
 
 using Learner = train::TabularLearner<tasks::ToolQuestions>;
@@ -72,7 +72,7 @@ Arm what_suffices() {
 }  // namespace
 
 /// A model that calls too much learns to call only where it must, if the coefficient is multiplied.
-void add_otc(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     Claim fewer{.says = "calls fall by 40 % or more",
                 .method = "OTC-GRPO",
                 .baseline = "GRPO",
@@ -141,4 +141,4 @@ void add_otc(std::vector<Experiment>& all) {
          .seeds = 10});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_otc

@@ -4,10 +4,10 @@
 #include "roars/methods/prorl.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_prorl {
 
 /// A pull to the start keeps the policy wide and holds it back; a start that moves along lets it go on.
-void add_prorl(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     constexpr std::int64_t prompts = 32, group = 16, never = std::numeric_limits<std::int64_t>::max();
     auto method = [&](double coefficient, std::int64_t resets) {
         methods::ScheduledProRl prorl = methods::prorl_scheduled;
@@ -59,4 +59,4 @@ void add_prorl(std::vector<Experiment>& all) {
     experiment("prorl-noisy", "The same with 5 % of the verdicts flipped.", 0.05, eight_rates);
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_prorl

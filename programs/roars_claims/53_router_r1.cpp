@@ -7,7 +7,7 @@
 #include "roars/tasks/routed_questions.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_router_r1 {
 namespace {
 
 /// "aim" is what a rate is chosen by: what the reward asks for, the cost between the cheapest and the dearest pair of
@@ -39,7 +39,7 @@ Arm arm(std::string name, Method method, double alpha, const tasks::RoutedQuesti
 
 /// Two rounds choose a model for each part of a question; a share of the reward for what it costs makes them cheap, and
 /// must not be paid for wrong answers.
-void add_router_r1(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     Claim surer{.says = "a model for each part: answers are right more often",
                 .method = "two rounds",
                 .baseline = "one round",
@@ -98,4 +98,4 @@ void add_router_r1(std::vector<Experiment>& all) {
     all.push_back(std::move(prices));
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_router_r1

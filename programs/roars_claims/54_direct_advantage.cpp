@@ -3,7 +3,7 @@
 #include "roars/train/with_branches.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_direct_advantage {
 namespace {
 
 /// Both stages, `outer` times at an equal share of the budget: a data set of states, their completions and the critic
@@ -47,7 +47,7 @@ Arm response_level(std::string name, std::int64_t prompts, std::int64_t budget) 
 }  // namespace
 
 /// Steps that are compared within their state need fewer rollouts than answers that are compared as a whole.
-void add_direct_advantage(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     Claim fewer{.says = "more is learnt from 1,000 rollouts",
                 .method = "direct advantage",
                 .baseline = "GRPO, 3 prompts a batch",
@@ -77,4 +77,4 @@ void add_direct_advantage(std::vector<Experiment>& all) {
          .claims = {fewer, steps, twice}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_direct_advantage

@@ -14,7 +14,7 @@
 #include "roars/train/staged_trainer.hpp"
 #include "roars/train/with_base_policy.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_residual {
 namespace {
 
 /// Half the way to the goal in a step, turned by half a radian, and a push that depends on the goal's side.
@@ -133,7 +133,7 @@ Numbers run_residual(double action_scale, double random_range, std::int64_t crit
 }  // namespace
 
 /// A poor controller, corrected: near success in 3,000 steps, where the same learner without it is not.
-void add_residual(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     Arm residual{"ResFiT", [](const Trial& trial) { return run_residual<SkewedController>(0.5, 0.4, 500, trial); }};
     Arm alone{"without a base", [](const Trial& trial) { return run_residual<Stands>(1.0, 1.0, 500, trial); }};
     Arm base{"base", [](const Trial& trial) {
@@ -166,4 +166,4 @@ void add_residual(std::vector<Experiment>& all) {
                           .least = 0.15}}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_residual

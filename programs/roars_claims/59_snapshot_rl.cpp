@@ -9,7 +9,7 @@
 #include "roars/metrics/sample_efficiency.hpp"
 #include "roars/train/snapshot_starts.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_snapshot_rl {
 namespace {
 
 /// Two walls over the full width but for one gap each, at opposite ends: 28 steps from S to G.
@@ -120,7 +120,7 @@ Arm arm(const std::string& name, const Classes& classes, std::int64_t truncate, 
 }  // namespace
 
 /// Starts along a teacher's way, spread over how far one has come, and cut early.
-void add_snapshot_rl(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     sampler::AllAlike alike;
     sampler::ByValue by_value{6, 100};
     auto claim = [](const char* says, const char* method, const char* baseline, Expected expected, double least) {
@@ -155,4 +155,4 @@ void add_snapshot_rl(std::vector<Experiment>& all) {
          .seeds = 32});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_snapshot_rl

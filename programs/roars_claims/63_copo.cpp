@@ -1,10 +1,10 @@
 #include "roars/methods/copo.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_copo {
 
 /// Groups that are sure of a wrong answer: comparing prompts still teaches where a group's own answers do not.
-void add_copo(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     constexpr std::int64_t prompts = 64, easy = 16, group = 6;
     tasks::BanditSettings task{.prompts = prompts,
                                .answers = 10,
@@ -47,4 +47,4 @@ void add_copo(std::vector<Experiment>& all) {
                    .claims = {soft, paper}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_copo

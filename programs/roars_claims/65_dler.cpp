@@ -2,7 +2,7 @@
 #include "roars/tasks/stop_time.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_dler {
 namespace {
 
 constexpr std::int64_t prompts = 32, group = 8, limit = 16, classes = 4;
@@ -30,7 +30,7 @@ Arm arm(std::string name, Method method) {
 }  // namespace
 
 /// Truncation as the only price of length: what resampling and the batch's scale make of it.
-void add_dler(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     methods::Grpo grpo = methods::grpo;
     grpo.sampler = {.prompts = prompts, .group_size = group};
     methods::Dler dler = methods::dler;
@@ -69,4 +69,4 @@ void add_dler(std::vector<Experiment>& all) {
                    .claims = {better, hardest, redrawn, normalised}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_dler

@@ -3,7 +3,7 @@
 #include "roars/train/with_teacher.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_kdrl {
 namespace {
 
 constexpr std::int64_t prompts = 64, answers = 64, taught = 48, group = 8;
@@ -45,7 +45,7 @@ using TeacherK3 = regularizer::Kl<kl::ExactK3, col::logp_teacher>;
 }  // namespace
 
 /// A teacher first, a verifier later: sooner than the verifier alone, further than the teacher.
-void add_kdrl(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     methods::Kdrl annealed = methods::kdrl;
     annealed.regularizer.base.coefficient = 0.5;
     annealed.regularizer.schedule = {.decay = 0.005, .least = 0.02};
@@ -90,4 +90,4 @@ void add_kdrl(std::vector<Experiment>& all) {
                    .claims = {sooner, further, end, estimator}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_kdrl

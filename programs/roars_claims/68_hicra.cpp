@@ -4,7 +4,7 @@
 #include "roars/tasks/factorised_targets.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_hicra {
 
 constexpr std::int64_t prompts = 32, group = 8, length = 9;  // a strategy and 8 tokens that carry it out
 
@@ -79,7 +79,7 @@ Arm arm(std::string name, double alpha, bool placebo) {
 }  // namespace
 
 /// More credit and less blame for the token that plans: the plan is found sooner.
-void add_hicra(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     Claim sooner{.says = "credit for the planning token makes learning faster",
                  .method = "HICRA",
                  .baseline = "GRPO",
@@ -109,4 +109,4 @@ void add_hicra(std::vector<Experiment>& all) {
                    .seeds = 10});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_hicra

@@ -3,7 +3,7 @@
 #include "roars/train/with_continuations.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_rex_rag {
 namespace {
 
 /// Without a probe this is GRPO.
@@ -27,7 +27,7 @@ Arm arm(std::string name, std::int64_t group, double probability) {
 }  // namespace
 
 /// A temptation that own sampling hardly escapes, and hints behind failures.
-void add_rex_rag(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     Claim escapes{.says = "the temptation is escaped earlier",
                   .method = "REX-RAG",
                   .baseline = "GRPO",
@@ -52,4 +52,4 @@ void add_rex_rag(std::vector<Experiment>& all) {
                    .seeds = 8});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_rex_rag

@@ -7,7 +7,7 @@
 #include "roars/tasks/solution_steps.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_seele {
 namespace {
 
 using Learner = train::TabularLearner<tasks::SolutionSteps>;
@@ -69,7 +69,7 @@ Arm scheduled(std::string name, double first, double last) {
 }  // namespace
 
 /// Hints that hold accuracy at a half, and what is learnt behind them.
-void add_seele(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     Arm fitted = arm("SEELE", sampler::FittedHints{.prompts = prompts, .rounds = rounds, .completions = completions});
     Arm none = scheduled("GRPO, no hint", 0, 0), half = scheduled("hints of a half", 0.5, 0.5),
         fading = scheduled("fading hints", 1, 0);
@@ -108,4 +108,4 @@ void add_seele(std::vector<Experiment>& all) {
          .claims = {lowest, highest, learns, fixed, faded}});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_seele

@@ -3,7 +3,7 @@
 #include "roars/tasks/subtasks.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_spa_rl {
 namespace {
 
 /// The probability that an action is one that the environment carries out: of all steps of an answer.
@@ -81,7 +81,7 @@ constexpr Terminal terminal{.advantage = methods::spa_rl.advantage, .optimizer =
 }  // namespace
 
 /// A dense reward that adds up to the outcome, and where its estimator does not know the way.
-void add_spa_rl(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     const std::string task =
         "3 prompts of 8 ordered subtasks in 12 steps, 6 actions: one right, two that cannot be carried out; success "
         "0.03 at the start. PPO with a table of values, 16 rollouts a step, Adam 0.03, 100 updates; the estimator is "
@@ -162,4 +162,4 @@ void add_spa_rl(std::vector<Experiment>& all) {
                    .seeds = 8});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_spa_rl

@@ -64,44 +64,46 @@ inline void stop_if_interrupted() {
     if (interrupted) throw Interrupted{};
 }
 
-// One function a translation unit, named by the number that its numeric cases have too. A new one: a file, a line here,
+// One namespace a translation unit, named as its file is. A new one: a file, a line here,
 // a line in all_experiments().
-void add_lite_ppo(std::vector<Experiment>& all);              // 03
-void add_igpo(std::vector<Experiment>& all);                  // 14
-void add_open_rs(std::vector<Experiment>& all);               // 16
-void add_ruscarl(std::vector<Experiment>& all);               // 17
-void add_rl_plus(std::vector<Experiment>& all);               // 26
-void add_reseek(std::vector<Experiment>& all);                // 09
-void add_observe_r1(std::vector<Experiment>& all);            // 29
-void add_light_if(std::vector<Experiment>& all);              // 28
-void add_survey(std::vector<Experiment>& all);                // 36
-void add_survey_rows(std::vector<Experiment>& all);           // 36
-void add_disco(std::vector<Experiment>& all);                 // 45
-void add_adacot(std::vector<Experiment>& all);                // 48
-void add_otc(std::vector<Experiment>& all);                   // 50
-void add_prorl(std::vector<Experiment>& all);                 // 51
-void add_arpo(std::vector<Experiment>& all);                  // 38
-void add_router_r1(std::vector<Experiment>& all);             // 53
-void add_direct_advantage(std::vector<Experiment>& all);      // 54
-void add_copo(std::vector<Experiment>& all);                  // 63
-void add_dler(std::vector<Experiment>& all);                  // 65
-void add_kdrl(std::vector<Experiment>& all);                  // 66
-void add_hicra(std::vector<Experiment>& all);                 // 68
-void add_spa_rl(std::vector<Experiment>& all);                // 73
-void add_seele(std::vector<Experiment>& all);                 // 71
-void add_rex_rag(std::vector<Experiment>& all);               // 70
-void add_dataset_perspective(std::vector<Experiment>& all);   // 02
-void add_guided_policy(std::vector<Experiment>& all);         // 11
-void add_dataset_constraint(std::vector<Experiment>& all);    // 13
-void add_demonstrations(std::vector<Experiment>& all);        // 22
-void add_dual_rl(std::vector<Experiment>& all);               // 34
-void add_famo2o(std::vector<Experiment>& all);                // 23
-void add_tscac(std::vector<Experiment>& all);                 // 35
-void add_residual(std::vector<Experiment>& all);              // 56
-void add_snapshot_rl(std::vector<Experiment>& all);           // 59
-void add_zero_shot(std::vector<Experiment>& all);             // 12
-void add_zero_shot_memory(std::vector<Experiment>& all);      // 12
-void add_zero_shot_continuous(std::vector<Experiment>& all);  // 12
+// clang-format off
+namespace of_lite_ppo { void add(std::vector<Experiment>& all); }
+namespace of_igpo { void add(std::vector<Experiment>& all); }
+namespace of_open_rs { void add(std::vector<Experiment>& all); }
+namespace of_ruscarl { void add(std::vector<Experiment>& all); }
+namespace of_rl_plus { void add(std::vector<Experiment>& all); }
+namespace of_reseek { void add(std::vector<Experiment>& all); }
+namespace of_observe_r1 { void add(std::vector<Experiment>& all); }
+namespace of_light_if { void add(std::vector<Experiment>& all); }
+namespace of_survey { void add(std::vector<Experiment>& all); }
+namespace of_survey_rows { void add(std::vector<Experiment>& all); }
+namespace of_disco { void add(std::vector<Experiment>& all); }
+namespace of_adacot { void add(std::vector<Experiment>& all); }
+namespace of_otc { void add(std::vector<Experiment>& all); }
+namespace of_prorl { void add(std::vector<Experiment>& all); }
+namespace of_arpo { void add(std::vector<Experiment>& all); }
+namespace of_router_r1 { void add(std::vector<Experiment>& all); }
+namespace of_direct_advantage { void add(std::vector<Experiment>& all); }
+namespace of_copo { void add(std::vector<Experiment>& all); }
+namespace of_dler { void add(std::vector<Experiment>& all); }
+namespace of_kdrl { void add(std::vector<Experiment>& all); }
+namespace of_hicra { void add(std::vector<Experiment>& all); }
+namespace of_spa_rl { void add(std::vector<Experiment>& all); }
+namespace of_seele { void add(std::vector<Experiment>& all); }
+namespace of_rex_rag { void add(std::vector<Experiment>& all); }
+namespace of_dataset_perspective { void add(std::vector<Experiment>& all); }
+namespace of_guided_policies { void add_guided_policy(std::vector<Experiment>& all); }
+namespace of_guided_policies { void add_dataset_constraint(std::vector<Experiment>& all); }
+namespace of_demonstrations { void add(std::vector<Experiment>& all); }
+namespace of_dual_rl { void add(std::vector<Experiment>& all); }
+namespace of_famo2o { void add(std::vector<Experiment>& all); }
+namespace of_tscac { void add(std::vector<Experiment>& all); }
+namespace of_residual { void add(std::vector<Experiment>& all); }
+namespace of_snapshot_rl { void add(std::vector<Experiment>& all); }
+namespace of_zero_shot { void add_zero_shot(std::vector<Experiment>& all); }
+namespace of_zero_shot { void add_zero_shot_memory(std::vector<Experiment>& all); }
+namespace of_zero_shot_continuous { void add(std::vector<Experiment>& all); }
+// clang-format on
 
 std::vector<Experiment> all_experiments();
 
