@@ -130,50 +130,43 @@ public:
     }
     std::int64_t value_rows() const {
         return ask([](auto& t) { return tasks::value_rows(t); });
-        /// A task without criteria shows none.
-        std::int64_t criteria(std::int64_t prompt) const {
-            return ask([=]<class Task>(const Task& t) -> std::int64_t {
-                if constexpr (tasks::ShowsCriteria<Task>)
-                    return t.criteria(prompt);
-                else
-                    return 0;
-            });
-        }
-        void show(std::int64_t prompt, std::int64_t state, std::span<const char> shown, std::span<float> logits) const {
-            ask([=]<class Task>(const Task& t) {
-                if constexpr (tasks::ShowsCriteria<Task>) t.show(prompt, state, shown, logits);
-            });
-        }
-        template <class Column>
-        std::int64_t width(Column column) const {
-            return ask([=](auto& t) { return tasks::told_width(t, column); });
-        }
-        template <class Column>
-        double tell(Column column, std::int64_t prompt, std::span<const std::int32_t> actions, std::int64_t k,
-                    RandomStream & noise) const {
-            return ask([&]<class Task>(const Task& t) -> double {
-                if constexpr (contains_v<Column, tasks::told_by<Task>>)
-                    return t.tell(column, prompt, actions, k, noise);
-                else
-                    throw Error("the task tells no column '" + std::string(Column::name) + "'");
-            });
-        }
-        std::vector<tasks::ScoredToken> true_answer(std::int64_t prompt, std::int64_t state) const {
-            return ask([&](auto& t) -> std::vector<tasks::ScoredToken> {
-                if constexpr (requires { t.true_answer(prompt, state); })
-                    return t.true_answer(prompt, state);
-                else
-                    throw Error("the task does not say what its true answer is");
-            });
-        }
-        std::int32_t answer(std::int64_t prompt, std::span<const std::int32_t> actions) const {
-            return ask([=](auto& t) { return t.answer(prompt, actions); });
-        }
-        std::vector<std::int32_t> solution(std::int64_t prompt) const {
-            return ask([=](auto& t) { return t.solution(prompt); });
-        }
-    };
-    static_assert(tasks::TabularTask<AnyTabularTask>);
+    }
+    /// A task without criteria shows none.
+    std::int64_t criteria(std::int64_t prompt) const {
+        return ask([=]<class Task>(const Task& t) -> std::int64_t {
+            if constexpr (tasks::ShowsCriteria<Task>)
+                return t.criteria(prompt);
+            else
+                return 0;
+        });
+    }
+    void show(std::int64_t prompt, std::int64_t state, std::span<const char> shown, std::span<float> logits) const {
+        ask([=]<class Task>(const Task& t) {
+            if constexpr (tasks::ShowsCriteria<Task>) t.show(prompt, state, shown, logits);
+        });
+    }
+    template <class Column>
+    std::int64_t width(Column column) const {
+        return ask([=](auto& t) { return tasks::told_width(t, column); });
+    }
+    template <class Column>
+    double tell(Column column, std::int64_t prompt, std::span<const std::int32_t> actions, std::int64_t k,
+                RandomStream& noise) const {
+        return ask([&]<class Task>(const Task& t) -> double {
+            if constexpr (contains_v<Column, tasks::told_by<Task>>)
+                return t.tell(column, prompt, actions, k, noise);
+            else
+                throw Error("the task tells no column '" + std::string(Column::name) + "'");
+        });
+    }
+    std::vector<tasks::ScoredToken> true_answer(std::int64_t prompt, std::int64_t state) const {
+        return ask([&](auto& t) -> std::vector<tasks::ScoredToken> {
+            if constexpr (requires { t.true_answer(prompt, state); })
+                return t.true_answer(prompt, state);
+            else
+                throw Error("the task does not say what its true answer is");
+        });
+    }
     std::int32_t answer(std::int64_t prompt, std::span<const std::int32_t> actions) const {
         return ask([=](auto& t) { return t.answer(prompt, actions); });
     }

@@ -31,16 +31,15 @@ requires requires {
 }
 struct learner_for<Method, First, Second, Other...> : learner_for<Method, Second, Other...> {};
 
-template <class Method, template <class, class, bool> class... Learner>
-using first_of =
-    typename learner_for<Method,
-                         Learner<AnyTabularTask, float, contains_v<col::value, typename Method::Inputs>>...>::type;
+template <class Method>
+inline constexpr bool has_values = contains_v<col::value, typename Method::Inputs>;
 }  // namespace detail
 
 /// A table; one that is shown criteria, or goes on from within an answer, where the sampler asks for that.
-template <class Method>
-using AnyTabularLearner =
-    detail::first_of<Method, train::TabularLearner, train::WithCriteria, train::WithContinuations>;
+template <class Method, bool values = detail::has_values<Method>>
+using AnyTabularLearner = typename detail::learner_for<Method, train::TabularLearner<AnyTabularTask, float, values>,
+                                                       train::WithCriteria<AnyTabularTask, float, values>,
+                                                       train::WithContinuations<AnyTabularTask, float, values>>::type;
 
 /// The papers' settings are for policies of 10^9 parameters. These are for a table, of which a batch shows every row.
 template <class Method>
