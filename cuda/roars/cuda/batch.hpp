@@ -82,6 +82,12 @@ public:
         else
             return 0;
     }
+    std::int64_t turns() const {
+        if constexpr (has<col::turns>)
+            return slot<col::turns>().held ? slot<col::turns>().size - 1 : 0;
+        else
+            return 0;
+    }
     const std::int64_t* token_offsets() const { return offsets_; }
 
     /// The column's values on the device. Errors: it has no memory.
@@ -231,7 +237,7 @@ private:
             return groups();
         else if constexpr (Column::extent == Extent::turn) {
             static_assert(has<col::turns>, "roars: this batch has no turns");
-            return slot<col::turns>().held ? slot<col::turns>().size - 1 : 0;
+            return turns();
         } else
             return 1;
     }
