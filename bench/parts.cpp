@@ -31,6 +31,7 @@
 #include "roars/methods/light_if.hpp"
 #include "roars/methods/preference.hpp"
 #include "roars/methods/prorl.hpp"
+#include "roars/methods/relift.hpp"
 #include "roars/methods/rl_plus.hpp"
 #include "roars/methods/seele.hpp"
 #include "roars/objective.hpp"
@@ -489,6 +490,7 @@ void add_all() {
     });
     method("method/RL-PLUS", methods::rl_plus, 8);
     method("method/SEELE", methods::seele, 8);
+    method("method/ReLIFT, demonstrations", methods::relift.side, 8);
     method("method/COPO", methods::copo, 8);
     method("method/DisCO", methods::disco, 8);
     method("method/DisCO, mean", methods::disco_mean, 8);

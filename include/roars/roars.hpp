@@ -70,6 +70,7 @@
 #include "roars/metrics/confidence.hpp"
 #include "roars/metrics/coverage.hpp"
 #include "roars/metrics/dataset_quality.hpp"
+#include "roars/metrics/difficulty.hpp"
 #include "roars/metrics/estimates.hpp"
 #include "roars/metrics/evaluation.hpp"
 #include "roars/metrics/groups.hpp"

@@ -97,7 +97,7 @@ int train_tabular(const methods::Facts& facts, const Request& request) {
     return MethodSession(facts, request, work.settings, work.run, yardstick, method, learner).train();
 }
 
-/// Every tabular_parts-th method of the registry, from number `part` on; with the first part the staged ones.
+/// Every tabular_parts-th method of the registry, from number `part` on; with the first part the composed ones.
 template <std::size_t part>
 void add_tabular(Programs& programs) {
     auto add = [&]<class Entry>(const Entry& entry) {

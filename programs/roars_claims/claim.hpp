@@ -89,6 +89,7 @@ namespace of_dler { void add(std::vector<Experiment>& all); }
 namespace of_kdrl { void add(std::vector<Experiment>& all); }
 namespace of_hicra { void add(std::vector<Experiment>& all); }
 namespace of_spa_rl { void add(std::vector<Experiment>& all); }
+namespace of_relift { void add(std::vector<Experiment>& all); }
 namespace of_seele { void add(std::vector<Experiment>& all); }
 namespace of_rex_rag { void add(std::vector<Experiment>& all); }
 namespace of_dataset_perspective { void add(std::vector<Experiment>& all); }

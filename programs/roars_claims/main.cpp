@@ -51,6 +51,7 @@ std::vector<Experiment> all_experiments() {
                      of_hicra::add,
                      of_spa_rl::add,
                      of_arpo::add,
+                     of_relift::add,
                      of_seele::add,
                      of_rex_rag::add,
                      of_dataset_perspective::add,

@@ -47,6 +47,7 @@
 #include "roars/methods/redq.hpp"
 #include "roars/methods/reinforce.hpp"
 #include "roars/methods/reinforce_plus_plus.hpp"
+#include "roars/methods/relift.hpp"
 #include "roars/methods/remax.hpp"
 #include "roars/methods/reseek.hpp"
 #include "roars/methods/residual_rl.hpp"
@@ -431,7 +432,7 @@ inline constexpr List all{
           discrete_decision_transformer},
 };
 
-/// Methods of several stages, each of them an algorithm of its own: Stages.
+/// Methods of several algorithms on one learner: Stages, one after another, and Interleaved.
 inline constexpr List staged{
     Entry{Facts{"famo2o", "FamO2O: a family of policies offline, then a balance chosen for each state online",
                 "offline to online", "2310.17966", 2023, "23-famo2o"},
@@ -445,10 +446,13 @@ inline constexpr List staged{
     Entry{Facts{"resfit", "ResFiT: critics alone first, then a small correction of a base policy's actions", "residual",
                 "2509.19301", 2025, "56-residual-rl"},
           resfit},
+    Entry{Facts{"relift", "ReLIFT: what no rollout solves is learnt from demonstrations in between", "external data",
+                "2506.07527", 2025, "52-relift"},
+          relift},
 };
 
-/// Calls visit(entry) for each method, in order: those of one algorithm, then the staged ones. What a program does for
-/// all of them is best a walk over `listed`: a compiler reads the visit once for each method.
+/// Calls visit(entry) for each method, in order: those of one algorithm, then the composed ones. What a program does
+/// for all of them is best a walk over `listed`: a compiler reads the visit once for each method.
 template <class Visit>
 constexpr void for_each(Visit&& visit) {
     apply(all.entries, [&](const auto&... entry) { (visit(entry), ...); });
