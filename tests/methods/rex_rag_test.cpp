@@ -9,6 +9,7 @@
 #include "roars/reflect.hpp"
 #include "roars/tasks/temptation.hpp"
 #include "roars/tasks/tool_chain.hpp"
+#include "roars/train/checkpoint.hpp"
 #include "roars/train/trainer.hpp"
 #include "roars/train/with_continuations.hpp"
 
@@ -133,14 +134,15 @@ Collected collected(const sampler::ProbedFailures& sampler, const tasks::Temptat
 
 TEST(ProbedFailures, ProbesJoinTheGroupTheyComeFrom) {
     const tasks::TemptationSettings settings{.temptation = 3, .hint_logit = -3};
-    auto [batch, state, rollouts] =
-        collected({.prompts = 16, .group_size = 5, .probability = 0.7, .keep_ratio = 0.3}, settings);
+    const Collected made = collected({.prompts = 16, .group_size = 5, .probability = 0.7, .keep_ratio = 0.3}, settings);
+    const RexBatch& batch = made.batch;
+    const auto& state = made.state;
     tasks::Temptation task(settings, 3);
     ASSERT_EQ(batch.groups(), 16);
     EXPECT_EQ(state.kept_probes, 24) << "0.3 of 80";
     EXPECT_EQ(batch.sequences(), 80 + 24);
-    EXPECT_EQ(rollouts, 80 + state.probes);
-    EXPECT_EQ(state.rollouts, rollouts);
+    EXPECT_EQ(made.rollouts, 80 + state.probes);
+    EXPECT_EQ(state.rollouts, made.rollouts);
     EXPECT_GT(state.probes, 30);
     EXPECT_NEAR(state.keep_ratio, 0.9 * 0.3 + 0.1 * double(state.right_probes) / double(state.probes), 1e-12);
     const double mix = 24.0 / 104;
@@ -371,6 +373,39 @@ TEST(RexRag, TheMixturesRatioBringsTheGradientNearer) {
         EXPECT_LT(mean.tokens, mean.uncorrected) << mix;
         EXPECT_LT(mean.sequences, 1e-9) << mix;
     }
+}
+
+/// Stopped in the middle, written, read and gone on with, it is the same run bit for bit.
+TEST(RexRag, GoesOnFromACheckpoint) {
+    tasks::Temptation task({.temptation = 2}, 2);
+    auto method = methods::rex_rag;
+    method.sampler.prompts = 8;
+    method.optimizer.minibatches = 1;
+    method.optimizer.step = step::recipe({.learning_rate = 0.05});
+    using Trainer = train::Trainer<methods::RexRag, Learner>;
+    backend::Host host;
+    auto iterate = [&](Trainer& trainer, std::int64_t from, std::int64_t to) {
+        for (std::int64_t i = from; i < to; ++i) {
+            roars::Run run{host, Random(4).at(std::uint32_t(i)), Progress{i, 20}};
+            trainer.iterate(run);
+        }
+    };
+    Learner whole(task), resumed(task);
+    Trainer all(method, whole), rest(method, resumed);
+    iterate(all, 0, 10);
+    Tensors file;
+    whole.write(file);
+    train::write_state(file, all.state, "method");
+    train::write_state(file, whole.position, "position");
+    resumed.read(file);
+    train::read_state(file, rest.state, "method");
+    train::read_state(file, resumed.position, "position");
+    EXPECT_EQ(rest.state.sampler.keep_ratio, all.state.sampler.keep_ratio);
+    EXPECT_GT(rest.state.sampler.batches, 0);
+    iterate(all, 10, 20);
+    iterate(rest, 10, 20);
+    EXPECT_EQ(std::vector<float>(whole.parameters().values().begin(), whole.parameters().values().end()),
+              std::vector<float>(resumed.parameters().values().begin(), resumed.parameters().values().end()));
 }
 
 TEST(RexRag, EscapesTheTemptation) {
