@@ -18,6 +18,7 @@
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/routed_questions.hpp"
 #include "roars/tasks/rubrics.hpp"
+#include "roars/tasks/option_paths.hpp"
 #include "roars/tasks/search_chain.hpp"
 #include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
@@ -58,6 +59,7 @@ inline constexpr std::tuple tabular_tasks{
     NamedTask<tasks::SearchChain>{"search-chain"},
     NamedTask<tasks::Rubrics>{"rubrics"},
     NamedTask<tasks::Temptation>{"temptation"},
+    NamedTask<tasks::OptionPaths>{"option-paths"},
 };
 // clang-format on
 template <class>

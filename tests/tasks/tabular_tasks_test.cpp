@@ -17,6 +17,7 @@
 #include "roars/tasks/factorised_targets.hpp"
 #include "roars/tasks/routed_questions.hpp"
 #include "roars/tasks/rubrics.hpp"
+#include "roars/tasks/option_paths.hpp"
 #include "roars/tasks/search_chain.hpp"
 #include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
@@ -54,6 +55,7 @@ Constraints small(const Constraints*) {
 }
 Rubrics small(const Rubrics*) { return Rubrics({.prompts = 2, .criteria = 3, .symbols = 3}, 7); }
 WhenToReason small(const WhenToReason*) { return WhenToReason({.first = 3, .last = 7}); }
+OptionPaths small(const OptionPaths*) { return OptionPaths({.problems = 2, .decisions = 3, .options = 3}, 7); }
 SearchChain small(const SearchChain*) {
     return SearchChain({.facts = 2, .searches = 3, .cues = 2, .queries = 2, .relevant = 0.6, .other = 0.2}, 7);
 }
@@ -144,6 +146,7 @@ using Tasks = testing::Types<
     SolutionSteps,
     SearchChain,
     Temptation>;
+    OptionPaths>;
 // clang-format on
 TYPED_TEST_SUITE(EveryTabularTask, Tasks);
 
@@ -554,6 +557,8 @@ TEST(TabularTasks, RefuseWhatMakesNoTask) {
     refuses<DigitChain>(DigitChainSettings{.digits = 0}, "0 digits");
     refuses<DigitChain>(DigitChainSettings{.digits = 10}, "different answers");
     refuses<DigitChain>(DigitChainSettings{.flipped = -0.5}, "flipped -0.5");
+    refuses<OptionPaths>(OptionPathsSettings{.decisions = 1, .options = 2}, "2 right paths");
+    refuses<OptionPaths>(OptionPathsSettings{.decisions = 40}, "40 decisions");
     refuses<SearchChain>(SearchChainSettings{.searches = 2}, "2 searches");
     refuses<SearchChain>(SearchChainSettings{.relevant = 1}, "chance of 1");
     refuses<ThoughtLength>(ThoughtLengthSettings{.classes = 8}, "8 classes");
