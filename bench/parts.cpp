@@ -536,6 +536,8 @@ void add_all() {
     reward("RubricScore", reward::RubricScore{});
     reward("LengthScaled<Verified>", reward::LengthScaled<reward::Verified>{});
     reward("Then<Verified, RunningNormalise>", reward::Then<reward::Verified, reward::RunningNormalise>{});
+    reward("ToolUse", reward::ToolUse{});
+    reward("ToolUseEverywhere", reward::ToolUseEverywhere{});
     reward("ReturnOfTurns<Judgement>", reward::ReturnOfTurns<reward::Judgement>{});
     reward("ReturnOfTurns<JudgementByContainment>", reward::ReturnOfTurns<reward::JudgementByContainment>{});
     reward("Then<Verified, ShortestRightBonus>", reward::Then<reward::Verified, reward::ShortestRightBonus>{});

@@ -166,6 +166,7 @@
 #include "roars/sampler/curriculum.hpp"
 #include "roars/sampler/data_rows.hpp"
 #include "roars/sampler/demonstrations.hpp"
+#include "roars/sampler/difficulty_bins.hpp"
 #include "roars/sampler/entropy_branches.hpp"
 #include "roars/sampler/episodes.hpp"
 #include "roars/sampler/geometric_mixture.hpp"

@@ -104,6 +104,7 @@ namespace of_rl_plus { void add(Registry& registry); }
 namespace of_disco { void add(Registry& registry); }
 namespace of_copo { void add(Registry& registry); }
 namespace of_dler { void add(Registry& registry); }
+namespace of_agentic_recipe { void add(Registry& registry); }
 namespace of_reseek { void add(Registry& registry); }
 namespace of_observe_r1 { void add(Registry& registry); }
 namespace of_igpo { void add(Registry& registry); }

@@ -112,6 +112,7 @@ int main(int argc, char** argv) {
     roars::golden::of_disco::add(registry);
     roars::golden::of_copo::add(registry);
     roars::golden::of_dler::add(registry);
+    roars::golden::of_agentic_recipe::add(registry);
     roars::golden::of_reseek::add(registry);
     roars::golden::of_observe_r1::add(registry);
     roars::golden::of_igpo::add(registry);

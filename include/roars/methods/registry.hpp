@@ -11,6 +11,7 @@
 #include "roars/methods/a2pr.hpp"
 #include "roars/methods/actor_critic.hpp"
 #include "roars/methods/adacot.hpp"
+#include "roars/methods/agentic_recipe.hpp"
 #include "roars/methods/arpo.hpp"
 #include "roars/methods/behaviour_model.hpp"
 #include "roars/methods/cispo.hpp"
@@ -189,6 +190,15 @@ inline constexpr List all{
     Entry{Facts{"reseek-turns", "ReSeek that pays a judgement to its own token", "agent", "2510.00568", 2025,
                 "09-reseek"},
           reseek_turns},
+    Entry{Facts{"grpo-tcr", "GRPO-TCR: token mean, a higher upper clip, overlong answers cost", "agent", "2510.11701",
+                2025, "69-agentic-recipe"},
+          grpo_tcr},
+    Entry{Facts{"grpo-scr", "GRPO-SCR: the same with one ratio a sequence", "agent", "2510.11701", 2025,
+                "69-agentic-recipe"},
+          grpo_scr},
+    Entry{Facts{"grpo-t", "GRPO-T, their baseline: one clip, near the reference", "agent", "2510.11701", 2025,
+                "69-agentic-recipe"},
+          grpo_t},
     Entry{Facts{"prorl", "ProRL: the reference begins again where validation stands still", "prolonged", "2505.24864",
                 2025, "51-prorl"},
           prorl},

@@ -43,6 +43,35 @@ std::int64_t distinct_answers(std::span<Answer> answers) {
     return std::unique(sorted.begin(), sorted.end()) - sorted.begin();
 }
 
+/// What the answers to one prompt are worth, one by one and together; means over prompts of the same.
+struct AnswerRates {
+    double average = 0.0;                          ///< average@k: the share that is right
+    double pass = 0.0;                             ///< pass@k: any is right
+    double majority = 0.0;                         ///< maj@k: the most frequent one is right
+    double gap() const { return pass - average; }  ///< what sampling finds and one answer misses
+};
+
+/// The place of the most frequent answer, of equally frequent ones the first seen; -1 where there is none. A negative
+/// number is no answer, and never wins.
+template <class Answer>
+std::int64_t majority_place(std::span<Answer> answers) {
+    std::int64_t best = -1, votes = 0;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        const std::int64_t equal = answers[i] < 0 ? 0 : std::count(answers.begin(), answers.end(), answers[i]);
+        if (equal > votes) best = static_cast<std::int64_t>(i), votes = equal;
+    }
+    return best;
+}
+/// Right: equal to `right`, and an answer. Nothing of no answers.
+template <class Answer>
+AnswerRates answer_rates(std::span<Answer> answers, std::remove_const_t<Answer> right) {
+    if (answers.empty() || right < 0) return {};
+    const auto found = std::count(answers.begin(), answers.end(), right);
+    const std::int64_t place = majority_place(answers);
+    return {static_cast<double>(found) / static_cast<double>(answers.size()), found > 0 ? 1.0 : 0.0,
+            place >= 0 && answers[static_cast<std::size_t>(place)] == right ? 1.0 : 0.0};
+}
+
 /// The share of a prompt's right answers that k of its n samples meet, unbiased: the mean over right answers of pass@k
 /// with that answer alone as the right one. 0 where nothing is right. Errors: k above n. Source of the measure: ProRL,
 /// arXiv 2505.24864 (what stays within reach); of the estimate: arXiv 2107.03374, eq. 1.
