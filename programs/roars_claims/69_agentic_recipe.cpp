@@ -2,7 +2,7 @@
 #include "roars/tasks/option_paths.hpp"
 #include "training.hpp"
 
-namespace roars::claims {
+namespace roars::claims::of_agentic_recipe {
 namespace {
 
 /// Right or wrong: without tools the recipe's reward says no more.
@@ -24,7 +24,7 @@ Arm arm(std::string name, double high, const Regularizer& regularizer) {
 }  // namespace
 
 /// What a higher upper clip without a divergence gains where the clip binds.
-void add_agentic_recipe(std::vector<Experiment>& all) {
+void add(std::vector<Experiment>& all) {
     Claim early{.says = "a higher upper clip without a divergence learns faster",
                 .method = "GRPO-TCR",
                 .baseline = "GRPO-T",
@@ -58,4 +58,4 @@ void add_agentic_recipe(std::vector<Experiment>& all) {
          .seeds = 16});
 }
 
-}  // namespace roars::claims
+}  // namespace roars::claims::of_agentic_recipe

@@ -68,6 +68,7 @@ inline void stop_if_interrupted() {
 // a line in all_experiments().
 // clang-format off
 namespace of_lite_ppo { void add(std::vector<Experiment>& all); }
+namespace of_agentic_recipe { void add(std::vector<Experiment>& all); }
 namespace of_igpo { void add(std::vector<Experiment>& all); }
 namespace of_open_rs { void add(std::vector<Experiment>& all); }
 namespace of_ruscarl { void add(std::vector<Experiment>& all); }
@@ -105,40 +106,6 @@ namespace of_zero_shot { void add_zero_shot(std::vector<Experiment>& all); }
 namespace of_zero_shot { void add_zero_shot_memory(std::vector<Experiment>& all); }
 namespace of_zero_shot_continuous { void add(std::vector<Experiment>& all); }
 // clang-format on
-void add_lite_ppo(std::vector<Experiment>& all);              // 03
-void add_igpo(std::vector<Experiment>& all);                  // 14
-void add_open_rs(std::vector<Experiment>& all);               // 16
-void add_rl_plus(std::vector<Experiment>& all);               // 26
-void add_agentic_recipe(std::vector<Experiment>& all);        // 69
-void add_reseek(std::vector<Experiment>& all);                // 09
-void add_observe_r1(std::vector<Experiment>& all);            // 29
-void add_light_if(std::vector<Experiment>& all);              // 28
-void add_survey(std::vector<Experiment>& all);                // 36
-void add_survey_rows(std::vector<Experiment>& all);           // 36
-void add_disco(std::vector<Experiment>& all);                 // 45
-void add_adacot(std::vector<Experiment>& all);                // 48
-void add_otc(std::vector<Experiment>& all);                   // 50
-void add_prorl(std::vector<Experiment>& all);                 // 51
-void add_arpo(std::vector<Experiment>& all);                  // 38
-void add_direct_advantage(std::vector<Experiment>& all);      // 54
-void add_copo(std::vector<Experiment>& all);                  // 63
-void add_dler(std::vector<Experiment>& all);                  // 65
-void add_kdrl(std::vector<Experiment>& all);                  // 66
-void add_hicra(std::vector<Experiment>& all);                 // 68
-void add_spa_rl(std::vector<Experiment>& all);                // 73
-void add_seele(std::vector<Experiment>& all);                 // 71
-void add_dataset_perspective(std::vector<Experiment>& all);   // 02
-void add_guided_policy(std::vector<Experiment>& all);         // 11
-void add_dataset_constraint(std::vector<Experiment>& all);    // 13
-void add_demonstrations(std::vector<Experiment>& all);        // 22
-void add_dual_rl(std::vector<Experiment>& all);               // 34
-void add_famo2o(std::vector<Experiment>& all);                // 23
-void add_tscac(std::vector<Experiment>& all);                 // 35
-void add_residual(std::vector<Experiment>& all);              // 56
-void add_snapshot_rl(std::vector<Experiment>& all);           // 59
-void add_zero_shot(std::vector<Experiment>& all);             // 12
-void add_zero_shot_memory(std::vector<Experiment>& all);      // 12
-void add_zero_shot_continuous(std::vector<Experiment>& all);  // 12
 
 std::vector<Experiment> all_experiments();
 

@@ -30,6 +30,7 @@ namespace roars::claims {
 std::vector<Experiment> all_experiments() {
     std::vector<Experiment> all;
     for (auto add : {of_lite_ppo::add,
+                     of_agentic_recipe::add,
                      of_igpo::add,
                      of_open_rs::add,
                      of_ruscarl::add,
@@ -66,40 +67,6 @@ std::vector<Experiment> all_experiments() {
                      of_tscac::add,
                      of_residual::add,
                      of_snapshot_rl::add})
-    for (auto add : {add_lite_ppo,
-                     add_igpo,
-                     add_open_rs,
-                     add_rl_plus,
-                     add_agentic_recipe,
-                     add_reseek,
-                     add_observe_r1,
-                     add_light_if,
-                     add_survey,
-                     add_survey_rows,
-                     add_disco,
-                     add_adacot,
-                     add_otc,
-                     add_prorl,
-                     add_direct_advantage,
-                     add_copo,
-                     add_dler,
-                     add_kdrl,
-                     add_hicra,
-                     add_spa_rl,
-                     add_arpo,
-                     add_seele,
-                     add_dataset_perspective,
-                     add_guided_policy,
-                     add_zero_shot,
-                     add_zero_shot_memory,
-                     add_zero_shot_continuous,
-                     add_dataset_constraint,
-                     add_demonstrations,
-                     add_dual_rl,
-                     add_famo2o,
-                     add_tscac,
-                     add_residual,
-                     add_snapshot_rl})
         add(all);
     return all;
 }

@@ -15,9 +15,9 @@
 #include "roars/tasks/constraints.hpp"
 #include "roars/tasks/digit_chain.hpp"
 #include "roars/tasks/factorised_targets.hpp"
+#include "roars/tasks/option_paths.hpp"
 #include "roars/tasks/routed_questions.hpp"
 #include "roars/tasks/rubrics.hpp"
-#include "roars/tasks/option_paths.hpp"
 #include "roars/tasks/search_chain.hpp"
 #include "roars/tasks/solution_steps.hpp"
 #include "roars/tasks/stop_time.hpp"
@@ -145,7 +145,7 @@ using Tasks = testing::Types<
     ToolChain,
     SolutionSteps,
     SearchChain,
-    Temptation>;
+    Temptation,
     OptionPaths>;
 // clang-format on
 TYPED_TEST_SUITE(EveryTabularTask, Tasks);
