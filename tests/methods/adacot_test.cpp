@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "limits.hpp"
+#include "../limits.hpp"
 #include "roars/metrics/reasoning.hpp"
 #include "roars/tasks/when_to_reason.hpp"
 #include "roars/train/tabular_learner.hpp"

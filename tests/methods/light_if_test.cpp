@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "limits.hpp"
+#include "../limits.hpp"
 #include "random_objective.hpp"
 #include "roars/reflect.hpp"
 #include "roars/reward/outcome.hpp"

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "limits.hpp"
+#include "../limits.hpp"
 #include "random_objective.hpp"
 #include "roars/metrics/novelty.hpp"
 #include "roars/reflect.hpp"

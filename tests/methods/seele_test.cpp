@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "limits.hpp"
+#include "../limits.hpp"
 #include "roars/metrics/difficulty.hpp"
 #include "roars/tasks/solution_steps.hpp"
 #include "roars/train/checkpoint.hpp"
