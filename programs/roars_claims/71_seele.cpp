@@ -26,7 +26,9 @@ public:
             seen_.push_back(right_ / double(steps_an_epoch * prompts * (rounds - 1) * completions));
         right_ = 0;
     }
+    /// Nothing of a run that has no second epoch.
     void tell(Numbers& numbers) const {
+        if (seen_.empty()) return;
         numbers["lowest accuracy"] = *std::min_element(seen_.begin(), seen_.end());
         numbers["highest accuracy"] = *std::max_element(seen_.begin(), seen_.end());
     }
