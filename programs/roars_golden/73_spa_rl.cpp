@@ -58,7 +58,7 @@ Json reward(const Inputs& in) {
     fill(col::turn_reward{}, "contribution");
     fill(col::executed{}, "grounding");
     fill(col::logp_old{}, "logp");
-    fill(col::logp_ref{}, "logp_ref");
+    if (in.has("logp_ref") || in.real("kl_coef", 0.0) != 0.0) fill(col::logp_ref{}, "logp_ref");
     std::fill(batch[col::mask{}].begin(), batch[col::mask{}].end(), 1.0);
     if (in.has("mask")) fill(col::mask{}, "mask");
     engine::score(Part{.second = {.alpha = in.real("alpha", 1.0), .beta = in.real("beta", 0.5)}}, batch);

@@ -89,6 +89,8 @@ TEST(MixtureBehaviour, Edges) {
     for (int t = 0; t < 4; ++t) whole += sampler::MixtureBehaviour{1.0, 0.3}.copied(0.0, 4);
     EXPECT_NEAR(whole, -std::log(0.3), 1e-12);
     EXPECT_NEAR(some.hint(-1e30, 0.5), std::log(0.125), 1e-12) << "a hint that the policy would never say";
+    EXPECT_NEAR(some.hint(-800, 0), some.original(-800), 1e-12) << "a hint that only the policy would say";
+    EXPECT_EQ((sampler::MixtureBehaviour{}.hint(-800, 0.5)), -800) << "no probes: the policy alone";
 }
 
 TEST(FromBehaviour, IsTheSurrogateOnTheOtherColumn) {

@@ -322,6 +322,7 @@ TEST(DescentBound, IsLargestWhereHalfIsRight) {
     using List = std::vector<double>;
     EXPECT_DOUBLE_EQ(metrics::descent_bound(List{0.5}, 0.1), 1.25);
     EXPECT_DOUBLE_EQ(metrics::descent_bound(List{0.5, 0, 1}, 0.1), 1.25 / 3);
+    EXPECT_EQ(metrics::descent_bound(List{0, 1}, 0.0), 0.0) << "nothing to learn, and nothing to be held by";
     EXPECT_EQ(metrics::descent_bound(List{}, 0.1), 0);
 }
 

@@ -171,6 +171,10 @@ TEST(KlInReward, AddsUpToRewardMinusDivergence) {
     EXPECT_DOUBLE_EQ(reward[1], 1.0 - 0.45);
     EXPECT_EQ(reward[2], 0.0);
     EXPECT_DOUBLE_EQ(reward[4], 3.0 - 0.3);
+    batch[col::logp_ref{}][0] = std::numeric_limits<double>::quiet_NaN();
+    regularizer::KlInReward{0.0}.shape(run, batch);
+    EXPECT_EQ(reward[0], 0.0) << "no reference is asked";
+    EXPECT_EQ(reward[1], 1.0);
 }
 
 RC_GTEST_PROP(KlInReward, NeitherSeesWhatIsMaskedNorTheCut, (std::uint32_t seed)) {

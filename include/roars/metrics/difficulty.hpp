@@ -80,11 +80,11 @@ inline DifficultyMoves difficulty_moves(std::span<const std::int64_t> right_befo
 
 /// How far one step can lower the loss at most, where it is held near a reference by `kl_coefficient`: mean over
 /// prompts of a (1 - a) / (2 kl_coefficient), a = accuracy; largest where half of the answers are right. 0 without a
-/// prompt. Source: SEELE, arXiv 2509.06923, appendix A.
+/// prompt, or where all are always or never right. Source: SEELE, arXiv 2509.06923, appendix A.
 inline double descent_bound(std::span<const double> accuracy, double kl_coefficient) {
     double sum = 0.0;
     for (double a : accuracy) sum += a * (1.0 - a);
-    return accuracy.empty() ? 0.0 : sum / (2.0 * kl_coefficient * double(accuracy.size()));
+    return sum == 0.0 ? 0.0 : sum / (2.0 * kl_coefficient * double(accuracy.size()));
 }
 
 }  // namespace roars::metrics

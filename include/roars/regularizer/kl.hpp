@@ -149,7 +149,7 @@ template <class Estimator>
 ROARS_FIELDS_OF((ImportanceKl<Estimator>), coefficient)
 
 /// KL as a reward of tokens: token_reward_t = -coefficient (logp_old - logp_ref) on trainable tokens, k1, without
-/// gradient; 0 on the others. Shapes: [tokens].
+/// gradient; 0 on the others, and whatever logp_ref is where the coefficient is 0. Shapes: [tokens].
 struct KlOfTokens {
     double coefficient = 0.01;
 
@@ -163,8 +163,10 @@ struct KlOfTokens {
         double coefficient;
         X x;
         ROARS_FN void operator()(std::int64_t t) const {
-            double divergence = x.trainable(t) ? double(x[col::logp_old{}][t]) - double(x[col::logp_ref{}][t]) : 0.0;
-            x[col::token_reward{}][t] = static_cast<typename X::Real>(x.trainable(t) ? -coefficient * divergence : 0.0);
+            double reward = 0.0;
+            if (coefficient != 0.0 && x.trainable(t))
+                reward = -coefficient * (double(x[col::logp_old{}][t]) - double(x[col::logp_ref{}][t]));
+            x[col::token_reward{}][t] = static_cast<typename X::Real>(reward);
         }
     };
     template <class RunType, BatchWith<col::logp_old, col::logp_ref, col::token_reward> BatchType>

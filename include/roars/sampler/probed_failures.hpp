@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <span>
@@ -94,7 +95,9 @@ struct MixtureBehaviour {
         return std::log((1 - mix) + mix * given) + logp_old;
     }
     double hint(double logp_old, double probability) const {
-        return std::log((1 - mix) * std::exp(logp_old) + mix * probability);
+        const double own = original(logp_old), drawn = std::log(mix * probability), largest = std::max(own, drawn);
+        if (largest == -std::numeric_limits<double>::infinity()) return largest;
+        return largest + std::log(std::exp(own - largest) + std::exp(drawn - largest));
     }
     double continued(double logp_old) const { return logp_old; }
 };
