@@ -9,7 +9,9 @@ namespace {
 
 struct Demonstrations {
     std::vector<std::int64_t> right;  ///< of each prompt
-    bool has_demonstration(std::int64_t prompt) const { return right.at(static_cast<std::size_t>(prompt)) != 0; }
+    bool has_demonstration(std::int64_t prompt) const {
+        return prompt >= 0 && prompt < std::ssize(right) && right[static_cast<std::size_t>(prompt)] != 0;
+    }
     template <class RunType, class BatchType>
     void demonstrate(RunType&, BatchType& batch, std::span<const std::int64_t> prompts) {
         batch = BatchType(std::vector<std::int64_t>(prompts.size() + 1, 0));

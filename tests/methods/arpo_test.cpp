@@ -271,6 +271,11 @@ TEST(SharedTokens, Edges) {
     EXPECT_EQ(hard[1], hard[3]);
     EXPECT_EQ(hard[2], soft[2]);
     EXPECT_EQ(hard[4], soft[4]);
+    // A parent may stand behind its branch; what is its own parent shares with nobody.
+    hard = estimated(Shared{}, shared_batch({1, 1, 1}, {0, 2, 3}, {1, -1, 0}, {1, 0, 1}, {1, 0, 3}));
+    EXPECT_NEAR(hard[0], 0, 1e-12);
+    EXPECT_NEAR(hard[1], 0, 1e-12);
+    EXPECT_EQ(hard[2], 0);
 }
 
 /// Unclipped, both attributions have the same gradient on a shared token; and no attribution adds or takes anything.

@@ -103,6 +103,7 @@ TEST(WindowedCost, Edges) {
     auto forgotten = scored(Window{.window = 2}, {10000, 1, 64});
     EXPECT_EQ(forgotten[1], 1.0);
     EXPECT_EQ(forgotten[2], 0.0);
+    for (double r : scored(Window{.eps = 0}, {100, 100})) EXPECT_EQ(r, 0.5);
     // The logarithm keeps the order.
     auto by_logarithm = scored(reward::WindowedCost<reward::squash::Logarithm>{.q_low = 0, .q_high = 1}, {0, 900, 99});
     EXPECT_NEAR(by_logarithm[2], 1 - std::log1p(0.99) / std::log1p(9.0), 1e-12);

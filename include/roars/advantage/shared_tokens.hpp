@@ -8,8 +8,8 @@ namespace roars::advantage {
 
 /// Hard attribution in a tree of rollouts: a token that d rollouts of the group share gets the mean of the d advantages
 /// that Base gives its copies, another one keeps its own. A branch shares its first branch_token tokens with its
-/// parent, the parent's with the parent's, and so on; a parent stands before its branches. (Soft attribution is Base
-/// alone: the copies have one ratio, and unclipped their gradients add up to the same.) Shapes: branch_parent,
+/// parent, the parent's with the parent's, and so on. (Soft attribution is Base alone: the copies have one ratio, and
+/// unclipped their gradients add up to the same.) Shapes: branch_parent,
 /// branch_token [sequences], advantage [tokens]. Source: ARPO, arXiv 2507.19849.
 template <AdvantagePart Base>
 struct SharedTokens {
@@ -27,18 +27,19 @@ struct SharedTokens {
         X x;
         const typename X::Real* own;
 
-        /// Whose token number t of sequence i is at first, `first` the group's first sequence.
-        ROARS_FN std::int64_t origin(std::int64_t first, std::int64_t i, std::int64_t t) const {
-            for (;;) {
+        /// Whose token number t of sequence i is at first, [first, last) the group. Of parents in a circle it is one.
+        ROARS_FN std::int64_t origin(std::int64_t first, std::int64_t last, std::int64_t i, std::int64_t t) const {
+            for (std::int64_t step = first; step < last; ++step) {
                 const std::int64_t parent = x[col::branch_parent{}][i];
-                if (parent < 0 || parent >= i - first || t >= x[col::branch_token{}][i]) return i;
+                if (parent < 0 || parent >= last - first || t >= x[col::branch_token{}][i]) return i;
                 i = first + parent;
             }
+            return i;
         }
         /// How many tokens of sequence i may be another's too: those of its parent, and those of its branches.
         ROARS_FN std::int64_t shared(std::int64_t first, std::int64_t last, std::int64_t i) const {
             std::int64_t most = x[col::branch_parent{}][i] < 0 ? 0 : x[col::branch_token{}][i];
-            for (std::int64_t j = i + 1; j < last; ++j)
+            for (std::int64_t j = first; j < last; ++j)
                 if (x[col::branch_parent{}][j] == i - first)
                     most = math::max<std::int64_t>(most, x[col::branch_token{}][j]);
             return math::min(most, x.length(i));
@@ -47,11 +48,11 @@ struct SharedTokens {
             const std::int64_t first = x[col::groups{}][g], last = x[col::groups{}][g + 1];
             for (std::int64_t i = first; i < last; ++i)
                 for (std::int64_t t = 0, end = shared(first, last, i); t < end; ++t) {
-                    const std::int64_t from = origin(first, i, t);
+                    const std::int64_t from = origin(first, last, i, t);
                     double sum = 0;
                     std::int64_t copies = 0;
                     for (std::int64_t j = first; j < last; ++j) {
-                        if (t >= x.length(j) || origin(first, j, t) != from) continue;
+                        if (t >= x.length(j) || origin(first, last, j, t) != from) continue;
                         sum += static_cast<double>(own[x.token_offsets[j] + t]);
                         ++copies;
                     }

@@ -42,7 +42,7 @@ ROARS_FIELDS(Logarithm, factor)
 /// A cheap sequence is worth 1 and a dear one 0, beside the last `window` of them, over all batches. In order of
 /// arrival, which is that of the batch: x = squash(cost) enters the window, and with its quantiles lo at q_low and hi
 /// at q_high (linear between neighbours),
-///     r = 0.5 if hi - lo < eps, else 1 - clip((x - lo) / (hi - lo), 0, 1).
+///     r = 0.5 if hi - lo < eps or hi = lo, else 1 - clip((x - lo) / (hi - lo), 0, 1).
 /// Shapes: cost -> reward [sequences]. Errors: a window below 1, quantiles that are not 0 <= q_low <= q_high <= 1, a
 /// cost below 0 or not finite. Source: the code of Router-R1, arXiv 2506.09033.
 template <class Squash = squash::SquareRoot>
@@ -74,7 +74,7 @@ struct WindowedCost {
             const double x = squash(cost);
             arrive(state, sorted, x);
             const double low = quantile(sorted, q_low), high = quantile(sorted, q_high);
-            const double share = high - low < eps ? 0.5 : std::clamp((x - low) / (high - low), 0.0, 1.0);
+            const double share = high - low < eps || high == low ? 0.5 : std::clamp((x - low) / (high - low), 0.0, 1.0);
             batch[col::reward{}][i] = static_cast<typename BatchType::Real>(1.0 - share);
         }
     }
