@@ -7,9 +7,11 @@
 namespace roars::golden::of_observe_r1 {
 namespace {
 
-using Sequences = Batch<double, columns<col::groups, col::outcome, col::format, col::reward, col::advantage>>;
+using Rewarded = Batch<double, columns<col::groups, col::outcome, col::format, col::reward>>;
+using Estimated = Batch<double, columns<col::groups, col::outcome, col::reward, col::advantage>>;
 
 /// Sequences of the given lengths, or of one token each.
+template <class Sequences>
 Sequences sequences(const Inputs& in) {
     auto accuracy = in.reals("accuracy");
     std::vector<std::int64_t> offsets{0};
@@ -25,9 +27,9 @@ Json reward(const Inputs& in) {
     auto part = methods::observe_r1.reward;
     roars::get<1>(part.first).factor = in.real("format_score");
     part.second = {.bonus = in.real("bonus_coef"), .min_length = in.real("length_constraint")};
-    Sequences batch = sequences(in), plain = batch;
+    Rewarded batch = sequences<Rewarded>(in), plain = batch;
     auto format = in.reals("format_ok");
-    for (Sequences* each : {&batch, &plain}) std::copy(format.begin(), format.end(), (*each)[col::format{}].begin());
+    for (Rewarded* each : {&batch, &plain}) std::copy(format.begin(), format.end(), (*each)[col::format{}].begin());
     engine::score(part, batch);
     engine::score(part.first, plain);
     std::vector<double> bonus;
@@ -39,7 +41,7 @@ Json advantage(const Inputs& in) {
     auto part = methods::observe_r1.advantage.base;
     part.base.scale = {.eps = in.real("eps"), .ddof = static_cast<int>(in.whole("ddof"))};
     part.weight.sigma = in.real("sigma");
-    Sequences batch = sequences(in);
+    auto batch = sequences<Estimated>(in);
     auto reward = in.reals("reward");
     std::copy(reward.begin(), reward.end(), batch[col::reward{}].begin());
     engine::estimate(part, batch);

@@ -16,7 +16,7 @@ template <class OverTime, class Within>
 using Scaffolded = Algorithm<sampler::ScaffoldedGroups<OverTime, Within>,  // some see a part of the rubric
                              reward::RubricScore,                          // the share of its points
                              advantage::GroupZScore,                       // the group is the baseline
-                             regularizer::Kl<kl::K3>,                      // loosely near the start
+                             regularizer::Kl<kl::ExactK3>,                 // loosely near the start
                              optimizer::PolicyGradient<surrogate::Clip, aggregate::SequenceMean, step::Recipe>>;
 using RuscaRl = Scaffolded<sampler::scaffold::Fading, sampler::scaffold::Falling>;
 

@@ -23,7 +23,8 @@ template <class Number>
 Rung rung(double right, double attempts, std::span<Number> lengths) {
     Rung rung;
     if (attempts > 0) rung.difficulty = 1.0 - right / attempts;
-    for (Number length : lengths) rung.complexity += double(length) / double(lengths.size());
+    for (Number length : lengths) rung.complexity += double(length);  // one rounding: equal means are equal
+    if (!lengths.empty()) rung.complexity /= double(lengths.size());
     return rung;
 }
 
