@@ -38,7 +38,7 @@ Json fit(const Inputs& in) {
 /// Contributions that are there already.
 struct Told {
     using gives = columns<col::turn_reward>;
-    static constexpr bool everywhere = true;
+    [[maybe_unused]] static constexpr bool everywhere = true;
     template <class RunType, class BatchType>
     void score(RunType&, BatchType&) const {}
 };
