@@ -154,17 +154,16 @@ void listen_to_interrupts() {
     std::signal(SIGTERM, interrupt);
 }
 
-int train(Request request, const std::vector<std::string>& words) {
+int train(const Programs& programs, Request request, const std::vector<std::string>& words) {
     request.settings = settings_of(words);
-    const Contestant alone = contestant(all_programs(), request.method, request.task);
+    const Contestant alone = contestant(programs, request.method, request.task);
     listen_to_interrupts();
     return alone.train(*alone.facts, request);
 }
 
-int compare(Request request, const std::vector<std::string>& methods, std::int64_t seeds,
+int compare(const Programs& programs, Request request, const std::vector<std::string>& methods, std::int64_t seeds,
             const std::vector<std::string>& words) {
     request.settings = settings_of(words);
-    const Programs programs = all_programs();
     std::vector<Contestant> contestants;
     for (const std::string& text : methods) {
         contestants.push_back(contestant_of(programs, text, request.task));
@@ -191,10 +190,11 @@ int run(int argc, char** argv) {
     auto* options = app.add_subcommand("options", "which part an option of another library is");
     options->add_flag("--markdown", markdown, "as the page of the documentation");
 
+    const Programs programs = all_programs();
     Request request;
     auto* learn = app.add_subcommand("train", "trains a method; every setting that `roars show` prints is a flag");
     learn->add_option("--method", request.method, "as `roars list` prints it")->required();
-    learn->add_option("--task", request.task, "one of" + task_names(all_programs()))->default_val("random-calculation");
+    learn->add_option("--task", request.task, "one of" + task_names(programs))->default_val("random-calculation");
     learn->add_option("--out", request.out, "folder for settings, metrics, checkpoints, summary and picture")
         ->required();
     learn->add_option("--seed", request.seed, "a run is a function of its seed")->default_val(0);
@@ -221,8 +221,8 @@ int run(int argc, char** argv) {
         app.parse(argc, argv);
         if (*shown) show(name);
         if (*options) print_options(markdown);
-        if (*versus) return compare(request, methods, seeds, versus->remaining());
-        return *learn ? train(request, learn->remaining()) : 0;
+        if (*versus) return compare(programs, request, methods, seeds, versus->remaining());
+        return *learn ? train(programs, request, learn->remaining()) : 0;
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);
         std::fprintf(stderr, "roars: %s\n", error.what());

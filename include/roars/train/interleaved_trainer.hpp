@@ -84,7 +84,7 @@ private:
         sampler.watch(run, side_.state.sampler, learner(), main_.batch());
         if (!sampler.due(side_.state.sampler)) return false;
         auto own = run;
-        own.random = run.random.under(run.random.seed() + 0x9E3779B97F4A7C15u);
+        own.random = random_of_algorithm(run.random, 1);
         side_.advance(own);
         ++position.side_iterations;
         return true;

@@ -103,7 +103,7 @@ private:
                 if (position.stage < std::int64_t(k)) enter<k>();
             if (k < place.stage) return;
             auto own = run;
-            own.random = random_of(run.random, k);
+            own.random = random_of_algorithm(run.random, k);
             own.progress = {place.iteration, place.iterations};
             use(std::get<k>(trainers_), own);
         });
@@ -114,10 +114,6 @@ private:
         std::get<k>(trainers_).state = Here::begin(std::get<k - 1>(trainers_).state);
         if constexpr (Here::takes_reference) learner_->set_reference();
         position.stage = std::int64_t(k);
-    }
-    /// A stage does not draw again what an earlier one has drawn.
-    static Random random_of(const Random& random, std::size_t k) {
-        return random.under(random.seed() + k * 0x9E3779B97F4A7C15u);
     }
 
     Stages<S...> stages_;

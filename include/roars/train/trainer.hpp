@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "roars/algorithm.hpp"
+#include "roars/random.hpp"
 
 namespace roars::train {
 
@@ -49,6 +51,12 @@ struct steps_of<A, Learner> {
     static constexpr bool own = true;
 };
 }  // namespace detail
+
+/// The random numbers of the k-th of several algorithms on one learner: none draws again what another has drawn. The
+/// first one's are the run's own.
+inline Random random_of_algorithm(const Random& random, std::size_t k) {
+    return random.under(random.seed() + k * 0x9E3779B97F4A7C15u);
+}
 
 /// Ties an algorithm to a learner (an actor at work on a task). One iteration is
 ///     collect -> score -> refresh -> estimate -> epochs x minibatches x (objective -> step -> observe) -> observe;
